@@ -1,0 +1,67 @@
+/* GkvCodec: how a value becomes bytes and comes back. An interface, with the extension point "gkv-codec".
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#if !defined(GKV_INSIDE) && !defined(GKV_COMPILATION)
+#error "Only <gkv.h> can be included directly."
+#endif
+
+#include <gio/gio.h>
+
+#include "gkv-version-macros.h"
+
+G_BEGIN_DECLS
+
+#define GKV_TYPE_CODEC (gkv_codec_get_type ())
+
+/**
+ * GKV_CODEC_EXTENSION_POINT_NAME:
+ *
+ * The extension point that a codec module implements.
+ */
+#define GKV_CODEC_EXTENSION_POINT_NAME "gkv-codec"
+
+GKV_AVAILABLE_IN_ALL
+G_DECLARE_INTERFACE (GkvCodec, gkv_codec, GKV, CODEC, GObject)
+
+/**
+ * GkvCodecInterface:
+ * @g_iface: the parent interface
+ * @get_name: gives the codec's name, which travels with each record; required
+ * @encode: makes bytes of a value, or sets an error; required
+ * @decode: makes a value of bytes, or sets an error; required. The bytes come from the network: anything can be in them
+ * @is_thread_safe: whether @encode and @decode may be called from any thread; %FALSE unless overridden
+ *
+ * What a codec implements. It is called through the functions of [iface@Gkv.Codec] only.
+ */
+struct _GkvCodecInterface
+{
+  GTypeInterface g_iface;
+
+  const char *(*get_name) (GkvCodec *self);
+  GBytes *(*encode) (GkvCodec *self, GVariant *value, GError **error);
+  GVariant *(*decode) (GkvCodec *self, GBytes *bytes, GError **error);
+  gboolean (*is_thread_safe) (GkvCodec *self);
+
+  /*< private >*/
+  gpointer reserved[8];
+};
+
+GKV_AVAILABLE_IN_ALL
+GkvCodec *gkv_codec_new_for_name (const char *name, GError **error);
+
+GKV_AVAILABLE_IN_ALL
+const char *gkv_codec_get_name (GkvCodec *self);
+
+GKV_AVAILABLE_IN_ALL
+GBytes *gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error);
+
+GKV_AVAILABLE_IN_ALL
+GVariant *gkv_codec_decode (GkvCodec *self, GBytes *bytes, GError **error);
+
+GKV_AVAILABLE_IN_ALL
+gboolean gkv_codec_is_thread_safe (GkvCodec *self);
+
+G_END_DECLS

@@ -1,0 +1,71 @@
+/* GkvDiscovery: how peers are found without seeds. An interface, with the extension point "gkv-discovery".
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#if !defined(GKV_INSIDE) && !defined(GKV_COMPILATION)
+#error "Only <gkv.h> can be included directly."
+#endif
+
+#include <gio/gio.h>
+
+#include "gkv-version-macros.h"
+
+G_BEGIN_DECLS
+
+#define GKV_TYPE_DISCOVERY (gkv_discovery_get_type ())
+
+/**
+ * GKV_DISCOVERY_EXTENSION_POINT_NAME:
+ *
+ * The extension point that a discovery module implements.
+ */
+#define GKV_DISCOVERY_EXTENSION_POINT_NAME "gkv-discovery"
+
+GKV_AVAILABLE_IN_ALL
+G_DECLARE_INTERFACE (GkvDiscovery, gkv_discovery, GKV, DISCOVERY, GObject)
+
+/**
+ * GkvDiscoveryInterface:
+ * @g_iface: the parent interface
+ * @start: begins to announce this node and to look for others of its cluster, without blocking; required. Its sources
+ *   go to the caller's thread-default main context. The address is the numeric "host:port" that peers shall use; its
+ *   host may be the unspecified address, which stands for every address of the machine
+ * @stop: withdraws the announcement and ends the search; harmless when not started; required
+ *
+ * What a discovery implements. It is called through the functions of [iface@Gkv.Discovery] only, and always in the
+ * context that it was started in. It tells what it finds with [method@Gkv.Discovery.emit_found].
+ */
+struct _GkvDiscoveryInterface
+{
+  GTypeInterface g_iface;
+
+  gboolean (*start) (
+      GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error);
+  void (*stop) (GkvDiscovery *self);
+
+  /*< private >*/
+  gpointer reserved[8];
+};
+
+GKV_AVAILABLE_IN_ALL
+GkvDiscovery *gkv_discovery_new_for_name (const char *name, GError **error);
+
+GKV_AVAILABLE_IN_ALL
+gboolean gkv_discovery_start (
+    GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error);
+
+GKV_AVAILABLE_IN_ALL
+void gkv_discovery_stop (GkvDiscovery *self);
+
+GKV_AVAILABLE_IN_ALL
+void gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *address);
+
+GKV_AVAILABLE_IN_ALL
+void gkv_discovery_emit_lost (GkvDiscovery *self, const char *node_id, const char *address);
+
+GKV_AVAILABLE_IN_ALL
+void gkv_discovery_emit_failed (GkvDiscovery *self, const GError *error);
+
+G_END_DECLS

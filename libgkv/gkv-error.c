@@ -1,0 +1,26 @@
+/* GKV_ERROR: what can go wrong, as an application matches it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-error.h"
+
+G_DEFINE_ENUM_TYPE (GkvError, gkv_error,
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_FAILED, "failed"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_NOT_FOUND, "not-found"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_CLOSED, "closed"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_INVALID_OPTION, "invalid-option"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_WRONG_TYPE, "wrong-type"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_DUPLICATE_ID, "duplicate-id"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_INVALID_KEY, "invalid-key"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_INVALID_VALUE, "invalid-value"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_INVALID_ADDRESS, "invalid-address"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_CODEC, "codec"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_TRANSPORT, "transport"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_DISCOVERY, "discovery"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_MODULE, "module"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_TOO_LARGE, "too-large"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_CLOCK, "clock"))
+
+G_DEFINE_QUARK (gkv-error-quark, gkv_error)

@@ -1,0 +1,23 @@
+/* What GkvNode asks of GkvEntry and GkvPeer beyond their public face.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#include "gkv-entry.h"
+#include "gkv-peer.h"
+#include "gossip/gkv-engine.h"
+
+/* @value: nullable. @expires_us: microseconds since 1970, -1 for never. */
+GkvEntry *gkv_entry_new (const char *key, GVariant *value, const GkvRecord *record, gint64 expires_us);
+/* Takes the state of @other, notifying what differs. */
+void gkv_entry_update (GkvEntry *self, GVariant *value, const GkvRecord *record, gint64 expires_us);
+
+GkvPeer *gkv_peer_new (const GkvPeerInfo *info);
+void gkv_peer_update (GkvPeer *self, const GkvPeerInfo *info);
+
+G_END_DECLS

@@ -1,0 +1,140 @@
+/* GkvEngine: the whole protocol of one node, without a clock, a socket or a random device of its own.
+ *
+ * Time, datagrams and writes are handed in; datagrams, events and the next deadline come out, in queues that the owner
+ * drains. So a node drives one from a GSource, and a simulator drives thousands from virtual time. Not thread-safe: the
+ * owner holds its lock around each call, and acts on what it drained after unlocking.
+ *
+ * docs/protocol.md tells what is said on the wire and why.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#include "../store/gkv-store.h"
+
+typedef struct _GkvEngine GkvEngine;
+
+/* Both are handed in: @mono in microseconds since any fixed point, never going back; @wall in microseconds since
+ * 1970, which may step. */
+typedef struct
+{
+  gint64 mono;
+  gint64 wall;
+} GkvTime;
+
+typedef struct
+{
+  const char *node_id;
+  const char *cluster;
+  guint64 life;              /* rises at each start of the same node id */
+  guint32 random_seed;       /* all randomness of the protocol comes from it */
+  guint64 secret[2];         /* for address tokens; from a random device */
+  guint gossip_interval_ms;
+  guint max_datagram_size;   /* bytes, what the transport says */
+} GkvEngineConfig;
+
+typedef struct
+{
+  char *address; /* numeric "host:port" */
+  GBytes *bytes;
+} GkvDatagram;
+
+typedef enum
+{
+  GKV_PEER_ALIVE,
+  GKV_PEER_SUSPECT,
+  GKV_PEER_LEFT,
+  GKV_PEER_DEAD,
+} GkvPeerStatus; /* the numbers are those of GkvPeerState */
+
+/* A peer as the engine tells of it. Strings are borrowed by the reader of the event. */
+typedef struct
+{
+  char *node_id;
+  char *address;       /* nullable */
+  GkvPeerStatus status;
+  gint64 round_trip_us; /* -1: not known yet */
+  gint64 last_seen_wall;
+} GkvPeerInfo;
+
+typedef enum
+{
+  GKV_EVENT_CHANGED,      /* a record was taken: .record won; .replaced was visible before (nullable) */
+  GKV_EVENT_PEER_ADDED,   /* .peer */
+  GKV_EVENT_PEER_CHANGED, /* .peer: state, address or times */
+  GKV_EVENT_PEER_REMOVED, /* .peer: forgotten */
+  GKV_EVENT_ERROR,        /* .error, in the domain GKV_ERROR; already rate-limited */
+  GKV_EVENT_SYNCED,       /* .synced has changed */
+  GKV_EVENT_CONFIRMED,    /* a peer confirmed flushes: look at gkv_engine_get_flush () */
+} GkvEventKind;
+
+typedef struct
+{
+  GkvEventKind kind;
+  GkvRecord *record;
+  GkvRecord *replaced;
+  GkvPeerInfo *peer;
+  GError *error;
+  gboolean synced;
+} GkvEvent;
+
+void gkv_datagram_clear (GkvDatagram *datagram);
+void gkv_event_clear (GkvEvent *event);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GkvDatagram, gkv_datagram_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GkvEvent, gkv_event_clear)
+
+/* @store is borrowed and outlives the engine. */
+GkvEngine *gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now);
+void gkv_engine_free (GkvEngine *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvEngine, gkv_engine_free)
+
+void gkv_engine_set_gossip_interval (GkvEngine *self, guint interval_ms);
+
+/* What peers shall use to reach this node: told to them, so that they can pass it on. NULL: what they see. */
+void gkv_engine_set_advertise_address (GkvEngine *self, const char *address);
+
+/* An address where a peer may be: from a seed, or from discovery. It is greeted until it answers, at growing
+ * intervals, and again when the peer behind it is lost. Adding it again starts over from the shortest interval. */
+void gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now);
+void gkv_engine_remove_contact (GkvEngine *self, const char *address);
+/* Whether a live peer has answered from @address since it was added. */
+gboolean gkv_engine_is_contact_reached (GkvEngine *self, const char *address);
+
+/* How many seeds the application gave that have no address yet: while there are any, and nobody was found, the node
+ * isn't synced. */
+void gkv_engine_set_n_unresolved (GkvEngine *self, guint n_unresolved);
+
+/* A datagram came in from a numeric "host:port". Anything can be in it. */
+void gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gsize len, const GkvTime *now);
+
+/* A record was written here and the store has taken it already: it is sent on. The caller emits for itself; no event
+ * comes of it. */
+void gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now);
+
+/* Does what is due, and gives the next deadline on the monotonic clock (G_MAXINT64: none). To be called once after any
+ * other call, too: those may bring the deadline forward. A call does a bounded amount of work. */
+gint64 gkv_engine_tick (GkvEngine *self, const GkvTime *now);
+
+/* Announces that the node leaves. What it sends comes out as datagrams; afterwards only draining makes sense. */
+void gkv_engine_leave (GkvEngine *self, const GkvTime *now);
+
+/* Draining. FALSE: nothing there. */
+gboolean gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram);
+gboolean gkv_engine_pop_event (GkvEngine *self, GkvEvent *event);
+
+/* Flush: the number of alive peers, and how many of them are known to hold all that was in the store when the ticket
+ * was drawn. */
+guint64 gkv_engine_begin_flush (GkvEngine *self, const GkvTime *now);
+void gkv_engine_get_flush (GkvEngine *self, guint64 ticket, guint *n_confirmed, guint *n_alive);
+void gkv_engine_end_flush (GkvEngine *self, guint64 ticket);
+
+gboolean gkv_engine_get_synced (GkvEngine *self);
+
+/* Adds the engine's counters (name → t, x or d) to a vardict. */
+void gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder);
+
+G_END_DECLS

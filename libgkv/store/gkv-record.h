@@ -1,0 +1,97 @@
+/* GkvRecord: one version of one key, immutable and counted, so that it can be shared between threads, queues and the
+ * store without a copy.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#include "gkv-clock.h"
+#include "gkv-hash.h"
+
+typedef enum
+{
+  GKV_RECORD_DEAD = 1 << 0,      /* deleted, expired, or its owner's life has ended: no content */
+  GKV_RECORD_EPHEMERAL = 1 << 1, /* belongs to one life of its owner */
+  GKV_RECORD_TTL = 1 << 2,       /* has a remaining life */
+  GKV_RECORD_ASIDE = 1 << 3,     /* local only, never on the wire nor hashed: set aside until the clock comes near */
+} GkvRecordFlags;
+
+/* The flags that travel and are hashed. TTL is neither: the remaining life is no part of the fingerprint. */
+#define GKV_RECORD_HASHED_FLAGS (GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL)
+
+typedef struct _GkvRecord GkvRecord;
+
+struct _GkvRecord
+{
+  /*< private >*/
+  gatomicrefcount ref_count;
+  guint16 key_len;
+  guint8 flags;
+
+  /*< public; read only >*/
+  guint32 content_len;
+  guint64 hash;               /* of the key: where it stands in the store */
+  GkvFingerprint fingerprint; /* of the whole record */
+  GkvStamp stamp;
+  char *origin;               /* GRefString: the node id that wrote it */
+  char *codec;                /* GRefString: the name of the codec of the content; "" in a dead record */
+
+  /*< private: the key with a NUL, the content, then for EPHEMERAL the life (8 bytes) >*/
+  char data[];
+};
+
+/* @origin and @codec are any strings; GRefStrings made with g_ref_string_new_intern () are acquired without a look-up
+ * when @interned is TRUE. The content of a dead record is dropped. @life counts only with GKV_RECORD_EPHEMERAL. */
+GkvRecord *gkv_record_new (const GkvHashKey *hash_key,
+                           const char *key,
+                           gsize key_len,
+                           GkvRecordFlags flags,
+                           GkvStamp stamp,
+                           const char *origin,
+                           const char *codec,
+                           gboolean interned,
+                           guint64 life,
+                           gconstpointer content,
+                           gsize content_len);
+
+/* The same record with its dead mark: same stamp, same origin, no content (semantics: whoever marks it makes the
+ * same bytes). */
+GkvRecord *gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *record);
+
+GkvRecord *gkv_record_ref (GkvRecord *record);
+void gkv_record_unref (GkvRecord *record);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvRecord, gkv_record_unref)
+
+static inline const char *
+gkv_record_get_key (const GkvRecord *record)
+{
+  return record->data;
+}
+
+static inline const guint8 *
+gkv_record_get_content (const GkvRecord *record)
+{
+  return (const guint8 *) record->data + record->key_len + 1;
+}
+
+static inline gboolean
+gkv_record_is_dead (const GkvRecord *record)
+{
+  return (record->flags & GKV_RECORD_DEAD) != 0;
+}
+
+/* The owner's life, 0 where the record isn't ephemeral. */
+guint64 gkv_record_get_life (const GkvRecord *record);
+
+/* The total order over whole records: stamp, node id, dead mark, codec and content. Less than, equal to or greater
+ * than 0. The keys are taken to be the same. */
+int gkv_record_compare (const GkvRecord *a, const GkvRecord *b);
+
+/* Whether both show an application the same: both dead, or the same codec and content. */
+gboolean gkv_record_same_value (const GkvRecord *a, const GkvRecord *b);
+
+G_END_DECLS

@@ -1,0 +1,98 @@
+/* GkvStore: all records of a node, by key, with what anti-entropy needs to know of them.
+ *
+ * A trie over the bits of the keyed hash of the key, four bits a level. A leaf holds a few records sorted by hash; one
+ * that overflows becomes a branch of 16. Each node knows the count and the fingerprint (the sum) of what is below it.
+ * One structure so answers look-ups, 'are we in sync?' for any range of hashes, and ordered walks; it grows in small
+ * steps, without ever rehashing the whole.
+ *
+ * Knows nothing of peers, sockets, main loops or threads: the owner holds a lock where there are several threads.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#include "gkv-record.h"
+
+typedef struct _GkvStore GkvStore;
+
+/* A range of hashes: those whose first 4 × @depth bits equal @prefix's. Depth 0 is everything; 16 is one hash. */
+typedef struct
+{
+  guint64 prefix; /* the bits below 4 × depth are 0 */
+  guint depth;
+} GkvRange;
+
+typedef struct
+{
+  guint64 count; /* records, tombstones included */
+  GkvFingerprint fingerprint;
+} GkvSummary;
+
+typedef enum
+{
+  GKV_STORE_KEPT,  /* what the store had wins, or is the same: nothing changed */
+  GKV_STORE_TAKEN, /* the new record replaced the old one, or is the first of its key */
+} GkvStoreResult;
+
+/* Returning FALSE ends the walk. The store must not be changed during a walk. */
+typedef gboolean (*GkvStoreFunc) (GkvRecord *record, gpointer user_data);
+
+GkvStore *gkv_store_new (const GkvHashKey *hash_key);
+void gkv_store_free (GkvStore *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvStore, gkv_store_free)
+
+const GkvHashKey *gkv_store_get_hash_key (GkvStore *self);
+
+/* The winning record of a key, dead ones and those set aside included; NULL if there is none. Borrowed. */
+GkvRecord *gkv_store_lookup (GkvStore *self, const char *key, gsize key_len);
+
+/* The record that an application sees: alive and not set aside; for a key whose winning record is set aside, the one
+ * that it will replace. Borrowed, or NULL. */
+GkvRecord *gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len);
+
+/* What an application sees behind @record, the winning record of its key: @record itself, or the one it shadows while
+ * it is set aside; NULL when that is dead or there is none. Borrowed. */
+GkvRecord *gkv_store_get_visible (GkvStore *self, GkvRecord *record);
+
+/* Offers @record by the total order. A record with GKV_RECORD_ASIDE that wins keeps what was visible as its shadow.
+ * @replaced: (out) (optional) (transfer full) (nullable): what was VISIBLE of the key before (NULL: nothing). */
+GkvStoreResult gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced);
+
+/* Takes away @record, if it is the one held for its key. TRUE if it was. */
+gboolean gkv_store_remove (GkvStore *self, GkvRecord *record);
+
+/* Records with GKV_RECORD_ASIDE: how many, and bringing those with a stamp of at most @up_to out: the flag is cleared
+ * and each is given to @func with @replaced semantics as for put (a copy of the shadow, or NULL). */
+guint gkv_store_get_n_aside (GkvStore *self);
+typedef void (*GkvStoreReleaseFunc) (GkvRecord *record, GkvRecord *replaced, gpointer user_data);
+void gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data);
+
+/* Remaining life, beside the records (it is no part of them): a deadline on the caller's monotonic clock, in µs.
+ * Setting it again keeps the earlier one. Records leave by themselves when they are replaced or removed. */
+void gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline);
+/* -1: none */
+gint64 gkv_store_get_deadline (GkvStore *self, GkvRecord *record);
+/* The next record due, borrowed, NULL if none; its deadline in @deadline. O(1). */
+GkvRecord *gkv_store_peek_deadline (GkvStore *self, gint64 *deadline);
+
+/* Records that an application sees. O(1). */
+guint64 gkv_store_get_n_visible (GkvStore *self);
+/* Dead records. O(1). */
+guint64 gkv_store_get_n_tombstones (GkvStore *self);
+/* Bytes of keys and contents held. O(1). */
+guint64 gkv_store_get_n_bytes (GkvStore *self);
+
+/* Count and fingerprint of a range: O(1) for the root, O(depth) otherwise. */
+void gkv_store_summarise (GkvStore *self, GkvRange range, GkvSummary *summary);
+
+/* Walks the winning records of a range in the order of their hashes, from the first whose hash is at least @from. */
+void gkv_store_foreach (GkvStore *self, GkvRange range, guint64 from, GkvStoreFunc func, gpointer user_data);
+
+/* The winning record with this hash of its key, borrowed, or NULL. */
+GkvRecord *gkv_store_lookup_hash (GkvStore *self, guint64 hash);
+
+G_END_DECLS
