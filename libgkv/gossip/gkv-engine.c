@@ -1,7 +1,648 @@
-/* GkvEngine: the whole protocol of one node.
+/* GkvEngine: the whole protocol of one node: time and datagrams in, datagrams and events out.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
-#include "gkv-engine.h"
+#include "gkv-engine-private.h"
+
+#include "../gkv-error.h"
+#include "../store/gkv-expiry.h"
+
+#include <string.h>
+
+/* A transport may carry more or less than 1,200 bytes, within these bounds. */
+#define MIN_DATAGRAM 640
+#define MAX_DATAGRAM 65000
+
+/* Ephemeral records are looked over this often. */
+#define EPHEMERAL_PERIOD GKV_SECOND
+
+/* An owner that nobody here knows is waited for as long as a suspicion lasts. */
+#define EPHEMERAL_PATIENCE (5 * GKV_SECOND)
+
+/* Records set aside for their time to come; what is over is refused. */
+#define MAX_ASIDE 1024
+
+/* The same thing is told once in this time. */
+#define REPORT_PERIOD (60 * GKV_SECOND)
+#define MAX_REPORTS 256
+
+/* A node without seeds that finds nobody in this time is alone. */
+#define ALONE_AFTER (3 * GKV_SECOND)
+
+/* Expiries done in one tick. */
+#define MAX_EXPIRIES 256
+
+static void
+gkv_peer_info_free (GkvPeerInfo *info)
+{
+  g_free (info->node_id);
+  g_free (info->address);
+  g_free (info);
+}
+
+void
+gkv_datagram_clear (GkvDatagram *datagram)
+{
+  g_clear_pointer (&datagram->address, g_free);
+  g_clear_pointer (&datagram->bytes, g_bytes_unref);
+}
+
+void
+gkv_event_clear (GkvEvent *event)
+{
+  g_clear_pointer (&event->record, gkv_record_unref);
+  g_clear_pointer (&event->replaced, gkv_record_unref);
+  g_clear_pointer (&event->peer, gkv_peer_info_free);
+  g_clear_error (&event->error);
+}
+
+/* Time and chance */
+
+void
+gkv_engine_wake_at (GkvEngine *self, gint64 mono)
+{
+  self->wake = MIN (self->wake, mono);
+}
+
+guint32
+gkv_engine_random (GkvEngine *self, guint32 below)
+{
+  return below > 1 ? (guint32) g_rand_int_range (self->rand, 0, below) : 0;
+}
+
+/* Events */
+
+GkvEvent *
+gkv_engine_add_event (GkvEngine *self, GkvEventKind kind)
+{
+  GkvEvent *event = g_new0 (GkvEvent, 1);
+
+  event->kind = kind;
+  g_queue_push_tail (&self->events, event);
+  return event;
+}
+
+static void
+add_changed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
+{
+  GkvEvent *event = gkv_engine_add_event (self, GKV_EVENT_CHANGED);
+
+  event->record = gkv_record_ref (record);
+  event->replaced = replaced;
+}
+
+/* Tells an error once in a while: the same code about the same address is one thing. */
+void
+gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *format, ...)
+{
+  g_autofree char *message = NULL;
+  g_autofree char *name = g_strdup_printf ("%d %s", code, about != NULL ? about->address : "");
+  gint64 *told = g_hash_table_lookup (self->reports, name);
+  va_list args;
+
+  if (told != NULL && self->now.mono - *told < REPORT_PERIOD)
+    return;
+
+  if (g_hash_table_size (self->reports) >= MAX_REPORTS)
+    g_hash_table_remove_all (self->reports);
+  told = g_new (gint64, 1);
+  *told = self->now.mono;
+  g_hash_table_replace (self->reports, g_steal_pointer (&name), told);
+
+  va_start (args, format);
+  message = g_strdup_vprintf (format, args);
+  va_end (args);
+  gkv_engine_add_event (self, GKV_EVENT_ERROR)->error = g_error_new_literal (GKV_ERROR, code, message);
+}
+
+/* Synced */
+
+void
+gkv_engine_set_synced (GkvEngine *self)
+{
+  if (self->synced)
+    return;
+
+  self->synced = TRUE;
+  gkv_engine_add_event (self, GKV_EVENT_SYNCED)->synced = TRUE;
+}
+
+/* TRUE once an exchange with every peer known alive has ended, or when there is nobody to wait for. */
+void
+gkv_engine_consider_synced (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  if (self->synced)
+    return;
+
+  if (self->n_alive == 0)
+    {
+      if (gkv_links_has_unreached (self) || self->n_unresolved > 0)
+        return;
+
+      if (self->now.mono - self->started < ALONE_AFTER)
+        {
+          gkv_engine_wake_at (self, self->started + ALONE_AFTER);
+          return;
+        }
+    }
+
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (gkv_member_is_live (member) && !member->matched)
+      return;
+
+  gkv_engine_set_synced (self);
+}
+
+/* Records */
+
+gint64
+gkv_engine_get_left_ms (GkvEngine *self, GkvRecord *record)
+{
+  gint64 deadline;
+
+  if (gkv_record_is_dead (record))
+    return -1;
+
+  deadline = gkv_store_get_deadline (self->store, record);
+  return deadline < 0 ? -1 : MAX (deadline - self->now.mono, 0) / 1000;
+}
+
+static gboolean
+is_too_far_ahead (GkvEngine *self, GkvLink *from, GkvRecord *record)
+{
+  gint64 ahead = gkv_stamp_get_ahead_ms (record->stamp, self->now.wall);
+  GkvMember *member = from->member;
+
+  if (ahead <= GKV_CLOCK_DRIFT_BOUND_MS)
+    return FALSE;
+
+  if (member == NULL || !member->clock_reported)
+    {
+      if (member != NULL)
+        member->clock_reported = TRUE;
+      gkv_engine_report (self, from, GKV_ERROR_CLOCK,
+                         "A record of key “%s”, written by “%s”, came from %s with a time %" G_GINT64_FORMAT
+                         " minutes ahead of this clock; check the clocks of both machines",
+                         gkv_record_get_key (record), record->origin, from->address, ahead / 60000);
+    }
+
+  if (ahead <= GKV_CLOCK_ASIDE_BOUND_MS && gkv_store_get_n_aside (self->store) < MAX_ASIDE)
+    {
+      record->flags |= GKV_RECORD_ASIDE;
+      return FALSE;
+    }
+
+  self->counters.records_too_new++;
+  return TRUE;
+}
+
+static void
+watch_ephemeral (GkvEngine *self, GkvRecord *record)
+{
+  if (!(record->flags & GKV_RECORD_EPHEMERAL))
+    return;
+
+  if (gkv_record_is_dead (record))
+    {
+      g_hash_table_remove (self->ephemerals, &record->hash);
+      return;
+    }
+
+  if (!g_hash_table_contains (self->ephemerals, &record->hash))
+    g_hash_table_insert (self->ephemerals, g_memdup2 (&record->hash, sizeof record->hash), g_new0 (gint64, 1));
+  gkv_engine_wake_at (self, self->now.mono + EPHEMERAL_PERIOD);
+}
+
+/* Puts a record of our own making into the store and sends it on. */
+static void
+put_own (GkvEngine *self, GkvRecord *record)
+{
+  GkvRecord *replaced = NULL;
+
+  if (gkv_store_put (self->store, record, &replaced) != GKV_STORE_TAKEN)
+    return;
+
+  add_changed_event (self, record, replaced);
+  watch_ephemeral (self, record);
+  gkv_rumours_add (self, record, NULL);
+}
+
+static gboolean
+is_own_life (GkvEngine *self, GkvRecord *record)
+{
+  return (record->flags & GKV_RECORD_EPHEMERAL) && gkv_record_get_life (record) == self->life &&
+         strcmp (record->origin, self->id) == 0;
+}
+
+/* Somebody has marked a live ephemeral record of ours: it is written again at once. */
+static void
+write_again (GkvEngine *self, GkvRecord *lost)
+{
+  g_autoptr (GkvRecord) record =
+      gkv_record_new (gkv_store_get_hash_key (self->store), gkv_record_get_key (lost), lost->key_len,
+                      GKV_RECORD_EPHEMERAL, gkv_clock_next (self->clock, self->now.wall), lost->origin, lost->codec,
+                      TRUE, self->life, gkv_record_get_content (lost), lost->content_len);
+
+  put_own (self, record);
+}
+
+gboolean
+gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms)
+{
+  GkvRecord *replaced = NULL;
+
+  self->counters.records_received++;
+
+  if (is_too_far_ahead (self, from, record))
+    return FALSE;
+
+  if (gkv_store_put (self->store, record, &replaced) != GKV_STORE_TAKEN)
+    {
+      GkvRecord *held = gkv_store_lookup (self->store, gkv_record_get_key (record), record->key_len);
+
+      if (left_ms >= 0 && held != NULL && gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint))
+        gkv_store_set_deadline (self->store, held, self->now.mono + left_ms * GKV_MS);
+      return FALSE;
+    }
+
+  self->counters.records_taken++;
+
+  if (left_ms >= 0 && !gkv_record_is_dead (record))
+    {
+      gkv_store_set_deadline (self->store, record, self->now.mono + left_ms * GKV_MS);
+      gkv_engine_wake_at (self, self->now.mono + left_ms * GKV_MS);
+    }
+
+  if (record->flags & GKV_RECORD_ASIDE)
+    {
+      gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
+      g_clear_pointer (&replaced, gkv_record_unref);
+      return TRUE;
+    }
+
+  gkv_clock_observe (self->clock, record->stamp);
+  watch_ephemeral (self, record);
+
+  if (gkv_record_is_dead (record) && is_own_life (self, record) && replaced != NULL && !self->leaving)
+    {
+      g_autoptr (GkvRecord) lost = g_steal_pointer (&replaced);
+
+      add_changed_event (self, record, gkv_record_ref (lost));
+      write_again (self, lost);
+      return TRUE;
+    }
+
+  add_changed_event (self, record, replaced);
+  return TRUE;
+}
+
+static void
+mark_dead (GkvEngine *self, GkvRecord *record)
+{
+  g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->store), record);
+
+  put_own (self, dead);
+}
+
+static void
+on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  GkvEngine *self = user_data;
+
+  add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+  watch_ephemeral (self, record);
+  gkv_rumours_add (self, record, NULL);
+}
+
+static void
+expire_records (GkvEngine *self)
+{
+  gint64 deadline;
+
+  gkv_store_expire_due (self->store, self->now.mono, MAX_EXPIRIES, on_expired, self);
+  if (gkv_store_peek_deadline (self->store, &deadline) != NULL)
+    gkv_engine_wake_at (self, deadline);
+}
+
+/* Whether the owner's life has certainly ended. @missed: since when nobody here knows the owner, 0 for never yet. */
+static gboolean
+has_owner_ended (GkvEngine *self, GkvRecord *record, gint64 *missed)
+{
+  guint64 life = gkv_record_get_life (record);
+  GkvMember *owner;
+
+  if (strcmp (record->origin, self->id) == 0)
+    return life < self->life;
+
+  owner = g_hash_table_lookup (self->members, record->origin);
+  if (owner != NULL && owner->life >= life)
+    {
+      *missed = 0;
+      return owner->life > life || !gkv_member_is_live (owner);
+    }
+
+  if (*missed == 0)
+    *missed = self->now.mono;
+  return self->now.mono - *missed >= EPHEMERAL_PATIENCE;
+}
+
+static void
+judge_ephemerals (GkvEngine *self)
+{
+  g_autoptr (GPtrArray) ended = NULL;
+  GHashTableIter iter;
+  guint64 *hash;
+  gint64 *missed;
+
+  if (g_hash_table_size (self->ephemerals) == 0)
+    return;
+
+  ended = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  g_hash_table_iter_init (&iter, self->ephemerals);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &hash, (gpointer *) &missed))
+    {
+      GkvRecord *record = gkv_store_lookup_hash (self->store, *hash);
+
+      if (record == NULL || !(record->flags & GKV_RECORD_EPHEMERAL) || gkv_record_is_dead (record))
+        g_hash_table_iter_remove (&iter);
+      else if (has_owner_ended (self, record, missed))
+        g_ptr_array_add (ended, gkv_record_ref (record));
+    }
+
+  for (guint i = 0; i < ended->len; i++)
+    mark_dead (self, g_ptr_array_index (ended, i));
+
+  gkv_engine_wake_at (self, self->now.mono + EPHEMERAL_PERIOD);
+}
+
+static void
+on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  GkvEngine *self = user_data;
+
+  gkv_clock_observe (self->clock, record->stamp);
+  watch_ephemeral (self, record);
+  add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+}
+
+static void
+release_aside (GkvEngine *self)
+{
+  gint64 bound_ms = self->now.wall / 1000 + GKV_CLOCK_DRIFT_BOUND_MS;
+
+  if (gkv_store_get_n_aside (self->store) == 0)
+    return;
+
+  gkv_store_release_aside (self->store, ((GkvStamp) bound_ms << 16) | 0xffff, on_released, self);
+  gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
+}
+
+/* Public */
+
+GkvEngine *
+gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now)
+{
+  GkvEngine *self = g_new0 (GkvEngine, 1);
+  GkvHashKey zero = { 0, 0 };
+
+  self->id = g_ref_string_new_intern (config->node_id);
+  self->cluster = g_strdup (config->cluster);
+  self->cluster_hash = gkv_hash_64 (&zero, config->cluster, strlen (config->cluster));
+  self->life = config->life;
+  self->secret = (GkvHashKey){ config->secret[0], config->secret[1] };
+  self->gossip_interval = MAX (config->gossip_interval_ms, 1) * GKV_MS;
+  self->max_datagram = CLAMP (config->max_datagram_size, MIN_DATAGRAM, MAX_DATAGRAM);
+  self->rand = g_rand_new_with_seed (config->random_seed);
+  self->store = store;
+  self->clock = clock;
+  self->now = *now;
+  self->started = now->mono;
+  self->wake = now->mono;
+  self->ephemerals = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
+  self->reports = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  self->scratch = g_byte_array_new ();
+  g_queue_init (&self->datagrams);
+  g_queue_init (&self->events);
+  g_queue_init (&self->rumours);
+  gkv_links_init (self);
+  gkv_members_init (self);
+  gkv_transfers_init (self);
+  self->gossip_due = now->mono + self->gossip_interval;
+
+  return self;
+}
+
+void
+gkv_engine_free (GkvEngine *self)
+{
+  GkvDatagram datagram;
+  GkvEvent event;
+
+  while (gkv_engine_pop_datagram (self, &datagram))
+    gkv_datagram_clear (&datagram);
+  while (gkv_engine_pop_event (self, &event))
+    gkv_event_clear (&event);
+
+  gkv_rumours_clear (self);
+  gkv_links_clear (self);
+  gkv_transfers_clear (self);
+  gkv_members_clear (self);
+  g_hash_table_unref (self->flushes);
+  g_hash_table_unref (self->reports);
+  g_hash_table_unref (self->ephemerals);
+  g_byte_array_unref (self->scratch);
+  g_rand_free (self->rand);
+  g_free (self->advertise);
+  g_free (self->cluster);
+  g_ref_string_release (self->id);
+  g_free (self);
+}
+
+void
+gkv_engine_set_gossip_interval (GkvEngine *self, guint interval_ms)
+{
+  gint64 interval = MAX (interval_ms, 1) * GKV_MS;
+
+  self->gossip_due = MIN (self->gossip_due, self->gossip_due - self->gossip_interval + interval);
+  self->gossip_interval = interval;
+  gkv_engine_wake_at (self, self->gossip_due);
+}
+
+void
+gkv_engine_set_advertise_address (GkvEngine *self, const char *address)
+{
+  g_free (self->advertise);
+  self->advertise = g_strdup (address);
+}
+
+void
+gkv_engine_set_n_unresolved (GkvEngine *self, guint n_unresolved)
+{
+  self->n_unresolved = n_unresolved;
+}
+
+void
+gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
+{
+  self->now = *now;
+  watch_ephemeral (self, record);
+  gkv_rumours_add (self, record, NULL);
+  gkv_engine_wake_at (self, now->mono);
+}
+
+gint64
+gkv_engine_tick (GkvEngine *self, const GkvTime *now)
+{
+  gint64 late = now->mono - self->wake;
+
+  self->now = *now;
+  gkv_rumours_tick (self);
+
+  if (now->mono >= self->wake && !self->leaving)
+    {
+      /* A process that slept judges nobody by the answers that it slept through. */
+      if (late > GKV_SECOND / 2)
+        self->probe.member = NULL;
+
+      self->wake = G_MAXINT64;
+      gkv_links_tick (self);
+      gkv_members_tick (self);
+      gkv_exchanges_tick (self);
+      gkv_transfers_tick (self);
+      expire_records (self);
+      release_aside (self);
+      judge_ephemerals (self);
+      gkv_engine_consider_synced (self);
+      if (self->rumours.length > 0)
+        gkv_engine_wake_at (self, now->mono + GKV_MS);
+    }
+
+  gkv_links_flush (self);
+  return self->leaving ? G_MAXINT64 : self->wake;
+}
+
+void
+gkv_engine_leave (GkvEngine *self, const GkvTime *now)
+{
+  self->now = *now;
+  gkv_rumours_tick (self);
+  gkv_members_leave (self);
+  gkv_links_flush (self);
+  self->leaving = TRUE;
+}
+
+gboolean
+gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram)
+{
+  GkvDatagram *first = g_queue_pop_head (&self->datagrams);
+
+  if (first == NULL)
+    return FALSE;
+
+  *datagram = *first;
+  g_free (first);
+  return TRUE;
+}
+
+gboolean
+gkv_engine_pop_event (GkvEngine *self, GkvEvent *event)
+{
+  GkvEvent *first = g_queue_pop_head (&self->events);
+
+  if (first == NULL)
+    return FALSE;
+
+  *event = *first;
+  g_free (first);
+  return TRUE;
+}
+
+gboolean
+gkv_engine_get_synced (GkvEngine *self)
+{
+  return self->synced;
+}
+
+/* Flush: each live peer is asked at once, and again until it holds all that we held when the ticket was drawn. */
+
+guint64
+gkv_engine_begin_flush (GkvEngine *self, const GkvTime *now)
+{
+  guint64 ticket = ++self->flush_ticket;
+
+  self->now = *now;
+  g_hash_table_add (self->flushes, g_memdup2 (&ticket, sizeof ticket));
+  gkv_engine_wake_at (self, now->mono);
+  return ticket;
+}
+
+void
+gkv_engine_get_flush (GkvEngine *self, guint64 ticket, guint *n_confirmed, guint *n_alive)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  *n_confirmed = *n_alive = 0;
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    {
+      if (!gkv_member_is_live (member))
+        continue;
+
+      *n_alive += 1;
+      if (member->confirmed >= ticket)
+        *n_confirmed += 1;
+    }
+}
+
+void
+gkv_engine_end_flush (GkvEngine *self, guint64 ticket)
+{
+  g_hash_table_remove (self->flushes, &ticket);
+}
+
+void
+gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder)
+{
+  const GkvCounters *counters = &self->counters;
+  const struct
+  {
+    const char *name;
+    guint64 value;
+  } stats[] = {
+    { "peers-alive", self->n_alive },
+    { "peers-known", g_hash_table_size (self->members) },
+    { "links", g_hash_table_size (self->links) },
+    { "contacts", g_hash_table_size (self->contacts) },
+    { "datagrams-sent", counters->datagrams_sent },
+    { "datagrams-received", counters->datagrams_received },
+    { "datagrams-refused", counters->datagrams_refused },
+    { "bytes-sent", counters->bytes_sent },
+    { "bytes-received", counters->bytes_received },
+    { "greetings-sent", counters->greetings },
+    { "probes-sent", counters->probes },
+    { "probes-failed", counters->probes_failed },
+    { "rumours-sent", counters->rumours_sent },
+    { "rumours-received", counters->rumours_received },
+    { "rumours-new", counters->rumours_new },
+    { "rumours-dropped", counters->rumours_dropped },
+    { "records-sent", counters->records_sent },
+    { "records-received", counters->records_received },
+    { "records-taken", counters->records_taken },
+    { "records-refused", counters->records_refused },
+    { "records-too-new", counters->records_too_new },
+    { "exchanges", counters->exchanges },
+    { "exchanges-repeated", counters->exchanges_repeated },
+    { "pages-received", counters->pages },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (stats); i++)
+    g_variant_builder_add (builder, "{sv}", stats[i].name, g_variant_new_uint64 (stats[i].value));
+}

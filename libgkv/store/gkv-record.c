@@ -5,3 +5,178 @@
 #include "config.h"
 
 #include "gkv-record.h"
+
+#include <string.h>
+
+/* Small records are hashed from the stack. */
+#define STACK_BUFFER 512
+
+static guint8 *
+put_bytes (guint8 *out, gconstpointer bytes, gsize len)
+{
+  if (len > 0)
+    memcpy (out, bytes, len);
+  return out + len;
+}
+
+static guint8 *
+put_u64 (guint8 *out, guint64 value)
+{
+  value = GUINT64_TO_LE (value);
+  return put_bytes (out, &value, sizeof value);
+}
+
+/* What is hashed, all numbers little-endian in eight bytes: flags, stamp, life, then the lengths of origin, codec, key
+ * and content, then origin, codec and key, and last the 128-bit hash of the content. */
+static GkvFingerprint
+compute_fingerprint (const GkvHashKey *hash_key, const GkvRecord *record)
+{
+  gsize origin_len = strlen (record->origin);
+  gsize codec_len = strlen (record->codec);
+  GkvFingerprint content = gkv_hash_128 (hash_key, gkv_record_get_content (record), record->content_len);
+  gsize len = 7 * 8 + origin_len + codec_len + record->key_len + 16;
+  guint8 stack[STACK_BUFFER];
+  g_autofree guint8 *heap = len > sizeof stack ? g_malloc (len) : NULL;
+  guint8 *buffer = heap != NULL ? heap : stack;
+  guint8 *out = buffer;
+
+  out = put_u64 (out, record->flags & GKV_RECORD_HASHED_FLAGS);
+  out = put_u64 (out, record->stamp);
+  out = put_u64 (out, gkv_record_get_life (record));
+  out = put_u64 (out, origin_len);
+  out = put_u64 (out, codec_len);
+  out = put_u64 (out, record->key_len);
+  out = put_u64 (out, record->content_len);
+  out = put_bytes (out, record->origin, origin_len);
+  out = put_bytes (out, record->codec, codec_len);
+  out = put_bytes (out, gkv_record_get_key (record), record->key_len);
+  out = put_u64 (out, content.lo);
+  out = put_u64 (out, content.hi);
+  g_assert (out == buffer + len);
+
+  return gkv_hash_128 (hash_key, buffer, len);
+}
+
+GkvRecord *
+gkv_record_new (const GkvHashKey *hash_key,
+                const char *key,
+                gsize key_len,
+                GkvRecordFlags flags,
+                GkvStamp stamp,
+                const char *origin,
+                const char *codec,
+                gboolean interned,
+                guint64 life,
+                gconstpointer content,
+                gsize content_len)
+{
+  gboolean ephemeral = (flags & GKV_RECORD_EPHEMERAL) != 0;
+  GkvRecord *record;
+  guint8 *out;
+
+  if (flags & GKV_RECORD_DEAD)
+    {
+      codec = "";
+      interned = FALSE;
+      content_len = 0;
+    }
+
+  record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof life : 0));
+  g_atomic_ref_count_init (&record->ref_count);
+  record->key_len = key_len;
+  record->flags = flags & ~GKV_RECORD_TTL;
+  record->content_len = content_len;
+  record->hash = gkv_hash_64 (hash_key, key, key_len);
+  record->stamp = stamp;
+  if (interned)
+    {
+      record->origin = g_ref_string_acquire ((char *) origin);
+      record->codec = g_ref_string_acquire ((char *) codec);
+    }
+  else
+    {
+      record->origin = g_ref_string_new_intern (origin);
+      record->codec = g_ref_string_new_intern (codec);
+    }
+
+  out = put_bytes ((guint8 *) record->data, key, key_len);
+  *out++ = '\0';
+  out = put_bytes (out, content, content_len);
+  if (ephemeral)
+    put_bytes (out, &life, sizeof life);
+
+  record->fingerprint = compute_fingerprint (hash_key, record);
+  return record;
+}
+
+GkvRecord *
+gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *record)
+{
+  return gkv_record_new (hash_key, gkv_record_get_key (record), record->key_len, record->flags | GKV_RECORD_DEAD,
+                         record->stamp, record->origin, "", FALSE, gkv_record_get_life (record), NULL, 0);
+}
+
+GkvRecord *
+gkv_record_ref (GkvRecord *record)
+{
+  g_atomic_ref_count_inc (&record->ref_count);
+  return record;
+}
+
+void
+gkv_record_unref (GkvRecord *record)
+{
+  if (!g_atomic_ref_count_dec (&record->ref_count))
+    return;
+
+  g_ref_string_release (record->origin);
+  g_ref_string_release (record->codec);
+  g_free (record);
+}
+
+guint64
+gkv_record_get_life (const GkvRecord *record)
+{
+  guint64 life = 0;
+
+  if (record->flags & GKV_RECORD_EPHEMERAL)
+    memcpy (&life, gkv_record_get_content (record) + record->content_len, sizeof life);
+  return life;
+}
+
+static int
+compare_numbers (guint64 a, guint64 b)
+{
+  return (a > b) - (a < b);
+}
+
+static int
+compare_contents (const GkvRecord *a, const GkvRecord *b)
+{
+  int result = memcmp (gkv_record_get_content (a), gkv_record_get_content (b), MIN (a->content_len, b->content_len));
+
+  return result != 0 ? result : compare_numbers (a->content_len, b->content_len);
+}
+
+int
+gkv_record_compare (const GkvRecord *a, const GkvRecord *b)
+{
+  int result;
+
+  if ((result = compare_numbers (a->stamp, b->stamp)) != 0 || (result = strcmp (a->origin, b->origin)) != 0 ||
+      (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 ||
+      (result = strcmp (a->codec, b->codec)) != 0 || (result = compare_contents (a, b)) != 0 ||
+      (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0)
+    return result;
+
+  return compare_numbers (gkv_record_get_life (a), gkv_record_get_life (b));
+}
+
+gboolean
+gkv_record_same_value (const GkvRecord *a, const GkvRecord *b)
+{
+  if (gkv_record_is_dead (a) || gkv_record_is_dead (b))
+    return gkv_record_is_dead (a) && gkv_record_is_dead (b);
+
+  return strcmp (a->codec, b->codec) == 0 && compare_contents (a, b) == 0;
+}

@@ -1,7 +1,569 @@
-/* GkvStore: all records of a node.
+/* GkvStore: all records of a node: a trie over the bits of the keyed hash of the key.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
 #include "gkv-store.h"
+
+#include "gkv-deadlines.h"
+
+#include <string.h>
+
+/* A leaf that gets more becomes a branch; a branch that gets fewer becomes a leaf. In between, both stay. */
+#define LEAF_MAX 32
+#define LEAF_AGAIN 12
+#define LEAF_STEP 4
+#define MAX_DEPTH 16
+
+typedef struct
+{
+  GkvFingerprint fingerprint;
+  guint64 count;
+  gboolean is_leaf;
+} Node;
+
+typedef struct
+{
+  Node node;
+  Node *children[16]; /* NULL: nothing there */
+} Branch;
+
+typedef struct
+{
+  Node node;
+  guint allocated;
+  GkvRecord **records; /* by hash, then by key */
+} Leaf;
+
+struct _GkvStore
+{
+  GkvHashKey hash_key;
+  Node *root;
+  GkvDeadlines *deadlines;
+  GHashTable *shadows; /* record set aside → what is visible in its place, or NULL */
+  guint64 n_visible;
+  guint64 n_tombstones;
+  guint64 n_bytes;
+};
+
+static Node *
+leaf_new (void)
+{
+  Leaf *leaf = g_new0 (Leaf, 1);
+
+  leaf->node.is_leaf = TRUE;
+  return &leaf->node;
+}
+
+static void
+node_free (Node *node)
+{
+  if (node->is_leaf)
+    {
+      Leaf *leaf = (Leaf *) node;
+
+      for (guint i = 0; i < node->count; i++)
+        gkv_record_unref (leaf->records[i]);
+      g_free (leaf->records);
+    }
+  else
+    {
+      for (guint i = 0; i < 16; i++)
+        if (((Branch *) node)->children[i] != NULL)
+          node_free (((Branch *) node)->children[i]);
+    }
+
+  g_free (node);
+}
+
+static inline guint
+get_digit (guint64 hash, guint depth)
+{
+  return (hash >> (60 - 4 * depth)) & 15;
+}
+
+/* Leaves */
+
+static int
+compare_place (const GkvRecord *record, guint64 hash, const char *key, gsize key_len)
+{
+  int result;
+
+  if (record->hash != hash)
+    return record->hash < hash ? -1 : 1;
+
+  result = memcmp (gkv_record_get_key (record), key, MIN (record->key_len, key_len));
+  return result != 0 ? result : (int) record->key_len - (int) key_len;
+}
+
+/* Where a key is, or would be. */
+static guint
+leaf_find (const Leaf *leaf, guint64 hash, const char *key, gsize key_len, gboolean *found)
+{
+  guint low = 0, high = leaf->node.count;
+
+  *found = FALSE;
+  while (low < high)
+    {
+      guint middle = (low + high) / 2;
+      int result = compare_place (leaf->records[middle], hash, key, key_len);
+
+      if (result == 0)
+        {
+          *found = TRUE;
+          return middle;
+        }
+      if (result < 0)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+
+  return low;
+}
+
+/* The first whose hash is at least @from. */
+static guint
+leaf_lower_bound (const Leaf *leaf, guint64 from)
+{
+  guint i = 0;
+
+  while (i < leaf->node.count && leaf->records[i]->hash < from)
+    i++;
+  return i;
+}
+
+static void
+leaf_insert (Leaf *leaf, guint index, GkvRecord *record)
+{
+  guint count = leaf->node.count;
+
+  if (count == leaf->allocated)
+    {
+      leaf->allocated += LEAF_STEP;
+      leaf->records = g_renew (GkvRecord *, leaf->records, leaf->allocated);
+    }
+
+  memmove (leaf->records + index + 1, leaf->records + index, (count - index) * sizeof *leaf->records);
+  leaf->records[index] = record;
+  leaf->node.count++;
+  gkv_fingerprint_add (&leaf->node.fingerprint, &record->fingerprint);
+}
+
+static Node *
+leaf_split (Leaf *leaf, guint depth)
+{
+  Branch *branch = g_new0 (Branch, 1);
+
+  branch->node.count = leaf->node.count;
+  branch->node.fingerprint = leaf->node.fingerprint;
+  for (guint i = 0; i < leaf->node.count; i++)
+    {
+      Node **child = &branch->children[get_digit (leaf->records[i]->hash, depth)];
+
+      if (*child == NULL)
+        *child = leaf_new ();
+      leaf_insert ((Leaf *) *child, (*child)->count, leaf->records[i]);
+    }
+
+  g_free (leaf->records);
+  g_free (leaf);
+  return &branch->node;
+}
+
+static void
+gather (Node *node, Leaf *into)
+{
+  if (node->is_leaf)
+    {
+      Leaf *leaf = (Leaf *) node;
+
+      for (guint i = 0; i < node->count; i++)
+        leaf_insert (into, into->node.count, leaf->records[i]);
+      g_free (leaf->records);
+    }
+  else
+    {
+      for (guint i = 0; i < 16; i++)
+        if (((Branch *) node)->children[i] != NULL)
+          gather (((Branch *) node)->children[i], into);
+    }
+
+  g_free (node);
+}
+
+/* Finding */
+
+/* The leaf that a hash belongs to; its depth in @depth. NULL: nothing there. */
+static Leaf *
+find_leaf (GkvStore *self, guint64 hash)
+{
+  Node *node = self->root;
+
+  for (guint depth = 0; node != NULL && !node->is_leaf; depth++)
+    node = ((Branch *) node)->children[get_digit (hash, depth)];
+  return (Leaf *) node;
+}
+
+GkvRecord *
+gkv_store_lookup (GkvStore *self, const char *key, gsize key_len)
+{
+  guint64 hash = gkv_hash_64 (&self->hash_key, key, key_len);
+  Leaf *leaf = find_leaf (self, hash);
+  gboolean found;
+  guint index;
+
+  if (leaf == NULL)
+    return NULL;
+
+  index = leaf_find (leaf, hash, key, key_len, &found);
+  return found ? leaf->records[index] : NULL;
+}
+
+GkvRecord *
+gkv_store_lookup_hash (GkvStore *self, guint64 hash)
+{
+  Leaf *leaf = find_leaf (self, hash);
+  guint index = leaf != NULL ? leaf_lower_bound (leaf, hash) : 0;
+
+  return leaf != NULL && index < leaf->node.count && leaf->records[index]->hash == hash ? leaf->records[index] : NULL;
+}
+
+GkvRecord *
+gkv_store_get_visible (GkvStore *self, GkvRecord *record)
+{
+  if (record->flags & GKV_RECORD_ASIDE)
+    record = g_hash_table_lookup (self->shadows, record);
+
+  return record != NULL && !gkv_record_is_dead (record) ? record : NULL;
+}
+
+GkvRecord *
+gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len)
+{
+  GkvRecord *record = gkv_store_lookup (self, key, key_len);
+
+  return record != NULL ? gkv_store_get_visible (self, record) : NULL;
+}
+
+/* Changing */
+
+static void
+count_record (GkvStore *self, GkvRecord *record, int by)
+{
+  self->n_bytes += by * (gint64) (record->key_len + record->content_len);
+  if (gkv_record_is_dead (record))
+    self->n_tombstones += by;
+  if (gkv_store_get_visible (self, record) != NULL)
+    self->n_visible += by;
+}
+
+/* Puts @record below @slot, or in the place of the one with its key. Returns the one replaced. */
+static GkvRecord *
+insert (Node **slot, GkvRecord *record, guint depth)
+{
+  Node *node = *slot;
+  GkvRecord *old = NULL;
+
+  if (node == NULL)
+    node = *slot = leaf_new ();
+
+  if (node->is_leaf)
+    {
+      Leaf *leaf = (Leaf *) node;
+      gboolean found;
+      guint index = leaf_find (leaf, record->hash, gkv_record_get_key (record), record->key_len, &found);
+
+      if (found)
+        {
+          old = leaf->records[index];
+          leaf->records[index] = record;
+          gkv_fingerprint_subtract (&node->fingerprint, &old->fingerprint);
+          gkv_fingerprint_add (&node->fingerprint, &record->fingerprint);
+          return old;
+        }
+
+      leaf_insert (leaf, index, record);
+      if (node->count > LEAF_MAX && depth < MAX_DEPTH)
+        *slot = leaf_split (leaf, depth);
+      return NULL;
+    }
+
+  old = insert (&((Branch *) node)->children[get_digit (record->hash, depth)], record, depth + 1);
+  gkv_fingerprint_add (&node->fingerprint, &record->fingerprint);
+  if (old != NULL)
+    gkv_fingerprint_subtract (&node->fingerprint, &old->fingerprint);
+  else
+    node->count++;
+  return old;
+}
+
+/* Takes away @record, which is there. */
+static void
+take (Node **slot, GkvRecord *record, guint depth)
+{
+  Node *node = *slot;
+
+  if (node->is_leaf)
+    {
+      Leaf *leaf = (Leaf *) node;
+      gboolean found;
+      guint index = leaf_find (leaf, record->hash, gkv_record_get_key (record), record->key_len, &found);
+
+      node->count--;
+      memmove (leaf->records + index, leaf->records + index + 1, (node->count - index) * sizeof *leaf->records);
+      gkv_fingerprint_subtract (&node->fingerprint, &record->fingerprint);
+      if (node->count == 0)
+        {
+          node_free (node);
+          *slot = NULL;
+        }
+      return;
+    }
+
+  take (&((Branch *) node)->children[get_digit (record->hash, depth)], record, depth + 1);
+  node->count--;
+  gkv_fingerprint_subtract (&node->fingerprint, &record->fingerprint);
+  if (node->count <= LEAF_AGAIN)
+    {
+      *slot = leaf_new ();
+      gather (node, (Leaf *) *slot);
+    }
+}
+
+GkvStoreResult
+gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
+{
+  GkvRecord *held = gkv_store_lookup (self, gkv_record_get_key (record), record->key_len);
+  g_autoptr (GkvRecord) visible = NULL;
+
+  if (replaced != NULL)
+    *replaced = NULL;
+
+  if (held != NULL && gkv_record_compare (record, held) <= 0)
+    return GKV_STORE_KEPT;
+
+  if (held != NULL)
+    {
+      visible = gkv_store_get_visible (self, held);
+      if (visible != NULL)
+        gkv_record_ref (visible);
+      count_record (self, held, -1);
+      gkv_deadlines_remove (self->deadlines, held);
+      g_hash_table_remove (self->shadows, held);
+    }
+
+  gkv_record_ref (record);
+  if (record->flags & GKV_RECORD_ASIDE)
+    g_hash_table_insert (self->shadows, record, visible != NULL ? gkv_record_ref (visible) : NULL);
+  count_record (self, record, 1);
+  insert (&self->root, record, 0);
+
+  if (replaced != NULL)
+    *replaced = g_steal_pointer (&visible);
+  g_clear_pointer (&held, gkv_record_unref);
+  return GKV_STORE_TAKEN;
+}
+
+gboolean
+gkv_store_remove (GkvStore *self, GkvRecord *record)
+{
+  if (gkv_store_lookup (self, gkv_record_get_key (record), record->key_len) != record)
+    return FALSE;
+
+  count_record (self, record, -1);
+  gkv_deadlines_remove (self->deadlines, record);
+  g_hash_table_remove (self->shadows, record);
+  take (&self->root, record, 0);
+  gkv_record_unref (record);
+  return TRUE;
+}
+
+/* Set aside */
+
+guint
+gkv_store_get_n_aside (GkvStore *self)
+{
+  return g_hash_table_size (self->shadows);
+}
+
+void
+gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data)
+{
+  g_autoptr (GPtrArray) released = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  GHashTableIter iter;
+  GkvRecord *record;
+
+  g_hash_table_iter_init (&iter, self->shadows);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &record, NULL))
+    if (record->stamp <= up_to)
+      g_ptr_array_add (released, gkv_record_ref (record));
+
+  for (guint i = 0; i < released->len; i++)
+    {
+      g_autoptr (GkvRecord) visible = NULL;
+
+      record = g_ptr_array_index (released, i);
+      visible = gkv_store_get_visible (self, record);
+      if (visible != NULL)
+        gkv_record_ref (visible);
+      count_record (self, record, -1);
+      g_hash_table_remove (self->shadows, record);
+      record->flags &= ~GKV_RECORD_ASIDE;
+      count_record (self, record, 1);
+      func (record, visible, user_data);
+    }
+}
+
+/* Remaining life */
+
+void
+gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline)
+{
+  gkv_deadlines_set (self->deadlines, record, deadline);
+}
+
+gint64
+gkv_store_get_deadline (GkvStore *self, GkvRecord *record)
+{
+  return gkv_deadlines_get (self->deadlines, record);
+}
+
+GkvRecord *
+gkv_store_peek_deadline (GkvStore *self, gint64 *deadline)
+{
+  return gkv_deadlines_peek (self->deadlines, deadline);
+}
+
+/* Ranges */
+
+static gboolean
+is_in_range (guint64 hash, GkvRange range)
+{
+  return range.depth == 0 || ((hash ^ range.prefix) >> (64 - 4 * range.depth)) == 0;
+}
+
+void
+gkv_store_summarise (GkvStore *self, GkvRange range, GkvSummary *summary)
+{
+  Node *node = self->root;
+
+  memset (summary, 0, sizeof *summary);
+  for (guint depth = 0; node != NULL; depth++)
+    {
+      if (depth == range.depth)
+        {
+          summary->count = node->count;
+          summary->fingerprint = node->fingerprint;
+          return;
+        }
+
+      if (node->is_leaf)
+        {
+          Leaf *leaf = (Leaf *) node;
+
+          for (guint i = 0; i < node->count; i++)
+            if (is_in_range (leaf->records[i]->hash, range))
+              {
+                summary->count++;
+                gkv_fingerprint_add (&summary->fingerprint, &leaf->records[i]->fingerprint);
+              }
+          return;
+        }
+
+      node = ((Branch *) node)->children[get_digit (range.prefix, depth)];
+    }
+}
+
+/* FALSE: the walk has ended. @prefix: what all hashes below begin with. */
+static gboolean
+walk (Node *node, guint depth, guint64 prefix, GkvRange range, guint64 from, GkvStoreFunc func, gpointer user_data)
+{
+  if (node == NULL)
+    return TRUE;
+
+  if (node->is_leaf)
+    {
+      Leaf *leaf = (Leaf *) node;
+
+      for (guint i = leaf_lower_bound (leaf, from); i < node->count; i++)
+        if (is_in_range (leaf->records[i]->hash, range) && !func (leaf->records[i], user_data))
+          return FALSE;
+      return TRUE;
+    }
+
+  for (guint i = 0; i < 16; i++)
+    {
+      guint shift = 60 - 4 * depth;
+      guint64 below = prefix | (guint64) i << shift;
+      guint64 last = below | (((guint64) 1 << shift) - 1);
+
+      if (last < from || (depth < range.depth && i != get_digit (range.prefix, depth)))
+        continue;
+
+      if (!walk (((Branch *) node)->children[i], depth + 1, below, range, from, func, user_data))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+void
+gkv_store_foreach (GkvStore *self, GkvRange range, guint64 from, GkvStoreFunc func, gpointer user_data)
+{
+  walk (self->root, 0, 0, range, from, func, user_data);
+}
+
+/* Counts */
+
+guint64
+gkv_store_get_n_visible (GkvStore *self)
+{
+  return self->n_visible;
+}
+
+guint64
+gkv_store_get_n_tombstones (GkvStore *self)
+{
+  return self->n_tombstones;
+}
+
+guint64
+gkv_store_get_n_bytes (GkvStore *self)
+{
+  return self->n_bytes;
+}
+
+const GkvHashKey *
+gkv_store_get_hash_key (GkvStore *self)
+{
+  return &self->hash_key;
+}
+
+static void
+shadow_unref (gpointer record)
+{
+  if (record != NULL)
+    gkv_record_unref (record);
+}
+
+GkvStore *
+gkv_store_new (const GkvHashKey *hash_key)
+{
+  GkvStore *self = g_new0 (GkvStore, 1);
+
+  self->hash_key = *hash_key;
+  self->deadlines = gkv_deadlines_new ();
+  self->shadows = g_hash_table_new_full (NULL, NULL, NULL, shadow_unref);
+  return self;
+}
+
+void
+gkv_store_free (GkvStore *self)
+{
+  g_clear_pointer (&self->root, node_free);
+  g_hash_table_unref (self->shadows);
+  gkv_deadlines_free (self->deadlines);
+  g_free (self);
+}

@@ -1,0 +1,235 @@
+/* What the rooms of the engine share: its state, and who offers what to whom.
+ *
+ *   gkv-links     addresses: who has proved to receive where, and datagrams to them
+ *   gkv-members   peers: who lives, by probing and by hearsay
+ *   gkv-rumours   new records, sent on at once
+ *   gkv-exchange  finding what differs from one peer
+ *   gkv-transfer  getting what was found to be missing
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-engine.h"
+#include "gkv-wire.h"
+
+G_BEGIN_DECLS
+
+#define GKV_MS G_GINT64_CONSTANT (1000)
+#define GKV_SECOND (1000 * GKV_MS)
+
+typedef struct _GkvContact GkvContact;
+typedef struct _GkvExchange GkvExchange;
+typedef struct _GkvLink GkvLink;
+typedef struct _GkvMember GkvMember;
+typedef struct _GkvTransfer GkvTransfer;
+
+/* An address that is spoken with. */
+struct _GkvLink
+{
+  char *address;
+  guint64 their_token;  /* what to echo; 0: not known */
+  guint64 our_token;    /* what they echo, in the epoch below */
+  gint64 our_epoch;
+  gboolean proved;      /* they have echoed ours */
+  gint64 last_heard;
+  gint64 last_ident;    /* when we told who we are; 0: not yet */
+  GkvMember *member;    /* who speaks there; NULL: not known */
+  guint64 life;         /* which life of it */
+  gboolean introduced;  /* that life was told whom we know */
+
+  GByteArray *out;      /* messages for the datagram that is being filled; NULL: none */
+
+  GkvExchange *exchange; /* NULL: none under way */
+  GkvTransfer *transfer; /* NULL: nothing to get */
+
+  /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
+  guint64 ended_mine;
+  guint64 ended_theirs;
+  guint n_repeats;
+  gint64 quiet_until;
+};
+
+/* Another node. */
+struct _GkvMember
+{
+  char *id;
+  guint64 life;
+  guint32 incarnation;
+  GkvPeerStatus status;
+  char *address;   /* where it says that it is, or where it was seen; NULL: nowhere yet */
+  GkvLink *link;   /* where to speak with it; NULL: nowhere yet */
+  gboolean hidden; /* the application was told that it is gone */
+
+  gint64 life_since;
+  gint64 status_since;
+  gint64 last_seen;
+  gint64 last_seen_wall;
+  gint64 last_told; /* when it was told that it is thought to be dead */
+  gint64 last_duplicate;
+  gint64 round_trip_us;
+  guint n_gossip;   /* how often the news of it are still to be passed on */
+  gboolean matched; /* an exchange with this life of it has ended with nothing left to fetch */
+  guint64 confirmed; /* the newest flush ticket that it has confirmed */
+  gboolean clock_reported;
+};
+
+typedef struct
+{
+  guint64 datagrams_sent, datagrams_received, datagrams_refused, bytes_sent, bytes_received;
+  guint64 rumours_sent, rumours_received, rumours_dropped, rumours_new;
+  guint64 records_sent, records_received, records_taken, records_refused, records_too_new;
+  guint64 exchanges, exchanges_repeated, pages, probes, probes_failed, greetings;
+} GkvCounters;
+
+struct _GkvEngine
+{
+  /* Who we are */
+  char *id;
+  char *cluster;
+  guint64 life;
+  guint32 incarnation;
+  char *advertise;
+  guint64 cluster_hash;
+  GkvHashKey secret;
+  gint64 gossip_interval;
+  guint max_datagram;
+  GRand *rand;
+
+  /* What we hold; borrowed */
+  GkvStore *store;
+  GkvClock *clock;
+  GHashTable *ephemerals; /* hash* → when its owner was first missed, or 0; see gkv-engine.c */
+
+  GkvTime now;
+  gint64 wake; /* nothing is due before */
+
+  /* What comes out */
+  GQueue datagrams;
+  GQueue events;
+
+  /* gkv-links */
+  GHashTable *links;         /* address → GkvLink, owned */
+  GHashTable *contacts;      /* address → GkvContact, owned */
+  GHashTable *own_addresses; /* where we have met ourselves */
+  GPtrArray *filling;        /* links with a datagram begun */
+  gint64 greetings_at;       /* the second that n_greetings counts */
+  guint n_greetings;
+  GHashTable *reports;       /* errors told lately → when */
+  GByteArray *scratch;
+
+  /* gkv-members */
+  GHashTable *members; /* id → GkvMember, owned */
+  GPtrArray *probe_order;
+  guint probe_next;
+  gint64 probe_due;
+  struct
+  {
+    GkvMember *member; /* NULL: none under way */
+    guint16 sequence;
+    gint64 sent;
+    gint64 indirect_at;
+    gint64 ends;
+    gboolean indirect;
+  } probe;
+  guint16 next_sequence;
+  GQueue relays; /* pings sent for others */
+  guint n_alive;   /* members alive or suspect */
+  guint n_suspect;
+  guint n_gossip;  /* how often news of ourselves are still to be passed on */
+  gint64 forget_due;
+  gboolean leaving;
+
+  /* gkv-rumours */
+  GQueue rumours;
+
+  /* gkv-transfer */
+  GHashTable *assemblies; /* hash* → records that come in pieces, owned */
+  gsize assembly_bytes;
+
+  /* gkv-exchange */
+  gint64 gossip_due;
+  guint n_exchanges;
+  guint64 flush_ticket;
+  GHashTable *flushes;
+
+  /* synced */
+  gboolean synced;
+  gint64 started;
+  guint n_unresolved;
+
+  GkvCounters counters;
+};
+
+/* gkv-engine: time, events and applying records */
+void gkv_engine_wake_at (GkvEngine *self, gint64 mono);
+void gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
+GkvEvent *gkv_engine_add_event (GkvEngine *self, GkvEventKind kind);
+/* TRUE when it was new. @from: who sent it. */
+gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
+void gkv_engine_consider_synced (GkvEngine *self);
+void gkv_engine_set_synced (GkvEngine *self);
+/* The remaining life of a record in ms, -1 for none. */
+gint64 gkv_engine_get_left_ms (GkvEngine *self, GkvRecord *record);
+guint32 gkv_engine_random (GkvEngine *self, guint32 below);
+
+/* gkv-links */
+void gkv_links_init (GkvEngine *self);
+void gkv_links_clear (GkvEngine *self);
+void gkv_links_tick (GkvEngine *self);
+void gkv_links_flush (GkvEngine *self);
+GkvLink *gkv_links_lookup (GkvEngine *self, const char *address);
+void gkv_links_add_contact (GkvEngine *self, const char *address, gboolean by_application);
+/* Whether the application gave an address that nobody has answered from. */
+gboolean gkv_links_has_unreached (GkvEngine *self);
+void gkv_links_drop_hearsay (GkvEngine *self, const char *address);
+/* The body of the next message to a link: write to it, then call gkv_link_send (). */
+GByteArray *gkv_engine_begin_message (GkvEngine *self);
+void gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind);
+/* Bytes that a single message's body may have. */
+gsize gkv_engine_get_max_body (GkvEngine *self);
+gboolean gkv_link_is_usable (const GkvLink *link);
+
+/* gkv-members */
+void gkv_members_init (GkvEngine *self);
+void gkv_members_clear (GkvEngine *self);
+void gkv_members_tick (GkvEngine *self);
+void gkv_members_heard (GkvEngine *self, GkvLink *link);
+/* A link has told who speaks there. FALSE: not to be spoken with. */
+gboolean gkv_members_identify (
+    GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise);
+void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
+void gkv_members_introduce (GkvEngine *self, GkvLink *link);
+void gkv_members_leave (GkvEngine *self);
+void gkv_members_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
+gboolean gkv_member_is_live (const GkvMember *member);
+/* Live members with a usable link, in random order, at most @max. (transfer container) */
+GPtrArray *gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except);
+
+/* gkv-rumours */
+void gkv_rumours_add (GkvEngine *self, GkvRecord *record, const GkvMember *from);
+void gkv_rumours_tick (GkvEngine *self);
+void gkv_rumours_clear (GkvEngine *self);
+void gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
+
+/* gkv-exchange */
+void gkv_exchange_begin (GkvEngine *self, GkvLink *link);
+void gkv_exchange_free (GkvEngine *self, GkvLink *link);
+void gkv_exchanges_tick (GkvEngine *self);
+void gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
+/* Something that the exchange waited for has been got, or given up: it may have ended. */
+void gkv_exchange_consider_end (GkvEngine *self, GkvLink *link);
+
+/* gkv-transfer */
+void gkv_transfers_init (GkvEngine *self);
+void gkv_transfers_clear (GkvEngine *self);
+void gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash);
+void gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range);
+/* Tells of a record: sends it when it fits a datagram, or else that it is there. */
+void gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind);
+gboolean gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link);
+void gkv_transfer_free (GkvEngine *self, GkvLink *link);
+void gkv_transfers_tick (GkvEngine *self);
+void gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
+
+G_END_DECLS

@@ -1,0 +1,638 @@
+/* Exchanges: finding what differs from one peer.
+ *
+ * One side asks: here is the fingerprint of a range of mine, does yours differ? The other answers that it is the same,
+ * or splits the range in sixteen, or, where it holds little there, lists all that it has. The asker goes on with the
+ * parts that differ. So a map in sync costs one small datagram each way, whatever its size; differences cost in
+ * proportion to their number; and all state is with the asker, who repeats what gets lost.
+ *
+ * Source: Meyer, "Range-Based Set Reconciliation", SRDS 2023; here over the nodes of the store's trie.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-engine-private.h"
+
+#include "../gkv-error.h"
+
+/* A range of at most so many records is listed, not split: the list fits a datagram. */
+#define MAX_LISTED 24
+#define ITEM_SIZE (8 + 8 + 4)
+
+/* A peer that lacks more of a range than this is invited to fetch it page by page. */
+#define MAX_GIVEN 96
+
+/* What is given in one answer without being asked for. */
+#define MAX_GIVEN_BYTES (8 * 1024)
+
+#define MAX_ASKED 16
+#define MAX_TODO 65536
+#define ASK_PATIENCE (400 * GKV_MS)
+#define ASK_TRIES 5
+#define MAX_EXCHANGES 3
+#define FLUSH_PERIOD (20 * GKV_MS)
+
+/* An exchange that starts from the same two sides as the last ones did finds nothing that it can mend: it is repeated
+ * so often, then at intervals that grow to an hour. */
+#define MAX_REPEATS 5
+#define QUIET_FIRST (4 * GKV_SECOND)
+#define QUIET_LAST (60 * 60 * GKV_SECOND)
+
+#define SAME_FLAG_SYNCED 1
+
+typedef struct
+{
+  GkvRange range;
+  gint64 sent;
+  guint tries;
+} Asked;
+
+struct _GkvExchange
+{
+  GQueue todo;   /* GkvRange*, deepest first */
+  GArray *asked; /* Asked */
+  guint64 flush_ticket;
+  guint n_given;
+  gboolean differs;
+  guint64 mine, theirs; /* both sides' digests at the start */
+};
+
+typedef struct
+{
+  guint64 hash;
+  GkvStamp stamp;
+  guint32 fingerprint;
+} Item;
+
+static gboolean
+range_equal (const GkvRange *a, const GkvRange *b)
+{
+  return a->depth == b->depth && a->prefix == b->prefix;
+}
+
+static GkvRange
+get_child (GkvRange range, guint index)
+{
+  GkvRange child = { .prefix = range.prefix | (guint64) index << (60 - 4 * range.depth), .depth = range.depth + 1 };
+
+  return child;
+}
+
+static void
+put_item (GByteArray *body, const GkvRecord *record)
+{
+  gkv_put_u64 (body, record->hash);
+  gkv_put_u64 (body, record->stamp);
+  gkv_put_u32 (body, record->fingerprint.lo);
+}
+
+static Item
+read_item (GkvReader *reader)
+{
+  Item item;
+
+  item.hash = gkv_reader_u64 (reader);
+  item.stamp = gkv_reader_u64 (reader);
+  item.fingerprint = gkv_reader_u32 (reader);
+  return item;
+}
+
+/* Whether what the other has may win over what we have. When the stamps tie, both sides show theirs. */
+static gboolean
+is_wanted (const Item *theirs, const GkvRecord *mine)
+{
+  if (mine == NULL)
+    return TRUE;
+
+  return theirs->stamp > mine->stamp ||
+         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
+}
+
+static gboolean
+is_given (const Item *theirs, const GkvRecord *mine)
+{
+  return mine->stamp > theirs->stamp ||
+         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
+}
+
+/* Asking */
+
+static void
+send_ask (GkvEngine *self, GkvLink *link, GkvRange range)
+{
+  GByteArray *body = gkv_engine_begin_message (self);
+  GkvSummary summary;
+
+  gkv_store_summarise (self->store, range, &summary);
+  gkv_put_range (body, range);
+  gkv_put_u64 (body, summary.fingerprint.lo);
+  gkv_put_u64 (body, summary.fingerprint.hi);
+  gkv_link_send (self, link, GKV_MESSAGE_ASK);
+}
+
+static void
+ask (GkvEngine *self, GkvLink *link, GkvRange range)
+{
+  Asked asked = { .range = range, .sent = self->now.mono };
+
+  g_array_append_val (link->exchange->asked, asked);
+  send_ask (self, link, range);
+  gkv_engine_wake_at (self, self->now.mono + ASK_PATIENCE);
+}
+
+static void
+ask_more (GkvEngine *self, GkvLink *link)
+{
+  GkvExchange *exchange = link->exchange;
+
+  while (exchange->asked->len < MAX_ASKED && exchange->todo.length > 0)
+    {
+      g_autofree GkvRange *range = g_queue_pop_head (&exchange->todo);
+
+      ask (self, link, *range);
+    }
+}
+
+/* Takes away the question that @range answers; FALSE when it wasn't asked. */
+static gboolean
+is_answer (GkvLink *link, const GkvRange *range)
+{
+  GArray *asked = link->exchange != NULL ? link->exchange->asked : NULL;
+
+  for (guint i = 0; asked != NULL && i < asked->len; i++)
+    if (range_equal (&g_array_index (asked, Asked, i).range, range))
+      {
+        g_array_remove_index_fast (asked, i);
+        return TRUE;
+      }
+
+  return FALSE;
+}
+
+void
+gkv_exchange_begin (GkvEngine *self, GkvLink *link)
+{
+  const GkvRange everything = { 0, 0 };
+
+  if (link->exchange != NULL || !gkv_link_is_usable (link))
+    return;
+
+  self->counters.exchanges++;
+  self->n_exchanges++;
+  link->exchange = g_new0 (GkvExchange, 1);
+  link->exchange->asked = g_array_new (FALSE, FALSE, sizeof (Asked));
+  g_queue_init (&link->exchange->todo);
+  link->exchange->flush_ticket = self->flush_ticket;
+  ask (self, link, everything);
+}
+
+void
+gkv_exchange_free (GkvEngine *self, GkvLink *link)
+{
+  GkvExchange *exchange = g_steal_pointer (&link->exchange);
+
+  if (exchange == NULL)
+    return;
+
+  self->n_exchanges--;
+  g_queue_clear_full (&exchange->todo, g_free);
+  g_array_unref (exchange->asked);
+  g_free (exchange);
+}
+
+static void
+confirm (GkvEngine *self, GkvLink *link, guint64 ticket)
+{
+  if (link->member == NULL || link->life != link->member->life || link->member->confirmed >= ticket)
+    return;
+
+  link->member->confirmed = ticket;
+  if (g_hash_table_size (self->flushes) > 0)
+    gkv_engine_add_event (self, GKV_EVENT_CONFIRMED);
+}
+
+/* Nothing is left to fetch: both have held the same. */
+static void
+matched (GkvEngine *self, GkvLink *link)
+{
+  if (link->member == NULL || link->life != link->member->life)
+    return;
+
+  link->member->matched = TRUE;
+  gkv_engine_consider_synced (self);
+}
+
+void
+gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
+{
+  GkvExchange *exchange = link->exchange;
+
+  if (exchange == NULL)
+    {
+      if (gkv_transfer_is_idle (self, link))
+        matched (self, link);
+      return;
+    }
+
+  ask_more (self, link);
+  if (exchange->asked->len > 0 || exchange->todo.length > 0 || !gkv_transfer_is_idle (self, link))
+    return;
+
+  if (exchange->differs)
+    {
+      link->ended_mine = exchange->mine;
+      link->ended_theirs = exchange->theirs;
+    }
+  if (exchange->n_given == 0)
+    confirm (self, link, exchange->flush_ticket);
+  gkv_exchange_free (self, link);
+  matched (self, link);
+}
+
+/* FALSE: the same two sides have met often enough for now. */
+static gboolean
+is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
+{
+  GkvExchange *exchange = link->exchange;
+  GkvSummary summary;
+  const GkvRange everything = { 0, 0 };
+
+  gkv_store_summarise (self->store, everything, &summary);
+  exchange->differs = TRUE;
+  exchange->mine = summary.fingerprint.lo;
+  exchange->theirs = gkv_hash_64 (&self->secret, theirs, len);
+
+  if (exchange->mine != link->ended_mine || exchange->theirs != link->ended_theirs)
+    {
+      link->n_repeats = 0;
+      return TRUE;
+    }
+
+  self->counters.exchanges_repeated++;
+  link->n_repeats++;
+  if (link->n_repeats < MAX_REPEATS)
+    return TRUE;
+
+  if (link->n_repeats == MAX_REPEATS)
+    gkv_engine_report (self, link, GKV_ERROR_FAILED,
+                       "This node and the one at %s hold different records, and exchanging them doesn't mend it; "
+                       "it is tried again at growing intervals. Are both clocks right?",
+                       link->address);
+  if (self->now.mono < link->quiet_until)
+    return FALSE;
+
+  link->quiet_until =
+      self->now.mono + MIN (QUIET_FIRST << MIN (link->n_repeats - MAX_REPEATS, 16), QUIET_LAST);
+  return TRUE;
+}
+
+/* Answering */
+
+static gboolean
+put_listed (GkvRecord *record, gpointer user_data)
+{
+  put_item (user_data, record);
+  return TRUE;
+}
+
+static void
+handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_reader_range (reader);
+  GkvFingerprint theirs;
+  GkvSummary mine;
+  GByteArray *body;
+
+  theirs.lo = gkv_reader_u64 (reader);
+  theirs.hi = gkv_reader_u64 (reader);
+  if (reader->failed)
+    return;
+
+  gkv_store_summarise (self->store, range, &mine);
+  body = gkv_engine_begin_message (self);
+  gkv_put_range (body, range);
+
+  if (gkv_fingerprint_equal (&mine.fingerprint, &theirs))
+    {
+      gkv_put_u8 (body, self->synced ? SAME_FLAG_SYNCED : 0);
+      gkv_link_send (self, link, GKV_MESSAGE_SAME);
+      if (range.depth == 0)
+        matched (self, link);
+    }
+  else if (mine.count <= MAX_LISTED || range.depth == 16)
+    {
+      gkv_store_foreach (self->store, range, 0, put_listed, body);
+      gkv_link_send (self, link, GKV_MESSAGE_ITEMS);
+    }
+  else
+    {
+      for (guint i = 0; i < 16; i++)
+        {
+          gkv_store_summarise (self->store, get_child (range, i), &mine);
+          gkv_put_u64 (body, mine.fingerprint.lo);
+        }
+      gkv_link_send (self, link, GKV_MESSAGE_RANGE);
+    }
+}
+
+static void
+handle_same (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_reader_range (reader);
+  guint8 flags = gkv_reader_u8 (reader);
+
+  if (reader->failed || !is_answer (link, &range))
+    return;
+
+  if (range.depth == 0)
+    {
+      link->n_repeats = 0;
+      if (flags & SAME_FLAG_SYNCED)
+        gkv_engine_set_synced (self);
+    }
+  gkv_exchange_consider_end (self, link);
+}
+
+static void
+handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  const guint8 *all = reader->data;
+  GkvRange range = gkv_reader_range (reader);
+  guint64 theirs[16];
+  GkvSummary mine;
+
+  for (guint i = 0; i < 16; i++)
+    theirs[i] = gkv_reader_u64 (reader);
+
+  if (reader->failed || range.depth >= 16 || !is_answer (link, &range))
+    return;
+
+  if (range.depth == 0 && !is_worth_it (self, link, all, reader->len))
+    {
+      gkv_exchange_free (self, link);
+      return;
+    }
+
+  gkv_store_summarise (self->store, range, &mine);
+  if (mine.count == 0)
+    {
+      gkv_transfer_pull (self, link, range);
+      gkv_exchange_consider_end (self, link);
+      return;
+    }
+
+  for (guint i = 0; i < 16 && link->exchange->todo.length < MAX_TODO; i++)
+    {
+      GkvRange child = get_child (range, i);
+
+      gkv_store_summarise (self->store, child, &mine);
+      if (mine.fingerprint.lo == theirs[i])
+        continue;
+
+      if (mine.count == 0)
+        gkv_transfer_pull (self, link, child);
+      else
+        g_queue_push_head (&link->exchange->todo, g_memdup2 (&child, sizeof child));
+    }
+  gkv_exchange_consider_end (self, link);
+}
+
+static gboolean
+add_to_array (GkvRecord *record, gpointer user_data)
+{
+  g_ptr_array_add (user_data, record);
+  return TRUE;
+}
+
+/* Few and small ones go at once; otherwise they are offered, and the other asks at its own pace. */
+static void
+give (GkvEngine *self, GkvLink *link, GPtrArray *records)
+{
+  GByteArray *body;
+  gsize bytes = 0;
+
+  for (guint i = 0; i < records->len; i++)
+    bytes += gkv_record_get_wire_size (g_ptr_array_index (records, i));
+
+  if (bytes <= MAX_GIVEN_BYTES)
+    {
+      for (guint i = 0; i < records->len; i++)
+        gkv_transfer_send_record (self, link, g_ptr_array_index (records, i), GKV_MESSAGE_RECORD);
+      return;
+    }
+
+  body = gkv_engine_begin_message (self);
+  for (guint i = 0; i < records->len; i++)
+    {
+      put_item (body, g_ptr_array_index (records, i));
+      if (body->len + ITEM_SIZE > gkv_engine_get_max_body (self) || i + 1 == records->len)
+        {
+          gkv_link_send (self, link, GKV_MESSAGE_OFFER);
+          body = gkv_engine_begin_message (self);
+        }
+    }
+}
+
+static void
+handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  const guint8 *all = reader->data;
+  GkvRange range = gkv_reader_range (reader);
+  g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  g_autoptr (GPtrArray) given = g_ptr_array_new ();
+  GkvSummary mine;
+
+  while (gkv_reader_get_left (reader) > 0)
+    {
+      Item item = read_item (reader);
+      Item *copy = g_memdup2 (&item, sizeof item);
+
+      g_hash_table_replace (listed, &copy->hash, copy);
+    }
+
+  if (reader->failed || !is_answer (link, &range))
+    return;
+
+  if (range.depth == 0 && !is_worth_it (self, link, all, reader->len))
+    {
+      gkv_exchange_free (self, link);
+      return;
+    }
+
+  gkv_store_summarise (self->store, range, &mine);
+  if (mine.count > MAX_GIVEN)
+    {
+      link->exchange->n_given++;
+      gkv_put_range (gkv_engine_begin_message (self), range);
+      gkv_link_send (self, link, GKV_MESSAGE_INVITE);
+    }
+  else
+    {
+      g_autoptr (GPtrArray) records = g_ptr_array_new ();
+
+      gkv_store_foreach (self->store, range, 0, add_to_array, records);
+      for (guint i = 0; i < records->len; i++)
+        {
+          GkvRecord *record = g_ptr_array_index (records, i);
+          Item *item = g_hash_table_lookup (listed, &record->hash);
+
+          if (item == NULL || is_given (item, record))
+            g_ptr_array_add (given, record);
+        }
+      link->exchange->n_given += given->len;
+      give (self, link, given);
+    }
+
+  {
+    GHashTableIter iter;
+    Item *item;
+
+    g_hash_table_iter_init (&iter, listed);
+    while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &item))
+      if (is_wanted (item, gkv_store_lookup_hash (self->store, item->hash)))
+        gkv_transfer_want (self, link, item->hash);
+  }
+
+  gkv_exchange_consider_end (self, link);
+}
+
+static void
+handle_offer (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  while (gkv_reader_get_left (reader) > 0)
+    {
+      Item item = read_item (reader);
+
+      if (!reader->failed && is_wanted (&item, gkv_store_lookup_hash (self->store, item.hash)))
+        gkv_transfer_want (self, link, item.hash);
+    }
+}
+
+static void
+handle_invite (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_reader_range (reader);
+
+  if (!reader->failed)
+    gkv_transfer_pull (self, link, range);
+}
+
+void
+gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+{
+  switch ((int) kind)
+    {
+    case GKV_MESSAGE_ASK:
+      handle_ask (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_SAME:
+      handle_same (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_RANGE:
+      handle_range (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_ITEMS:
+      handle_items (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_OFFER:
+      handle_offer (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_INVITE:
+      handle_invite (self, link, reader);
+      break;
+
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+/* Time */
+
+static void
+repeat_questions (GkvEngine *self, GkvLink *link)
+{
+  GArray *asked = link->exchange->asked;
+
+  for (guint i = 0; i < asked->len; i++)
+    {
+      Asked *question = &g_array_index (asked, Asked, i);
+
+      if (self->now.mono - question->sent < ASK_PATIENCE)
+        {
+          gkv_engine_wake_at (self, question->sent + ASK_PATIENCE);
+          continue;
+        }
+
+      if (++question->tries >= ASK_TRIES)
+        {
+          gkv_exchange_free (self, link);
+          return;
+        }
+
+      question->sent = self->now.mono;
+      send_ask (self, link, question->range);
+      gkv_engine_wake_at (self, self->now.mono + ASK_PATIENCE);
+    }
+}
+
+static void
+tick_flushes (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+  guint64 *ticket;
+  guint64 newest = 0;
+
+  g_hash_table_iter_init (&iter, self->flushes);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &ticket, NULL))
+    newest = MAX (newest, *ticket);
+
+  if (newest == 0)
+    return;
+
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (member->confirmed < newest && gkv_member_is_live (member) && member->link != NULL)
+      gkv_exchange_begin (self, member->link);
+
+  gkv_engine_wake_at (self, self->now.mono + FLUSH_PERIOD);
+}
+
+void
+gkv_exchanges_tick (GkvEngine *self)
+{
+  gint64 due = self->gossip_due;
+
+  /* A long interval's question rides on a probe; this is for when there was none. */
+  if (self->gossip_interval >= GKV_SECOND)
+    due += GKV_SECOND;
+
+  if (self->now.mono >= due)
+    {
+      g_autoptr (GPtrArray) peers = gkv_members_pick (self, 1, NULL);
+
+      self->gossip_due = self->now.mono + self->gossip_interval;
+      due = self->gossip_due;
+      if (peers->len > 0 && self->n_exchanges < MAX_EXCHANGES)
+        gkv_exchange_begin (self, ((GkvMember *) g_ptr_array_index (peers, 0))->link);
+    }
+  gkv_engine_wake_at (self, due);
+
+  if (self->n_exchanges > 0)
+    {
+      GHashTableIter iter;
+      GkvLink *link;
+
+      g_hash_table_iter_init (&iter, self->links);
+      while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
+        if (link->exchange != NULL)
+          repeat_questions (self, link);
+    }
+
+  tick_flushes (self);
+}

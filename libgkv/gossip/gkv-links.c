@@ -1,0 +1,676 @@
+/* Links: the addresses that a node speaks with, and the proof that who speaks there also receives there.
+ *
+ * Each side gives the other a token for its address, and each datagram echoes the token of its receiver. A datagram
+ * without the right echo gets at most a token back, which is no longer than what came; so a forged source address
+ * neither writes, nor reads, nor amplifies. Tokens are computed, not stored: strangers cost no memory.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-engine-private.h"
+
+#include "../gkv-error.h"
+
+#include <string.h>
+
+/* Tokens change this often; the one before is still taken. */
+#define TOKEN_EPOCH (60 * 60 * GKV_SECOND)
+
+/* An address that doesn't answer is greeted at intervals that grow from the first to the last. */
+#define GREET_FIRST (200 * GKV_MS)
+#define GREET_LAST (5 * GKV_SECOND)
+#define GREET_LAST_HEARSAY (60 * GKV_SECOND)
+
+/* Greetings a second at the most, whoever asks for them. */
+#define MAX_GREETINGS 64
+
+#define MAX_LINKS 16384
+#define MAX_CONTACTS 16384
+#define LINK_IDLE (5 * 60 * GKV_SECOND)
+
+/* Who we are is told again when this has passed without the other knowing us. */
+#define IDENT_PERIOD (200 * GKV_MS)
+
+/* Two nodes of one id have nothing to say to each other for this long. */
+#define DUPLICATE_QUIET (60 * GKV_SECOND)
+
+#define IDENT_FLAG_ANSWER 1
+
+struct _GkvContact
+{
+  char *address;
+  gboolean by_application;
+  gint64 interval;
+  gint64 next;
+};
+
+static void
+contact_free (GkvContact *contact)
+{
+  g_free (contact->address);
+  g_free (contact);
+}
+
+static void
+link_free (GkvLink *link)
+{
+  g_clear_pointer (&link->out, g_byte_array_unref);
+  g_free (link->address);
+  g_free (link);
+}
+
+void
+gkv_links_init (GkvEngine *self)
+{
+  self->links = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) link_free);
+  self->contacts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) contact_free);
+  self->own_addresses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->filling = g_ptr_array_new ();
+}
+
+void
+gkv_links_clear (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvLink *link;
+
+  g_hash_table_iter_init (&iter, self->links);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
+    {
+      gkv_exchange_free (self, link);
+      gkv_transfer_free (self, link);
+    }
+
+  g_ptr_array_unref (self->filling);
+  g_hash_table_unref (self->own_addresses);
+  g_hash_table_unref (self->contacts);
+  g_hash_table_unref (self->links);
+}
+
+GkvLink *
+gkv_links_lookup (GkvEngine *self, const char *address)
+{
+  return address != NULL ? g_hash_table_lookup (self->links, address) : NULL;
+}
+
+gboolean
+gkv_link_is_usable (const GkvLink *link)
+{
+  return link->proved && link->their_token != 0;
+}
+
+/* Sending */
+
+static void
+put_header (GkvEngine *self, GByteArray *out, guint64 echo)
+{
+  g_byte_array_append (out, (const guint8 *) "GK", 2);
+  gkv_put_u8 (out, GKV_WIRE_VERSION);
+  gkv_put_u8 (out, GKV_WIRE_PLAIN);
+  gkv_put_u32 (out, self->cluster_hash);
+  gkv_put_u64 (out, echo);
+}
+
+static void
+queue_datagram (GkvEngine *self, const char *address, GByteArray *out)
+{
+  GkvDatagram *datagram = g_new (GkvDatagram, 1);
+
+  self->counters.datagrams_sent++;
+  self->counters.bytes_sent += out->len;
+  datagram->address = g_strdup (address);
+  datagram->bytes = g_byte_array_free_to_bytes (out);
+  g_queue_push_tail (&self->datagrams, datagram);
+}
+
+static void
+link_end_datagram (GkvEngine *self, GkvLink *link)
+{
+  if (link->out == NULL)
+    return;
+
+  queue_datagram (self, link->address, g_steal_pointer (&link->out));
+  g_ptr_array_remove_fast (self->filling, link);
+}
+
+void
+gkv_links_flush (GkvEngine *self)
+{
+  while (self->filling->len > 0)
+    link_end_datagram (self, g_ptr_array_index (self->filling, self->filling->len - 1));
+}
+
+GByteArray *
+gkv_engine_begin_message (GkvEngine *self)
+{
+  g_byte_array_set_size (self->scratch, 0);
+  return self->scratch;
+}
+
+gsize
+gkv_engine_get_max_body (GkvEngine *self)
+{
+  return self->max_datagram - GKV_WIRE_HEADER_SIZE - 4;
+}
+
+/* Messages of one turn share datagrams. */
+void
+gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind)
+{
+  if (link->out != NULL && link->out->len + 4 + self->scratch->len > self->max_datagram)
+    link_end_datagram (self, link);
+
+  if (link->out == NULL)
+    {
+      link->out = g_byte_array_sized_new (64);
+      put_header (self, link->out, link->their_token);
+      g_ptr_array_add (self->filling, link);
+    }
+
+  gkv_put_u8 (link->out, kind);
+  gkv_put_varint (link->out, self->scratch->len);
+  g_byte_array_append (link->out, self->scratch->data, self->scratch->len);
+}
+
+/* Tokens */
+
+static gint64
+get_epoch (GkvEngine *self)
+{
+  return self->now.mono / TOKEN_EPOCH;
+}
+
+static guint64
+compute_token (GkvEngine *self, const char *address, gint64 epoch)
+{
+  g_autofree char *text = g_strdup_printf ("%" G_GINT64_FORMAT " %s", epoch, address);
+  guint64 token = gkv_hash_64 (&self->secret, text, strlen (text));
+
+  return token != 0 ? token : 1;
+}
+
+/* Whether @echo is the token of this address, in this epoch or the one before. @link: nullable. */
+static gboolean
+is_proof (GkvEngine *self, GkvLink *link, const char *address, guint64 echo)
+{
+  gint64 epoch = get_epoch (self);
+
+  if (echo == 0)
+    return FALSE;
+
+  if (link != NULL && link->our_token == echo && link->our_epoch == epoch)
+    return TRUE;
+
+  if (echo == compute_token (self, address, epoch - 1))
+    {
+      /* Tell them the new one in time. */
+      if (link != NULL)
+        link->last_ident = 0;
+      return TRUE;
+    }
+
+  if (echo != compute_token (self, address, epoch))
+    return FALSE;
+
+  if (link != NULL)
+    {
+      link->our_token = echo;
+      link->our_epoch = epoch;
+    }
+  return TRUE;
+}
+
+/* A token, to somebody who may not have proved anything: 26 bytes. */
+static void
+send_token (GkvEngine *self, const char *address, guint64 echo)
+{
+  GByteArray *out = g_byte_array_sized_new (GKV_WIRE_HEADER_SIZE + 10);
+
+  put_header (self, out, echo);
+  gkv_put_u8 (out, GKV_MESSAGE_TOKEN);
+  gkv_put_varint (out, 8);
+  gkv_put_u64 (out, compute_token (self, address, get_epoch (self)));
+  queue_datagram (self, address, out);
+}
+
+/* Our token rides along: it tells a peer that has lost it, and changes with the epoch. */
+static void
+send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
+{
+  GByteArray *body;
+
+  link->last_ident = self->now.mono;
+
+  body = gkv_engine_begin_message (self);
+  gkv_put_u64 (body, compute_token (self, link->address, get_epoch (self)));
+  gkv_link_send (self, link, GKV_MESSAGE_TOKEN);
+
+  body = gkv_engine_begin_message (self);
+  gkv_put_u64 (body, self->life);
+  gkv_put_varint (body, self->incarnation);
+  gkv_put_u64 (body, self->cluster_hash);
+  gkv_put_u8 (body, answer ? IDENT_FLAG_ANSWER : 0);
+  gkv_put_string (body, self->id);
+  gkv_put_string (body, self->advertise != NULL ? self->advertise : "");
+  gkv_link_send (self, link, GKV_MESSAGE_IDENT);
+}
+
+/* Contacts */
+
+static gboolean
+is_reached (GkvEngine *self, const char *address)
+{
+  GkvLink *link = gkv_links_lookup (self, address);
+
+  return link != NULL && gkv_link_is_usable (link) && link->member != NULL && link->life == link->member->life &&
+         gkv_member_is_live (link->member);
+}
+
+void
+gkv_links_add_contact (GkvEngine *self, const char *address, gboolean by_application)
+{
+  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  if (g_hash_table_contains (self->own_addresses, address))
+    return;
+
+  if (contact == NULL)
+    {
+      if (g_hash_table_size (self->contacts) >= MAX_CONTACTS && !by_application)
+        return;
+
+      contact = g_new0 (GkvContact, 1);
+      contact->address = g_strdup (address);
+      g_hash_table_insert (self->contacts, contact->address, contact);
+      contact->interval = GREET_FIRST;
+      contact->next = self->now.mono;
+    }
+  else if (by_application)
+    {
+      contact->interval = GREET_FIRST;
+      contact->next = MIN (contact->next, self->now.mono + GREET_FIRST);
+    }
+
+  contact->by_application |= by_application;
+  gkv_engine_wake_at (self, contact->next);
+}
+
+gboolean
+gkv_links_has_unreached (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvContact *contact;
+
+  g_hash_table_iter_init (&iter, self->contacts);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
+    if (contact->by_application && !is_reached (self, contact->address))
+      return TRUE;
+
+  return FALSE;
+}
+
+/* Nobody is expected there any more, unless the application said so. */
+void
+gkv_links_drop_hearsay (GkvEngine *self, const char *address)
+{
+  GkvContact *contact = address != NULL ? g_hash_table_lookup (self->contacts, address) : NULL;
+
+  if (contact != NULL && !contact->by_application)
+    g_hash_table_remove (self->contacts, address);
+}
+
+static void
+greet (GkvEngine *self, GkvContact *contact)
+{
+  if (self->now.mono - self->greetings_at >= GKV_SECOND)
+    {
+      self->greetings_at = self->now.mono;
+      self->n_greetings = 0;
+    }
+
+  if (self->n_greetings >= MAX_GREETINGS)
+    {
+      contact->next = self->greetings_at + GKV_SECOND + gkv_engine_random (self, 100) * GKV_MS;
+      return;
+    }
+
+  self->n_greetings++;
+  self->counters.greetings++;
+  send_token (self, contact->address, 0);
+
+  contact->next = self->now.mono + contact->interval + contact->interval * gkv_engine_random (self, 20) / 100;
+  contact->interval = MIN (2 * contact->interval, contact->by_application ? GREET_LAST : GREET_LAST_HEARSAY);
+}
+
+static void
+tick_contacts (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvContact *contact;
+
+  g_hash_table_iter_init (&iter, self->contacts);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
+    {
+      if (is_reached (self, contact->address))
+        {
+          /* Looked at again when the peer is lost; then it starts over. */
+          contact->interval = GREET_FIRST;
+          contact->next = self->now.mono;
+          continue;
+        }
+
+      if (g_hash_table_contains (self->own_addresses, contact->address))
+        {
+          g_hash_table_iter_remove (&iter);
+          continue;
+        }
+
+      if (contact->next <= self->now.mono)
+        greet (self, contact);
+      gkv_engine_wake_at (self, contact->next);
+    }
+}
+
+/* A link that nobody uses is dropped; the other side proves itself anew. */
+static void
+drop_idle_links (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvLink *link;
+  gboolean full = g_hash_table_size (self->links) >= MAX_LINKS;
+
+  g_hash_table_iter_init (&iter, self->links);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
+    {
+      gboolean in_use = link->member != NULL && link->member->link == link && gkv_member_is_live (link->member);
+
+      if (in_use || link->out != NULL || (!full && self->now.mono - link->last_heard < LINK_IDLE))
+        continue;
+
+      gkv_exchange_free (self, link);
+      gkv_transfer_free (self, link);
+      gkv_members_forget_link (self, link);
+      g_hash_table_iter_remove (&iter);
+    }
+}
+
+void
+gkv_links_tick (GkvEngine *self)
+{
+  tick_contacts (self);
+}
+
+/* Receiving */
+
+/* Somebody whose datagram proves nothing may ask for a token, or be told to: never more bytes than came. */
+static void
+receive_unproved (GkvEngine *self, const char *address, GkvReader *reader)
+{
+  guint64 echo = 0;
+
+  while (gkv_reader_get_left (reader) > 0)
+    {
+      guint8 kind = gkv_reader_u8 (reader);
+      gsize len = gkv_reader_varint (reader);
+      GkvReader body;
+      const guint8 *bytes = gkv_reader_bytes (reader, len);
+
+      if (bytes == NULL)
+        break;
+
+      if (kind == GKV_MESSAGE_TOKEN)
+        {
+          gkv_reader_init (&body, bytes, len);
+          echo = gkv_reader_u64 (&body);
+        }
+    }
+
+  self->counters.datagrams_refused++;
+  if (reader->len >= GKV_WIRE_HEADER_SIZE + 10)
+    send_token (self, address, echo);
+}
+
+static void
+handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 life = gkv_reader_u64 (reader);
+  guint32 incarnation = gkv_reader_varint (reader);
+  guint64 cluster_hash = gkv_reader_u64 (reader);
+  guint8 flags = gkv_reader_u8 (reader);
+  g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
+  g_autofree char *advertise = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+
+  if (reader->failed || *id == '\0' || cluster_hash != self->cluster_hash)
+    return;
+
+  if (strcmp (id, self->id) == 0)
+    {
+      if (life == self->life)
+        {
+          g_hash_table_add (self->own_addresses, g_strdup (link->address));
+        }
+      else
+        {
+          gkv_engine_report (self, link, GKV_ERROR_DUPLICATE_ID,
+                             "Another live node, at %s, has this node's id “%s”; give each node an id of its own",
+                             link->address, self->id);
+          if (flags & IDENT_FLAG_ANSWER)
+            send_ident (self, link, FALSE);
+          link->quiet_until = self->now.mono + DUPLICATE_QUIET;
+        }
+      return;
+    }
+
+  if (!gkv_members_identify (self, link, id, life, incarnation, advertise))
+    return;
+
+  if (flags & IDENT_FLAG_ANSWER)
+    send_ident (self, link, FALSE);
+  gkv_members_introduce (self, link);
+}
+
+static void
+handle_duplicate (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  g_autofree char *address = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+
+  if (address != NULL)
+    gkv_engine_report (self, link, GKV_ERROR_DUPLICATE_ID,
+                       "%s says that another live node, at %s, has this node's id “%s”; give each node an id of its own",
+                       link->address, address, self->id);
+}
+
+static void
+dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
+{
+  switch (kind)
+    {
+    case GKV_MESSAGE_TOKEN:
+      link->their_token = gkv_reader_u64 (body);
+      break;
+
+    case GKV_MESSAGE_IDENT:
+      handle_ident (self, link, body);
+      break;
+
+    case GKV_MESSAGE_DUPLICATE:
+      handle_duplicate (self, link, body);
+      break;
+
+    case GKV_MESSAGE_MEMBERS:
+    case GKV_MESSAGE_PING:
+    case GKV_MESSAGE_ACK:
+    case GKV_MESSAGE_PROBE:
+      if (link->member != NULL)
+        gkv_members_handle (self, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_RUMOUR:
+      if (link->member != NULL)
+        gkv_rumours_handle (self, link, body);
+      break;
+
+    case GKV_MESSAGE_ASK:
+    case GKV_MESSAGE_SAME:
+    case GKV_MESSAGE_RANGE:
+    case GKV_MESSAGE_ITEMS:
+    case GKV_MESSAGE_OFFER:
+    case GKV_MESSAGE_INVITE:
+      if (link->member != NULL)
+        gkv_exchange_handle (self, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_RECORD:
+    case GKV_MESSAGE_WANT:
+    case GKV_MESSAGE_PULL:
+    case GKV_MESSAGE_PAGE:
+    case GKV_MESSAGE_LARGE:
+    case GKV_MESSAGE_GET:
+    case GKV_MESSAGE_DATA:
+      if (link->member != NULL)
+        gkv_transfer_handle (self, link, kind, body);
+      break;
+
+    default:
+      /* Of a later version: skipped. */
+      break;
+    }
+}
+
+static void
+receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  link->last_heard = self->now.mono;
+
+  link->proved = TRUE;
+
+  while (gkv_reader_get_left (reader) > 0)
+    {
+      guint8 kind = gkv_reader_u8 (reader);
+      gsize len = gkv_reader_varint (reader);
+      const guint8 *bytes = gkv_reader_bytes (reader, len);
+      GkvReader body;
+
+      if (bytes == NULL)
+        {
+          self->counters.datagrams_refused++;
+          break;
+        }
+
+      gkv_reader_init (&body, bytes, len);
+      dispatch (self, link, kind, &body);
+    }
+
+  if (link->member != NULL)
+    gkv_members_heard (self, link);
+
+  /* Who doesn't know us, or echoes the token of the last epoch, is told. */
+  if (link->their_token != 0 && !g_hash_table_contains (self->own_addresses, link->address) &&
+      (link->last_ident == 0 ||
+       (link->member == NULL && self->now.mono >= link->quiet_until &&
+        self->now.mono - link->last_ident >= IDENT_PERIOD)))
+    send_ident (self, link, link->member == NULL);
+}
+
+static gboolean
+check_header (GkvEngine *self, const char *address, const guint8 *data, gsize len)
+{
+  GkvReader reader;
+
+  gkv_reader_init (&reader, data, len);
+  if (gkv_reader_u8 (&reader) != 'G' || gkv_reader_u8 (&reader) != 'K' || len < GKV_WIRE_HEADER_SIZE)
+    return FALSE;
+
+  if (data[2] != GKV_WIRE_VERSION)
+    {
+      GkvLink about = { .address = (char *) address };
+
+      gkv_engine_report (self, &about, GKV_ERROR_TRANSPORT,
+                         "The node at %s speaks version %u of the protocol, this one version %u; "
+                         "both need the same major version of the library",
+                         address, data[2], GKV_WIRE_VERSION);
+      /* A bare header tells the other side, and is itself never answered. */
+      if (len > GKV_WIRE_HEADER_SIZE)
+        {
+          GByteArray *out = g_byte_array_sized_new (GKV_WIRE_HEADER_SIZE);
+
+          put_header (self, out, 0);
+          queue_datagram (self, address, out);
+        }
+      return FALSE;
+    }
+
+  gkv_reader_u16 (&reader);
+  return data[3] == GKV_WIRE_PLAIN && gkv_reader_u32 (&reader) == (guint32) self->cluster_hash;
+}
+
+/* Public */
+
+void
+gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now)
+{
+  self->now = *now;
+  gkv_links_add_contact (self, address, TRUE);
+}
+
+void
+gkv_engine_remove_contact (GkvEngine *self, const char *address)
+{
+  g_hash_table_remove (self->contacts, address);
+}
+
+gboolean
+gkv_engine_is_contact_reached (GkvEngine *self, const char *address)
+{
+  return is_reached (self, address) || g_hash_table_contains (self->own_addresses, address);
+}
+
+void
+gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gsize len, const GkvTime *now)
+{
+  GkvReader reader;
+  GkvLink *link;
+  guint64 echo;
+
+  self->now = *now;
+  self->counters.datagrams_received++;
+  self->counters.bytes_received += len;
+
+  if (self->leaving)
+    return;
+
+  if (!check_header (self, address, data, len))
+    {
+      self->counters.datagrams_refused++;
+      return;
+    }
+
+  gkv_reader_init (&reader, data, len);
+  gkv_reader_bytes (&reader, 8);
+  echo = gkv_reader_u64 (&reader);
+
+  link = gkv_links_lookup (self, address);
+
+  if (!is_proof (self, link, address, echo))
+    {
+      receive_unproved (self, address, &reader);
+      return;
+    }
+
+  if (link == NULL)
+    {
+      drop_idle_links (self);
+      if (g_hash_table_size (self->links) >= MAX_LINKS)
+        {
+          self->counters.datagrams_refused++;
+          return;
+        }
+
+      link = g_new0 (GkvLink, 1);
+      link->address = g_strdup (address);
+      g_hash_table_insert (self->links, link->address, link);
+    }
+
+  receive_proved (self, link, &reader);
+}

@@ -1,0 +1,102 @@
+/* The wire format: what a datagram is made of, and reading and writing it with bounds.
+ *
+ * A datagram is a header and then messages. All numbers are little-endian. docs/protocol.md has the whole format.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "../store/gkv-store.h"
+
+G_BEGIN_DECLS
+
+/* The header: "GK", the major version, the envelope, a tag of the cluster (4 bytes), and the receiver's token for the
+ * sender's address (8 bytes), which proves that the sender receives there. */
+#define GKV_WIRE_HEADER_SIZE 16
+#define GKV_WIRE_VERSION 1
+#define GKV_WIRE_PLAIN 0 /* the envelope; others are for sealed datagrams */
+
+/* Bounds of what comes in. Keys and contents have theirs in the public headers. */
+#define GKV_WIRE_MAX_ID 255
+#define GKV_WIRE_MAX_CODEC 64
+#define GKV_WIRE_MAX_ADDRESS 128
+#define GKV_WIRE_MAX_KEY 1024
+#define GKV_WIRE_MAX_CONTENT (16 * 1024 * 1024)
+
+/* A message is its kind, its length as a varint, and its body. A kind that isn't known is skipped. */
+typedef enum
+{
+  /* Who is there (gkv-links) */
+  GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
+  GKV_MESSAGE_IDENT = 2,     /* life u64, incarnation varint, cluster u64, flags u8, id string, address string */
+  GKV_MESSAGE_DUPLICATE = 3, /* address string: another live node there has your id */
+
+  /* Who lives (gkv-members) */
+  GKV_MESSAGE_MEMBERS = 8, /* (status u8, life u64, incarnation varint, id string, address string)… */
+  GKV_MESSAGE_PING = 9,    /* sequence u16 */
+  GKV_MESSAGE_ACK = 10,    /* sequence u16 */
+  GKV_MESSAGE_PROBE = 11,  /* sequence u16, id string: ping that one for me */
+
+  /* What is new (gkv-rumours) */
+  GKV_MESSAGE_RUMOUR = 16, /* a record, to be passed on by those to whom it is new */
+
+  /* What differs (gkv-exchange) */
+  GKV_MESSAGE_ASK = 24,    /* range, fingerprint 16: does yours differ? */
+  GKV_MESSAGE_SAME = 25,   /* range, flags u8 */
+  GKV_MESSAGE_RANGE = 26,  /* range, 16 × fingerprint u64: mine, split */
+  GKV_MESSAGE_ITEMS = 27,  /* range, (hash u64, stamp u64, fingerprint u32)…: all that I have there */
+  GKV_MESSAGE_OFFER = 28,  /* (hash u64, stamp u64, fingerprint u32)…: what you seem to lack */
+  GKV_MESSAGE_INVITE = 29, /* range: you seem to lack much of it */
+
+  /* Getting it (gkv-transfer) */
+  GKV_MESSAGE_RECORD = 32, /* a record that was asked for */
+  GKV_MESSAGE_WANT = 33,   /* (hash u64)… */
+  GKV_MESSAGE_PULL = 34,   /* serial u32, range, from u64, bytes u32: a page of records */
+  GKV_MESSAGE_PAGE = 35,   /* serial u32, records u32, more u8, next u64: the page has ended */
+  GKV_MESSAGE_LARGE = 36,  /* hash u64, fingerprint u64, size u32, life left varint: a record that needs pieces */
+  GKV_MESSAGE_GET = 37,    /* hash u64, fingerprint u64, offset u32, bytes u32 */
+  GKV_MESSAGE_DATA = 38,   /* hash u64, fingerprint u64, offset u32, the bytes */
+} GkvMessageKind;
+
+/* Reads with bounds: after the first read beyond the end everything reads as 0 and 'failed' stays TRUE. */
+typedef struct
+{
+  const guint8 *data;
+  gsize len;
+  gsize pos;
+  gboolean failed;
+} GkvReader;
+
+void gkv_reader_init (GkvReader *reader, gconstpointer data, gsize len);
+gsize gkv_reader_get_left (const GkvReader *reader);
+guint8 gkv_reader_u8 (GkvReader *reader);
+guint16 gkv_reader_u16 (GkvReader *reader);
+guint32 gkv_reader_u32 (GkvReader *reader);
+guint64 gkv_reader_u64 (GkvReader *reader);
+guint64 gkv_reader_varint (GkvReader *reader);
+/* NULL when failed. */
+const guint8 *gkv_reader_bytes (GkvReader *reader, gsize len);
+/* A varint length and so many bytes of UTF-8 without NUL; fails when longer than @max. Freed by the caller; NULL when
+ * failed. */
+char *gkv_reader_string (GkvReader *reader, gsize max);
+GkvRange gkv_reader_range (GkvReader *reader);
+
+void gkv_put_u8 (GByteArray *out, guint8 value);
+void gkv_put_u16 (GByteArray *out, guint16 value);
+void gkv_put_u32 (GByteArray *out, guint32 value);
+void gkv_put_u64 (GByteArray *out, guint64 value);
+void gkv_put_varint (GByteArray *out, guint64 value);
+void gkv_put_string (GByteArray *out, const char *string);
+void gkv_put_range (GByteArray *out, GkvRange range);
+
+/* A record's body: its head and then its content. @left_ms: its remaining life, -1 for none. */
+void gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_ms);
+void gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms);
+/* An upper bound of what gkv_put_record () writes. */
+gsize gkv_record_get_wire_size (const GkvRecord *record);
+/* NULL when it isn't a valid record. */
+GkvRecord *gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, gint64 *left_ms);
+
+G_END_DECLS

@@ -1,0 +1,143 @@
+/* GkvDeadlines: which records die when.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-deadlines.h"
+
+typedef struct
+{
+  GkvRecord *record;
+  gint64 deadline;
+} Slot;
+
+struct _GkvDeadlines
+{
+  GArray *heap;        /* Slot; the first is due first */
+  GHashTable *indices; /* record → index in the heap */
+};
+
+GkvDeadlines *
+gkv_deadlines_new (void)
+{
+  GkvDeadlines *self = g_new0 (GkvDeadlines, 1);
+
+  self->heap = g_array_new (FALSE, FALSE, sizeof (Slot));
+  self->indices = g_hash_table_new (NULL, NULL);
+  return self;
+}
+
+void
+gkv_deadlines_free (GkvDeadlines *self)
+{
+  g_array_unref (self->heap);
+  g_hash_table_unref (self->indices);
+  g_free (self);
+}
+
+static Slot *
+get_slot (GkvDeadlines *self, guint index)
+{
+  return &g_array_index (self->heap, Slot, index);
+}
+
+static void
+place (GkvDeadlines *self, guint index, Slot slot)
+{
+  *get_slot (self, index) = slot;
+  g_hash_table_insert (self->indices, slot.record, GUINT_TO_POINTER (index));
+}
+
+static void
+settle (GkvDeadlines *self, guint index)
+{
+  Slot slot = *get_slot (self, index);
+
+  while (index > 0 && get_slot (self, (index - 1) / 2)->deadline > slot.deadline)
+    {
+      place (self, index, *get_slot (self, (index - 1) / 2));
+      index = (index - 1) / 2;
+    }
+
+  for (;;)
+    {
+      guint child = 2 * index + 1;
+
+      if (child + 1 < self->heap->len && get_slot (self, child + 1)->deadline < get_slot (self, child)->deadline)
+        child++;
+      if (child >= self->heap->len || get_slot (self, child)->deadline >= slot.deadline)
+        break;
+      place (self, index, *get_slot (self, child));
+      index = child;
+    }
+
+  place (self, index, slot);
+}
+
+/* TRUE when @record has a deadline. */
+static gboolean
+find (GkvDeadlines *self, GkvRecord *record, guint *index)
+{
+  gpointer value;
+
+  if (!g_hash_table_lookup_extended (self->indices, record, NULL, &value))
+    return FALSE;
+
+  *index = GPOINTER_TO_UINT (value);
+  return TRUE;
+}
+
+void
+gkv_deadlines_set (GkvDeadlines *self, GkvRecord *record, gint64 deadline)
+{
+  Slot slot = { record, deadline };
+  guint index;
+
+  if (find (self, record, &index))
+    {
+      get_slot (self, index)->deadline = MIN (get_slot (self, index)->deadline, deadline);
+    }
+  else
+    {
+      index = self->heap->len;
+      g_array_append_val (self->heap, slot);
+    }
+
+  settle (self, index);
+}
+
+void
+gkv_deadlines_remove (GkvDeadlines *self, GkvRecord *record)
+{
+  guint last = self->heap->len - 1;
+  guint index;
+
+  if (self->heap->len == 0 || !find (self, record, &index))
+    return;
+
+  g_hash_table_remove (self->indices, record);
+  if (index != last)
+    place (self, index, *get_slot (self, last));
+  g_array_set_size (self->heap, last);
+  if (index != last)
+    settle (self, index);
+}
+
+gint64
+gkv_deadlines_get (GkvDeadlines *self, GkvRecord *record)
+{
+  guint index;
+
+  return find (self, record, &index) ? get_slot (self, index)->deadline : -1;
+}
+
+GkvRecord *
+gkv_deadlines_peek (GkvDeadlines *self, gint64 *deadline)
+{
+  if (self->heap->len == 0)
+    return NULL;
+
+  *deadline = get_slot (self, 0)->deadline;
+  return get_slot (self, 0)->record;
+}

@@ -1,0 +1,33 @@
+/* Expiry: marking dead what is past its deadline.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-expiry.h"
+
+guint
+gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data)
+{
+  guint n_expired = 0;
+
+  while (n_expired < max)
+    {
+      g_autoptr (GkvRecord) dead = NULL;
+      g_autoptr (GkvRecord) replaced = NULL;
+      GkvRecord *record;
+      gint64 deadline;
+
+      record = gkv_store_peek_deadline (self, &deadline);
+      if (record == NULL || deadline > mono)
+        break;
+
+      /* The dead mark is above the live record in the total order, so that the store always takes it. */
+      dead = gkv_record_new_dead (gkv_store_get_hash_key (self), record);
+      gkv_store_put (self, dead, &replaced);
+      func (dead, replaced, user_data);
+      n_expired++;
+    }
+
+  return n_expired;
+}
