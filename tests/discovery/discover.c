@@ -1,0 +1,129 @@
+/* One node's discovery as a process, for the tests of mDNS to drive: "discover CLUSTER NODE-ID ADDRESS".
+ *
+ * It says on its standard output, a line each, what it found, lost, or failed in. On its standard input it takes
+ * "stop", "start" and "quit"; quit, or the end of the input, drops the last reference.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include <gkv.h>
+
+#include <glib-unix.h>
+
+#include <stdio.h>
+
+typedef struct
+{
+  GkvDiscovery *discovery;
+  const char *cluster;
+  const char *node_id;
+  const char *address;
+  GMainLoop *loop;
+} Discover;
+
+static void G_GNUC_PRINTF (1, 2)
+say (const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  vprintf (format, args);
+  va_end (args);
+  fputc ('\n', stdout);
+  fflush (stdout);
+}
+
+static void
+found_cb (GkvDiscovery *discovery, const char *node_id, const char *address, gpointer user_data)
+{
+  say ("found %s %s", node_id, address);
+}
+
+static void
+lost_cb (GkvDiscovery *discovery, const char *node_id, const char *address, gpointer user_data)
+{
+  say ("lost %s %s", node_id, address);
+}
+
+static void
+failed_cb (GkvDiscovery *discovery, const GError *error, gpointer user_data)
+{
+  say ("failed %s", error->message);
+}
+
+static gboolean
+start (Discover *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!gkv_discovery_start (self->discovery, self->cluster, self->node_id, self->address, &error))
+    {
+      say ("refused %s", error->message);
+      return FALSE;
+    }
+
+  say ("started");
+  return TRUE;
+}
+
+static gboolean
+input_cb (GIOChannel *channel, GIOCondition condition, gpointer user_data)
+{
+  g_autofree char *line = NULL;
+  gsize end = 0;
+  Discover *self = user_data;
+
+  if (g_io_channel_read_line (channel, &line, NULL, &end, NULL) != G_IO_STATUS_NORMAL)
+    {
+      g_main_loop_quit (self->loop);
+      return G_SOURCE_REMOVE;
+    }
+
+  line[end] = '\0';
+  if (g_str_equal (line, "start"))
+    {
+      start (self);
+    }
+  else if (g_str_equal (line, "stop"))
+    {
+      gkv_discovery_stop (self->discovery);
+      say ("stopped");
+    }
+  else if (g_str_equal (line, "quit"))
+    {
+      g_main_loop_quit (self->loop);
+      return G_SOURCE_REMOVE;
+    }
+
+  return G_SOURCE_CONTINUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GkvDiscovery) discovery = gkv_discovery_new_for_name ("mdns", &error);
+  g_autoptr (GIOChannel) input = g_io_channel_unix_new (STDIN_FILENO);
+  Discover self = { discovery, argv[1], argv[2], argv[3], loop };
+  gpointer last = discovery;
+
+  if (argc != 4)
+    g_error ("usage: discover CLUSTER NODE-ID ADDRESS");
+  if (discovery == NULL)
+    g_error ("%s", error->message);
+
+  g_signal_connect (discovery, "found", G_CALLBACK (found_cb), NULL);
+  g_signal_connect (discovery, "lost", G_CALLBACK (lost_cb), NULL);
+  g_signal_connect (discovery, "failed", G_CALLBACK (failed_cb), NULL);
+  g_object_add_weak_pointer (G_OBJECT (discovery), &last);
+
+  if (!start (&self))
+    return 1;
+
+  g_io_add_watch (input, G_IO_IN | G_IO_HUP, input_cb, &self);
+  g_main_loop_run (loop);
+
+  g_clear_object (&discovery);
+  say (last == NULL ? "ended" : "leaked");
+  return last == NULL ? 0 : 1;
+}

@@ -1,0 +1,367 @@
+#!/usr/bin/python3
+"""Real mDNS between processes, in network namespaces: "test-mdns.py SCENARIO DISCOVER", speaking TAP.
+
+DISCOVER is the program made of discover.c. Every process runs below in-namespace, so that no packet leaves the machine
+and no daemon of the machine takes part.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+# How long anything may take. Nothing is judged by the time it takes: mDNS waits for seconds at times, machines too.
+PATIENCE = 60
+
+IN_NAMESPACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "in-namespace")
+
+BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path={folder}/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+  </policy>
+</busconfig>
+"""
+
+AVAHI_CONFIG = """[server]
+host-name=daemon
+use-ipv4=yes
+use-ipv6=yes
+enable-dbus=yes
+disallow-other-stacks={disallow}
+[publish]
+publish-hinfo=no
+publish-workstation=no
+"""
+
+EMBEDDED = "with Avahi inside this process"
+DAEMON = "through the Avahi daemon"
+
+
+class Skip(Exception):
+    pass
+
+
+class Process:
+    """A program whose lines of output can be waited for."""
+
+    def __init__(self, arguments, environment=None):
+        self.name = " ".join(arguments[-3:])
+        self.lines = []
+        self.changed = threading.Condition()
+        self.popen = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                      env={**os.environ, **(environment or {})})
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.popen.stdout:
+            print("#", self.name[:60], "|", line.rstrip(), flush=True)
+            with self.changed:
+                self.lines.append(line.rstrip())
+                self.changed.notify_all()
+
+    def count(self, pattern):
+        return sum(1 for line in self.lines if re.search(pattern, line))
+
+    def wait(self, pattern, times=1):
+        """Waits until that many lines match."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.count(pattern) >= times, PATIENCE):
+                raise AssertionError(f"{self.name}: no “{pattern}” (times {times}) in {self.lines}")
+
+    def never(self, pattern):
+        assert self.count(pattern) == 0, f"{self.name}: “{pattern}” in {self.lines}"
+
+    def say(self, command):
+        self.popen.stdin.write(command + "\n")
+        self.popen.stdin.flush()
+
+    def quit(self):
+        """Ends a discover, which must leave nothing behind."""
+        self.say("quit")
+        self.wait("^ended$")
+        assert self.popen.wait(PATIENCE) == 0, f"{self.name}: exit {self.popen.returncode}"
+
+    def kill(self):
+        if self.popen.poll() is None:
+            self.popen.terminate()
+        try:
+            self.popen.wait(10)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+class Stage(contextlib.ExitStack):
+    """Starts what a scenario needs, and ends it."""
+
+    def __init__(self, program):
+        super().__init__()
+        self.program = program
+        self.folder = self.enter_context(tempfile.TemporaryDirectory(prefix="gkv-mdns-"))
+
+    def start(self, arguments, environment=None):
+        process = Process(arguments, environment)
+        self.callback(process.kill)
+        return process
+
+    def discover(self, cluster, node_id, address, bus=True, inside=()):
+        environment = {"G_MESSAGES_DEBUG": "Gkv"}
+        if not bus:
+            environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent/bus"
+        process = self.start([*inside, self.program, cluster, node_id, address], environment)
+        process.wait("^started$")
+        return process
+
+    def bus(self):
+        need("dbus-daemon")
+        config = os.path.join(self.folder, "bus.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(BUS_CONFIG.format(folder=self.folder))
+        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={self.folder}/bus"
+        process = self.start(["dbus-daemon", "--nofork", "--print-address", f"--config-file={config}"])
+        process.wait("^unix:")
+        return process
+
+    def avahi(self, disallow="no"):
+        """The daemon, with a /run of its own, as it allows one on a machine."""
+        need("avahi-daemon")
+        config = os.path.join(self.folder, "avahi.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(AVAHI_CONFIG.format(disallow=disallow))
+        script = "mount -t tmpfs tmpfs /run && exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f \"$1\" 2>&1"
+        process = self.start(["unshare", "-m", "sh", "-c", script, "sh", config])
+        process.wait("Server startup complete")
+        return process
+
+
+def need(tool):
+    if not (shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin")):
+        raise Skip(f"needs {tool}")
+
+
+def embedded(stage):
+    """No bus, no daemon: nodes of one cluster find each other, and no other."""
+    a = stage.discover("c", "a", "127.0.0.1:1001")
+    b = stage.discover("c", "b", "127.0.0.1:1002")
+    c = stage.discover("c", "c", "[::1]:1003")
+    other = stage.discover("other", "other", "127.0.0.1:1004")
+    a.wait(r"^found b 127\.0\.0\.1:1002$")
+    a.wait(r"^found c \[::1\]:1003$")
+    b.wait(r"^found a 127\.0\.0\.1:1001$")
+    b.wait(r"^found c \[::1\]:1003$")
+    c.wait(r"^found a 127\.0\.0\.1:1001$")
+    c.wait(r"^found b 127\.0\.0\.1:1002$")
+    a.wait(EMBEDDED)
+    yield "three nodes find each other"
+
+    b.say("stop")
+    a.wait("^lost b ")
+    c.wait("^lost b ")
+    yield "a node that stops is lost"
+
+    b.say("start")
+    a.wait("^found b ", 2)
+    b.wait("^found a ", 2)
+    yield "a node that starts again is found again"
+
+    b.quit()
+    a.wait("^lost b ", 2)
+    yield "dropping the last reference withdraws"
+
+    late = stage.discover("other", "late", "127.0.0.1:1005")
+    late.wait("^found other ")
+    other.wait("^found late ")
+    for process in a, c:
+        process.never("^found (other|late) ")
+    for process in other, late:
+        process.never("^found [abc] ")
+    for process in a, c:
+        process.never("^failed|^found (a a|c c)")
+    yield "clusters don't see each other"
+
+
+def names(stage):
+    """Node ids and clusters that are no DNS names."""
+    cluster = "K" * 300
+    ids = ["i" * 1000, "é=“.local” 日本", "é=“.local”"]
+    processes = [stage.discover(cluster, node_id, f"127.0.0.1:{1001 + i}") for i, node_id in enumerate(ids)]
+    stage.discover(cluster + "K", "stranger", "127.0.0.1:1010")
+    for process in processes:
+        for i, node_id in enumerate(ids):
+            if process is not processes[i]:
+                process.wait(f"^found {re.escape(node_id)} 127\\.0\\.0\\.1:{1001 + i}$")
+        process.never("stranger")
+    yield "long and odd names arrive whole"
+
+    twins = [stage.discover("twins", "same", f"127.0.0.1:{1021 + i}") for i in range(2)]
+    watcher = stage.discover("twins", "watcher", "127.0.0.1:1030")
+    watcher.wait("^found same 127.0.0.1:1021$")
+    watcher.wait("^found same 127.0.0.1:1022$")
+    for process in twins:
+        process.never("^found same")
+    yield "two nodes of one id are both found by a third"
+
+
+def veth(stage):
+    """Two machines, each a namespace, and a cable."""
+    other = stage.start(["unshare", "-n", "sh", "-c", "echo here; exec sleep 10000"])
+    other.wait("^here$")
+    inside = ["nsenter", "-t", str(other.popen.pid), "-n"]
+
+    def ip(*arguments, there=False):
+        subprocess.run([*(inside if there else []), "ip", *arguments], check=True)
+
+    ip("link", "add", "gkv0", "type", "veth", "peer", "name", "gkv1", "netns", str(other.popen.pid))
+    ip("address", "add", "10.9.0.1/24", "dev", "gkv0")
+    ip("link", "set", "gkv0", "up")
+    ip("address", "add", "10.9.0.2/24", "dev", "gkv1", there=True)
+    ip("link", "set", "gkv1", "up", there=True)
+    ip("link", "set", "lo", "up", there=True)
+
+    a = stage.discover("c", "a", "0.0.0.0:1001")
+    b = stage.discover("c", "b", "[::]:1002", inside=inside)
+    local = stage.discover("c", "local", "127.0.0.1:1003", inside=inside)
+    a.wait(r"^found b 10\.9\.0\.2:1002$")
+    a.wait(r"^found b \[fe80:.*%\d+\]:1002$")
+    b.wait(r"^found a 10\.9\.0\.1:1001$")
+    b.wait(r"^found local 127\.0\.0\.1:1003$")
+    yield "an unspecified host stands for the addresses that others reach"
+
+    b.never(r"^found a .*(127\.|fe80)")
+    a.never(r"^found b .*127\.")
+    a.never("^found local ")
+    yield "only what is bound is announced, and only where it is"
+
+    ip("address", "del", "10.9.0.2/24", "dev", "gkv1", there=True)
+    ip("address", "add", "10.9.0.22/24", "dev", "gkv1", there=True)
+    a.wait(r"^found b 10\.9\.0\.22:1002$")
+    a.wait(r"^lost b 10\.9\.0\.2:1002$")
+    yield "a change of addresses is followed"
+    local.quit()
+    a.quit()
+    b.wait("^lost a ")
+    yield "a node of another machine is lost"
+
+
+def daemon(stage):
+    """The daemon is used while there is one."""
+    bus = stage.bus()
+    avahi = stage.avahi(disallow="yes")
+    a = stage.discover("c", "a", "127.0.0.1:1001")
+    b = stage.discover("c", "b", "127.0.0.1:1002")
+    other = stage.discover("other", "other", "127.0.0.1:1003")
+    a.wait(r"^found b 127\.0\.0\.1:1002$")
+    b.wait(r"^found a 127\.0\.0\.1:1001$")
+    a.wait(DAEMON)
+    a.never(EMBEDDED)
+    b.never(EMBEDDED)
+    yield "two nodes find each other through the daemon"
+
+    b.say("stop")
+    a.wait("^lost b ")
+    b.say("start")
+    a.wait("^found b ", 2)
+    b.wait("^found a ", 2)
+    yield "stopping and starting again is seen"
+
+    avahi.kill()
+    a.wait(EMBEDDED)
+    b.wait(EMBEDDED)
+    a.wait("^found b ", 3)
+    b.wait("^found a ", 3)
+    yield "when the daemon goes, they find each other without"
+
+    stage.avahi()
+    a.wait(DAEMON, 2)
+    b.wait(DAEMON, 3)
+    a.wait("^found b ", 4)
+    b.wait("^found a ", 4)
+    yield "when it comes back, through it again"
+
+    bus.kill()
+    a.wait(EMBEDDED, 2)
+    b.wait(EMBEDDED, 2)
+    a.wait("^found b ", 5)
+    b.wait("^found a ", 5)
+    yield "when the bus goes with all on it, without again"
+
+    b.quit()
+    a.wait("^lost b ", 5)
+    for process in a, other:
+        process.never("^failed")
+    other.never("^found [ab] ")
+    yield "nothing failed, and the clusters did not mix"
+
+
+def mixed(stage):
+    """One node with a daemon, one without, on one machine."""
+    stage.bus()
+    stage.avahi()
+    a = stage.discover("c", "a", "127.0.0.1:1001")
+    b = stage.discover("c", "b", "127.0.0.1:1002", bus=False)
+    a.wait(DAEMON)
+    b.wait(EMBEDDED)
+    a.wait(r"^found b 127\.0\.0\.1:1002$")
+    b.wait(r"^found a 127\.0\.0\.1:1001$")
+    yield "they find each other"
+
+    b.quit()
+    a.wait("^lost b ")
+    b = stage.discover("c", "b", "127.0.0.1:1002", bus=False)
+    b.wait("^found a ")
+    a.quit()
+    b.wait("^lost a ")
+    b.never("^failed")
+    yield "each sees the other go"
+
+
+SCENARIOS = {"embedded": embedded, "names": names, "veth": veth, "daemon": daemon, "mixed": mixed}
+
+
+def main():
+    scenario, program = sys.argv[1:3]
+
+    if "GKV_TEST_INSIDE" not in os.environ:
+        check = subprocess.run([IN_NAMESPACE, "--check"], stderr=subprocess.PIPE, text=True, check=False)
+        if check.returncode != 0:
+            print("1..0 # SKIP", check.stderr.strip())
+            return
+        os.environ["GKV_TEST_INSIDE"] = "1"
+        os.execv(IN_NAMESPACE, [IN_NAMESPACE, sys.executable, *sys.argv])
+
+    n_passed = 0
+    began = time.monotonic()
+    with Stage(program) as stage:
+        try:
+            for description in SCENARIOS[scenario](stage):
+                n_passed += 1
+                print(f"ok {n_passed} - {description}", flush=True)
+                print(f"# after {time.monotonic() - began:.1f} s", flush=True)
+        except Skip as reason:
+            n_passed += 1
+            print(f"ok {n_passed} # SKIP {reason}", flush=True)
+        except (AssertionError, subprocess.SubprocessError) as error:
+            n_passed += 1
+            print(f"not ok {n_passed}", flush=True)
+            print("#", str(error).replace("\n", "\n# "), flush=True)
+    print(f"1..{n_passed}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
