@@ -1,7 +1,217 @@
-/* GkvCodec: the wrapper through which every codec is called.
+/* GkvCodec: how a value becomes bytes and comes back. The wrapper through which every codec is called: it never trusts
+ * the implementation, which may be missing a method, or fail without saying why.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
 #include "gkv-codec.h"
+
+#include "gkv-error.h"
+#include "gkv-modules.h"
+
+/**
+ * GkvCodec:
+ *
+ * How a value becomes bytes and comes back.
+ *
+ * A record carries the name of its codec, so nodes with different codecs can share a map: each keeps and passes on what
+ * it can't read. What an application reads is what [method@Gkv.Codec.decode] made, on the writer's side too.
+ *
+ * The library has "variant" (any [struct@GLib.Variant]), "bytes", "string" and "json". To make one, implement the
+ * interface: in C as a module (see [func@Gkv.Codec.new_for_name]), or as a class in any language, and hand it to
+ * [property@Gkv.Node:codec].
+ */
+
+/**
+ * GkvCodecInterface::get_name:
+ * @self: a codec
+ *
+ * Gives the codec's name.
+ *
+ * Returns: (transfer none): the name, of at most 64 bytes
+ */
+
+/**
+ * GkvCodecInterface::encode:
+ * @self: a codec
+ * @value: (transfer none): the value
+ * @error: return location for an error
+ *
+ * Makes bytes of a value.
+ *
+ * Returns: (transfer full): the bytes, or %NULL with @error set when it can't carry the value
+ */
+
+/**
+ * GkvCodecInterface::decode:
+ * @self: a codec
+ * @bytes: (transfer none): the bytes, in which anything can be
+ * @error: return location for an error
+ *
+ * Makes a value of bytes.
+ *
+ * Returns: (transfer full): the value, or %NULL with @error set when it isn't what @encode makes
+ */
+
+/**
+ * GkvCodecInterface::is_thread_safe:
+ * @self: a codec
+ *
+ * Tells whether the codec may be called from any thread.
+ *
+ * Returns: whether it may
+ */
+
+G_DEFINE_INTERFACE (GkvCodec, gkv_codec, G_TYPE_OBJECT)
+
+static gboolean
+gkv_codec_default_is_thread_safe (GkvCodec *self)
+{
+  return FALSE;
+}
+
+static void
+gkv_codec_default_init (GkvCodecInterface *iface)
+{
+  iface->is_thread_safe = gkv_codec_default_is_thread_safe;
+}
+
+static gboolean
+fail (GkvCodec *self, const char *what, GError *cause, GError **error)
+{
+  g_autofree char *who = g_strdup_printf ("The codec “%s”", gkv_codec_get_name (self));
+
+  return gkv_modules_fail (error, GKV_ERROR_CODEC, who, what, cause);
+}
+
+/**
+ * gkv_codec_new_for_name:
+ * @name: the name of a codec, for example "json"
+ * @error: return location for an error
+ *
+ * Makes a codec by its name, loading its module when need be. May be called from any thread.
+ *
+ * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
+ * folders searched.
+ *
+ * Returns: (transfer full): a new codec
+ */
+GkvCodec *
+gkv_codec_new_for_name (const char *name, GError **error)
+{
+  GObject *object;
+
+  g_return_val_if_fail (name != NULL, NULL);
+
+  object = gkv_modules_new_object (GKV_CODEC_EXTENSION_POINT_NAME, "codec", name, error);
+  return object != NULL ? GKV_CODEC (object) : NULL;
+}
+
+/**
+ * gkv_codec_get_name:
+ * @self: a codec
+ *
+ * Gives the codec's name, which travels with each record. May be called from any thread.
+ *
+ * Returns: the name; that of its type where the codec gives none
+ */
+const char *
+gkv_codec_get_name (GkvCodec *self)
+{
+  GkvCodecInterface *iface;
+  const char *name = NULL;
+
+  g_return_val_if_fail (GKV_IS_CODEC (self), NULL);
+
+  iface = GKV_CODEC_GET_IFACE (self);
+  if (iface->get_name != NULL)
+    name = iface->get_name (self);
+  return name != NULL && *name != '\0' ? name : G_OBJECT_TYPE_NAME (self);
+}
+
+/**
+ * gkv_codec_encode:
+ * @self: a codec
+ * @value: the value; a floating one is consumed
+ * @error: return location for an error
+ *
+ * Makes bytes of a value. From another thread than the node's only where [method@Gkv.Codec.is_thread_safe] says so.
+ *
+ * Fails with %GKV_ERROR_CODEC when the codec can't carry the value.
+ *
+ * Returns: (transfer full): the bytes
+ */
+GBytes *
+gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error)
+{
+  g_autoptr (GVariant) owned = NULL;
+  GkvCodecInterface *iface;
+  GError *cause = NULL;
+  GBytes *bytes = NULL;
+
+  g_return_val_if_fail (GKV_IS_CODEC (self), NULL);
+  g_return_val_if_fail (value != NULL, NULL);
+
+  owned = g_variant_ref_sink (value);
+  iface = GKV_CODEC_GET_IFACE (self);
+  if (iface->encode != NULL)
+    bytes = iface->encode (self, owned, &cause);
+
+  if (bytes == NULL || cause != NULL)
+    {
+      g_clear_pointer (&bytes, g_bytes_unref);
+      fail (self, iface->encode != NULL ? "could not encode the value" : "has no method to encode", cause, error);
+    }
+  return bytes;
+}
+
+/**
+ * gkv_codec_decode:
+ * @self: a codec
+ * @bytes: the bytes, in which anything can be
+ * @error: return location for an error
+ *
+ * Makes a value of bytes. From another thread than the node's only where [method@Gkv.Codec.is_thread_safe] says so.
+ *
+ * Fails with %GKV_ERROR_CODEC when the bytes aren't what the codec makes.
+ *
+ * Returns: (transfer full): the value
+ */
+GVariant *
+gkv_codec_decode (GkvCodec *self, GBytes *bytes, GError **error)
+{
+  GkvCodecInterface *iface;
+  GError *cause = NULL;
+  GVariant *value = NULL;
+
+  g_return_val_if_fail (GKV_IS_CODEC (self), NULL);
+  g_return_val_if_fail (bytes != NULL, NULL);
+
+  iface = GKV_CODEC_GET_IFACE (self);
+  if (iface->decode != NULL)
+    value = iface->decode (self, bytes, &cause);
+
+  if (value != NULL && cause == NULL)
+    return g_variant_take_ref (value);
+
+  g_clear_pointer (&value, g_variant_unref);
+  fail (self, iface->decode != NULL ? "could not decode the value" : "has no method to decode", cause, error);
+  return NULL;
+}
+
+/**
+ * gkv_codec_is_thread_safe:
+ * @self: a codec
+ *
+ * Tells whether the codec may be called from any thread. May itself be called from any thread.
+ *
+ * Returns: %FALSE unless the codec says otherwise
+ */
+gboolean
+gkv_codec_is_thread_safe (GkvCodec *self)
+{
+  g_return_val_if_fail (GKV_IS_CODEC (self), FALSE);
+
+  return GKV_CODEC_GET_IFACE (self)->is_thread_safe (self);
+}

@@ -1,7 +1,194 @@
-/* GkvDiscovery: the wrapper through which every discovery is called.
+/* GkvDiscovery: how peers are found without seeds. The wrapper through which every discovery is called: it never trusts
+ * the implementation, which may be missing a method, or fail without saying why.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
 #include "gkv-discovery.h"
+
+#include "gkv-error.h"
+#include "gkv-modules.h"
+
+/**
+ * GkvDiscovery:
+ *
+ * How peers are found without seeds.
+ *
+ * A discovery announces the node and tells where others of its cluster may be. It isn't trusted to know who lives: the
+ * node greets the addresses, and gossip judges. All is called in one main context.
+ *
+ * The library has "mdns".
+ */
+
+enum
+{
+  SIGNAL_FOUND,
+  SIGNAL_LOST,
+  SIGNAL_FAILED,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
+G_DEFINE_INTERFACE (GkvDiscovery, gkv_discovery, G_TYPE_OBJECT)
+
+static void
+gkv_discovery_default_init (GkvDiscoveryInterface *iface)
+{
+  /**
+   * GkvDiscovery::found:
+   * @self: the discovery
+   * @node_id: the id of a node of this cluster
+   * @address: its numeric "host:port"
+   *
+   * A node may be there. A node with several addresses is found once at each. Emitted in the context that the
+   * discovery was started in.
+   */
+  signals[SIGNAL_FOUND] = g_signal_new ("found", GKV_TYPE_DISCOVERY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                        G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_STRING);
+
+  /**
+   * GkvDiscovery::lost:
+   * @self: the discovery
+   * @node_id: the id of a node
+   * @address: the "host:port" where it was found
+   *
+   * A node is no longer announced there. Emitted in the context that the discovery was started in.
+   */
+  signals[SIGNAL_LOST] = g_signal_new ("lost", GKV_TYPE_DISCOVERY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                                       2, G_TYPE_STRING, G_TYPE_STRING);
+
+  /**
+   * GkvDiscovery::failed:
+   * @self: the discovery
+   * @error: what went wrong
+   *
+   * Something went wrong that isn't the answer to a call. Emitted in the context that the discovery was started in.
+   */
+  signals[SIGNAL_FAILED] = g_signal_new ("failed", GKV_TYPE_DISCOVERY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                         G_TYPE_NONE, 1, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
+}
+
+/**
+ * gkv_discovery_new_for_name:
+ * @name: the name of a discovery, for example "mdns"
+ * @error: return location for an error
+ *
+ * Makes a discovery by its name, loading its module when need be. May be called from any thread.
+ *
+ * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
+ * folders searched.
+ *
+ * Returns: (transfer full): a new discovery
+ */
+GkvDiscovery *
+gkv_discovery_new_for_name (const char *name, GError **error)
+{
+  GObject *object;
+
+  g_return_val_if_fail (name != NULL, NULL);
+
+  object = gkv_modules_new_object (GKV_DISCOVERY_EXTENSION_POINT_NAME, "discovery", name, error);
+  return object != NULL ? GKV_DISCOVERY (object) : NULL;
+}
+
+/**
+ * gkv_discovery_start:
+ * @self: a discovery
+ * @cluster: the cluster to find nodes of
+ * @node_id: the id to announce, and not to find
+ * @address: the numeric "host:port" that peers shall use; an unspecified host stands for every address of the machine
+ * @error: return location for an error
+ *
+ * Begins to announce the node and to look for others, in the thread-default main context. Doesn't block.
+ *
+ * Fails with %GKV_ERROR_DISCOVERY.
+ *
+ * Returns: whether it has begun
+ */
+gboolean
+gkv_discovery_start (
+    GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error)
+{
+  g_autofree char *who = NULL;
+  GkvDiscoveryInterface *iface;
+  GError *cause = NULL;
+
+  g_return_val_if_fail (GKV_IS_DISCOVERY (self), FALSE);
+  g_return_val_if_fail (cluster != NULL && node_id != NULL && address != NULL, FALSE);
+
+  iface = GKV_DISCOVERY_GET_IFACE (self);
+  who = g_strdup_printf ("The discovery %s", G_OBJECT_TYPE_NAME (self));
+  if (iface->start == NULL)
+    return gkv_modules_fail (error, GKV_ERROR_DISCOVERY, who, "has no method to start", NULL);
+  if (!iface->start (self, cluster, node_id, address, &cause) || cause != NULL)
+    return gkv_modules_fail (error, GKV_ERROR_DISCOVERY, who, "could not start", cause);
+  return TRUE;
+}
+
+/**
+ * gkv_discovery_stop:
+ * @self: a discovery
+ *
+ * Withdraws the announcement and ends the search. Harmless when it isn't started; it can be started again.
+ */
+void
+gkv_discovery_stop (GkvDiscovery *self)
+{
+  g_return_if_fail (GKV_IS_DISCOVERY (self));
+
+  if (GKV_DISCOVERY_GET_IFACE (self)->stop != NULL)
+    GKV_DISCOVERY_GET_IFACE (self)->stop (self);
+}
+
+/**
+ * gkv_discovery_emit_found:
+ * @self: a discovery
+ * @node_id: the id of a node
+ * @address: its numeric "host:port"
+ *
+ * Tells the node of another. For implementations, in the context that the discovery was started in.
+ */
+void
+gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *address)
+{
+  g_return_if_fail (GKV_IS_DISCOVERY (self));
+  g_return_if_fail (node_id != NULL && address != NULL);
+
+  g_signal_emit (self, signals[SIGNAL_FOUND], 0, node_id, address);
+}
+
+/**
+ * gkv_discovery_emit_lost:
+ * @self: a discovery
+ * @node_id: the id of a node
+ * @address: the "host:port" where it was found
+ *
+ * Tells the node that another is no longer announced. For implementations, in the context that the discovery was
+ * started in.
+ */
+void
+gkv_discovery_emit_lost (GkvDiscovery *self, const char *node_id, const char *address)
+{
+  g_return_if_fail (GKV_IS_DISCOVERY (self));
+  g_return_if_fail (node_id != NULL && address != NULL);
+
+  g_signal_emit (self, signals[SIGNAL_LOST], 0, node_id, address);
+}
+
+/**
+ * gkv_discovery_emit_failed:
+ * @self: a discovery
+ * @error: what went wrong
+ *
+ * Tells the node of something that went wrong. For implementations, in the context that the discovery was started in.
+ */
+void
+gkv_discovery_emit_failed (GkvDiscovery *self, const GError *error)
+{
+  g_return_if_fail (GKV_IS_DISCOVERY (self));
+  g_return_if_fail (error != NULL);
+
+  g_signal_emit (self, signals[SIGNAL_FAILED], 0, error);
+}

@@ -4,23 +4,20 @@
  */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 
 G_BEGIN_DECLS
 
-#include <gio/gio.h>
-
-/* Registers the three extension points and loads the modules of GKV_MODULE_PATH and of the compiled-in folder, once a
- * process; any thread. */
-void gkv_modules_ensure_loaded (void);
-
-/* Makes an object of the implementation named @name of an extension point. The error (GKV_ERROR_MODULE) names it, the
- * names that there are, the folders searched, and what was wrong with each file that could be meant.
- * @what: "codec", "transport" or "discovery", for people. */
+/* Makes an object of the implementation named @name of an extension point; from any thread. The error
+ * (GKV_ERROR_MODULE) names it, the names that there are, the folders searched, and what was wrong with each file that
+ * could not be used. @what: "codec", "transport" or "discovery", in file names and for people. */
 GObject *gkv_modules_new_object (const char *extension_point, const char *what, const char *name, GError **error);
 
-/* A message to be shown once where a built-in fallback is used because no module of that name was found ("udp",
- * "variant"); NULL when a module was found. */
+/* What to tell people where a built-in is used because no module of that name was found; NULL when it isn't so. */
 char *gkv_modules_describe_fallback (const char *extension_point, const char *name);
+
+/* Errors of what others wrote, brought into our domain: makes sure that there is one, of @code, that says who failed.
+ * Returns FALSE, so that it can end a wrapper. */
+gboolean gkv_modules_fail (GError **error, int code, const char *who, const char *what, GError *cause);
 
 G_END_DECLS

@@ -9,6 +9,7 @@
 #include "gkv-version.h"
 #include "gkv-version-macros.h"
 #include "gkv-error.h"
+#include "gkv-module.h"
 #include "gkv-codec.h"
 #include "gkv-transport.h"
 #include "gkv-discovery.h"
