@@ -1,0 +1,66 @@
+/* One node as a process, found by mDNS alone, for the tests to drive: "share CLUSTER NODE-ID".
+ *
+ * It sets the key of its own id and says on its standard output, a line each, what changed and what went wrong, until
+ * its standard input ends.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include <gkv.h>
+
+#include <glib-unix.h>
+
+#include <stdio.h>
+
+static void
+changed_cb (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+{
+  printf ("changed %s %s\n", key, value != NULL ? g_variant_get_string (value, NULL) : "");
+  fflush (stdout);
+}
+
+static void
+error_cb (GkvNode *node, const GError *error, gpointer user_data)
+{
+  printf ("error %s\n", error->message);
+  fflush (stdout);
+}
+
+static gboolean
+input_cb (int fd, GIOCondition condition, gpointer user_data)
+{
+  g_main_loop_quit (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GkvDiscovery) discovery = NULL;
+  g_autoptr (GkvNode) node = NULL;
+  g_autofree char *greeting = NULL;
+
+  if (argc != 3)
+    g_error ("usage: share CLUSTER NODE-ID");
+
+  discovery = gkv_discovery_new_for_name ("mdns", &error);
+  if (discovery == NULL)
+    g_error ("%s", error->message);
+
+  node = g_object_new (GKV_TYPE_NODE, "cluster", argv[1], "node-id", argv[2], "bind-address", "127.0.0.1:0", "discovery",
+                       discovery, NULL);
+  g_signal_connect (node, "changed", G_CALLBACK (changed_cb), NULL);
+  g_signal_connect (node, "error", G_CALLBACK (error_cb), NULL);
+
+  greeting = g_strdup_printf ("hello from %s", argv[2]);
+  if (!gkv_node_start (node, NULL, &error) || !gkv_node_set_string (node, argv[2], greeting, NULL, &error))
+    g_error ("%s", error->message);
+
+  g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP, input_cb, loop);
+  g_main_loop_run (loop);
+
+  if (!gkv_node_close (node, NULL, &error))
+    g_error ("%s", error->message);
+  return 0;
+}
