@@ -1,0 +1,116 @@
+/* Records: a total order in which two that differ never tie, and death that makes the same bytes everywhere.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "store/gkv-record.h"
+
+#include <string.h>
+
+static GkvHashKey hash_key;
+
+static GkvRecord *
+make (GkvRecordFlags flags, GkvStamp stamp, const char *origin, const char *codec, guint64 life, const char *content)
+{
+  return gkv_record_new (&hash_key, "key", 3, flags, stamp, origin, codec, FALSE, life, content, strlen (content));
+}
+
+static int
+get_sign (int number)
+{
+  return (number > 0) - (number < 0);
+}
+
+/* All that a record can differ in, against all else. */
+static void
+test_order (void)
+{
+  g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+
+  for (guint stamp = 1; stamp <= 2; stamp++)
+    for (guint origin = 0; origin < 2; origin++)
+      for (guint life = 0; life < 3; life++)
+        {
+          GkvRecordFlags flags = life > 0 ? GKV_RECORD_EPHEMERAL : 0;
+          const char *id = origin ? "a" : "b";
+
+          g_ptr_array_add (records, make (flags | GKV_RECORD_DEAD, stamp, id, "", life, ""));
+          g_ptr_array_add (records, make (flags, stamp, id, "variant", life, "x"));
+          g_ptr_array_add (records, make (flags, stamp, id, "variant", life, "xy"));
+          g_ptr_array_add (records, make (flags, stamp, id, "variant", life, "y"));
+          g_ptr_array_add (records, make (flags, stamp, id, "json", life, "x"));
+        }
+
+  for (guint i = 0; i < records->len; i++)
+    for (guint j = 0; j < records->len; j++)
+      {
+        GkvRecord *a = records->pdata[i], *b = records->pdata[j];
+        int order = get_sign (gkv_record_compare (a, b));
+
+        g_assert_cmpint (order, ==, -get_sign (gkv_record_compare (b, a)));
+        g_assert_true ((order == 0) == (i == j));
+        g_assert_true (gkv_fingerprint_equal (&a->fingerprint, &b->fingerprint) == (i == j));
+
+        for (guint k = 0; k < records->len; k++)
+          if (order < 0 && gkv_record_compare (b, records->pdata[k]) < 0)
+            g_assert_cmpint (gkv_record_compare (a, records->pdata[k]), <, 0);
+      }
+}
+
+static void
+test_precedence (void)
+{
+  g_autoptr (GkvRecord) live = make (0, 5, "a", "variant", 0, "zzz");
+  g_autoptr (GkvRecord) later = make (0, 6, "a", "variant", 0, "");
+  g_autoptr (GkvRecord) other = make (0, 5, "b", "variant", 0, "");
+  g_autoptr (GkvRecord) dead = gkv_record_new_dead (&hash_key, live);
+
+  g_assert_cmpint (gkv_record_compare (later, live), >, 0);
+  g_assert_cmpint (gkv_record_compare (other, live), >, 0);
+  g_assert_cmpint (gkv_record_compare (dead, live), >, 0);
+  g_assert_cmpint (gkv_record_compare (later, dead), >, 0);
+}
+
+static void
+test_death (void)
+{
+  g_autoptr (GkvRecord) brief = make (GKV_RECORD_EPHEMERAL, 5, "a", "variant", 7, "one");
+  g_autoptr (GkvRecord) copy = make (GKV_RECORD_EPHEMERAL, 5, "a", "variant", 7, "one");
+  g_autoptr (GkvRecord) dead = gkv_record_new_dead (&hash_key, brief);
+  g_autoptr (GkvRecord) dead_copy = gkv_record_new_dead (&hash_key, copy);
+
+  g_assert_true (gkv_record_is_dead (dead));
+  g_assert_cmpuint (dead->content_len, ==, 0);
+  g_assert_cmpuint (dead->stamp, ==, brief->stamp);
+  g_assert_cmpstr (dead->origin, ==, "a");
+  g_assert_cmpuint (gkv_record_get_life (dead), ==, 7);
+  g_assert_cmpint (gkv_record_compare (dead, dead_copy), ==, 0);
+  g_assert_true (gkv_fingerprint_equal (&dead->fingerprint, &dead_copy->fingerprint));
+}
+
+static void
+test_copies (void)
+{
+  char content[] = "before";
+  g_autoptr (GkvRecord) record = make (0, 1, "a", "string", 0, content);
+
+  /* What the caller does to its buffer afterwards changes nothing. */
+  memcpy (content, "after!", 6);
+  g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "before", 6);
+  g_assert_cmpstr (gkv_record_get_key (record), ==, "key");
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  hash_key = gkv_hash_key_for_cluster ("test");
+
+  g_test_add_func ("/record/order", test_order);
+  g_test_add_func ("/record/precedence", test_precedence);
+  g_test_add_func ("/record/death", test_death);
+  g_test_add_func ("/record/copies", test_copies);
+
+  return g_test_run ();
+}

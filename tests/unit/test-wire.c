@@ -1,0 +1,199 @@
+/* The wire format: what is written is read back, and hostile bytes are refused without harm.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gossip/gkv-wire.h"
+
+#include <string.h>
+
+static GkvHashKey
+make_hash_key (void)
+{
+  return gkv_hash_key_for_cluster ("test");
+}
+
+static void
+test_numbers (void)
+{
+  const guint64 varints[] = { 0, 1, 127, 128, 300, G_MAXUINT32, G_MAXUINT64 };
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+  GkvReader reader;
+
+  gkv_put_u8 (out, 0xab);
+  gkv_put_u16 (out, 0x1234);
+  gkv_put_u32 (out, 0xdeadbeef);
+  gkv_put_u64 (out, G_GUINT64_CONSTANT (0x0123456789abcdef));
+  for (guint i = 0; i < G_N_ELEMENTS (varints); i++)
+    gkv_put_varint (out, varints[i]);
+
+  /* Little-endian, whatever the machine. */
+  g_assert_cmpuint (out->data[1], ==, 0x34);
+
+  gkv_reader_init (&reader, out->data, out->len);
+  g_assert_cmphex (gkv_reader_u8 (&reader), ==, 0xab);
+  g_assert_cmphex (gkv_reader_u16 (&reader), ==, 0x1234);
+  g_assert_cmphex (gkv_reader_u32 (&reader), ==, 0xdeadbeef);
+  g_assert_cmphex (gkv_reader_u64 (&reader), ==, G_GUINT64_CONSTANT (0x0123456789abcdef));
+  for (guint i = 0; i < G_N_ELEMENTS (varints); i++)
+    g_assert_cmpuint (gkv_reader_varint (&reader), ==, varints[i]);
+  g_assert_false (reader.failed);
+  g_assert_cmpuint (gkv_reader_get_left (&reader), ==, 0);
+
+  g_assert_cmpuint (gkv_reader_u32 (&reader), ==, 0);
+  g_assert_true (reader.failed);
+}
+
+static void
+test_strings (void)
+{
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+  g_autofree char *string = NULL;
+  GkvReader reader;
+
+  gkv_put_string (out, "ключ");
+  gkv_reader_init (&reader, out->data, out->len);
+  string = gkv_reader_string (&reader, 255);
+  g_assert_cmpstr (string, ==, "ключ");
+
+  gkv_reader_init (&reader, out->data, out->len);
+  g_assert_null (gkv_reader_string (&reader, 3));
+  g_assert_true (reader.failed);
+
+  gkv_reader_init (&reader, "\x02\xff\xfe", 3);
+  g_assert_null (gkv_reader_string (&reader, 255));
+
+  gkv_reader_init (&reader, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01zz", 12);
+  g_assert_null (gkv_reader_string (&reader, 255));
+}
+
+static void
+test_ranges (void)
+{
+  const GkvRange ranges[] = { { 0, 0 }, { G_GUINT64_CONSTANT (0xa) << 60, 1 }, { G_MAXUINT64, 16 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
+    {
+      g_autoptr (GByteArray) out = g_byte_array_new ();
+      GkvReader reader;
+      GkvRange range;
+
+      gkv_put_range (out, ranges[i]);
+      gkv_reader_init (&reader, out->data, out->len);
+      range = gkv_reader_range (&reader);
+      g_assert_false (reader.failed);
+      g_assert_cmphex (range.prefix, ==, ranges[i].prefix);
+      g_assert_cmpuint (range.depth, ==, ranges[i].depth);
+    }
+
+  /* Bits below the depth don't count, and no range is deeper than a hash. */
+  {
+    GkvReader reader;
+    GkvRange range;
+
+    gkv_reader_init (&reader, "\x01\xff\xff\xff\xff\xff\xff\xff\xaf", 9);
+    range = gkv_reader_range (&reader);
+    g_assert_cmphex (range.prefix, ==, G_GUINT64_CONSTANT (0xa) << 60);
+
+    gkv_reader_init (&reader, "\x11\xff\xff\xff\xff\xff\xff\xff\xaf", 9);
+    gkv_reader_range (&reader);
+    g_assert_true (reader.failed);
+  }
+}
+
+static void
+test_records (void)
+{
+  const struct
+  {
+    GkvRecordFlags flags;
+    gint64 left_ms;
+    const char *content;
+  } cases[] = {
+    { 0, -1, "content" },
+    { 0, -1, "" },
+    { 0, 0, "brief" },
+    { 0, 123456, "brief" },
+    { GKV_RECORD_EPHEMERAL, -1, "mine" },
+    { GKV_RECORD_EPHEMERAL, 7, "mine" },
+    { GKV_RECORD_DEAD, -1, "" },
+    { GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL, -1, "" },
+  };
+  GkvHashKey hash_key = make_hash_key ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GkvRecord) record =
+          gkv_record_new (&hash_key, "key", 3, cases[i].flags, 42 << 16, "node", "variant", FALSE, 99,
+                          cases[i].content, strlen (cases[i].content));
+      g_autoptr (GByteArray) out = g_byte_array_new ();
+      g_autoptr (GkvRecord) copy = NULL;
+      GkvReader reader;
+      gint64 left_ms;
+
+      gkv_put_record (out, record, cases[i].left_ms);
+      g_assert_cmpuint (out->len, <=, gkv_record_get_wire_size (record));
+
+      gkv_reader_init (&reader, out->data, out->len);
+      copy = gkv_reader_record (&reader, &hash_key, &left_ms);
+      g_assert_nonnull (copy);
+      g_assert_cmpint (gkv_record_compare (record, copy), ==, 0);
+      g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
+      g_assert_cmpint (left_ms, ==, cases[i].left_ms);
+      g_assert_cmpuint (gkv_record_get_life (copy), ==, cases[i].flags & GKV_RECORD_EPHEMERAL ? 99 : 0);
+    }
+}
+
+static void
+test_hostile_records (void)
+{
+  GkvHashKey hash_key = make_hash_key ();
+  g_autoptr (GkvRecord) record =
+      gkv_record_new (&hash_key, "key", 3, GKV_RECORD_EPHEMERAL, 42, "node", "variant", FALSE, 99, "content", 7);
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+
+  gkv_put_record (out, record, 500);
+
+  /* Cut short anywhere before its content. */
+  for (guint len = 0; len < out->len - 7; len++)
+    {
+      g_autofree guint8 *exact = g_memdup2 (out->data, len);
+      GkvReader reader;
+      gint64 left_ms;
+
+      gkv_reader_init (&reader, exact, len);
+      g_assert_null (gkv_reader_record (&reader, &hash_key, &left_ms));
+    }
+
+  /* Any bytes at all. */
+  for (guint n = 0; n < 20000; n++)
+    {
+      gsize len = g_test_rand_int_range (0, 64);
+      g_autofree guint8 *noise = g_malloc (len);
+      g_autoptr (GkvRecord) result = NULL;
+      GkvReader reader;
+      gint64 left_ms;
+
+      for (gsize i = 0; i < len; i++)
+        noise[i] = i < out->len && g_test_rand_bit () ? out->data[i] : g_test_rand_int_range (0, 256);
+      gkv_reader_init (&reader, noise, len);
+      result = gkv_reader_record (&reader, &hash_key, &left_ms);
+      if (result != NULL)
+        g_assert_cmpuint (result->key_len, >, 0);
+    }
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+
+  g_test_add_func ("/wire/numbers", test_numbers);
+  g_test_add_func ("/wire/strings", test_strings);
+  g_test_add_func ("/wire/ranges", test_ranges);
+  g_test_add_func ("/wire/records", test_records);
+  g_test_add_func ("/wire/records/hostile", test_hostile_records);
+
+  return g_test_run ();
+}
