@@ -115,8 +115,8 @@ load_file (const char *folder, const char *basename)
     }
 
   /* It stays for good: a type can't be registered twice. */
-  g_hash_table_add (seen, g_strdup (basename));
   module = g_io_module_new (path);
+  g_hash_table_insert (seen, g_strdup (basename), module);
   if (g_type_module_use (G_TYPE_MODULE (module)))
     g_debug ("loaded the module %s", path);
 }

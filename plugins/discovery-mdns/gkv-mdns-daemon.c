@@ -94,13 +94,17 @@ daemon_call (GkvMdnsDaemon *self, const char *path, const char *interface, const
 static void
 browser_new_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GVariant) answer = daemon_call_finish (user_data, source, result, "look for other nodes");
+  GVariant *answer = daemon_call_finish (user_data, source, result, "look for other nodes");
+
+  g_clear_pointer (&answer, g_variant_unref);
 }
 
 static void
 group_called_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GVariant) answer = daemon_call_finish (user_data, source, result, "announce this node");
+  GVariant *answer = daemon_call_finish (user_data, source, result, "announce this node");
+
+  g_clear_pointer (&answer, g_variant_unref);
 }
 
 static void
