@@ -1,7 +1,800 @@
-/* GkvNode: the face: API, signals, threads in and main context out.
+/* GkvNode: the face: its properties and signals, and its life. What it does is in the gkv-node-*.c files beside.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
-#include "gkv-node.h"
+#include "gkv-node-private.h"
+
+#include "gkv-address.h"
+#include "gkv-error.h"
+
+/**
+ * GkvNode:
+ *
+ * A map that lives in the application, and that every copy of the application shares.
+ *
+ * A node keeps values by key in memory, gossips them with the nodes of its cluster, and emits
+ * [signal@Gkv.Node::changed] when a value changes, wherever it was written. There is no server.
+ *
+ * Without options a node is local: it has no network. With [property@Gkv.Node:bind-address] and
+ * [property@Gkv.Node:seeds] or [property@Gkv.Node:discovery] it joins others once it is started:
+ *
+ * ```c
+ * g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "bind-address", "0.0.0.0:7000", NULL);
+ *
+ * g_signal_connect (node, "changed::greeting", G_CALLBACK (on_greeting), NULL);
+ * if (!gkv_node_add_seed (node, "192.0.2.1:7000", &error) || !gkv_node_start (node, NULL, &error))
+ *   g_error ("%s", error->message);
+ *
+ * gkv_node_set_string (node, "greeting", "Hello", NULL, &error);
+ * ```
+ *
+ * Options are properties. They can be written until the node is started, and are judged then, or by the first read or
+ * write before. What is written before the start travels after it.
+ *
+ * # Threads
+ *
+ * A node belongs to the main context that was the thread's default when it was made: its signals leave there, and only
+ * there. Values may be read and written in any thread; every function says whether it may be called elsewhere. The last
+ * reference may be dropped in any thread, and inside any handler: that stops everything.
+ */
+
+enum
+{
+  PROP_0,
+
+  PROP_NODE_ID,
+  PROP_CLUSTER,
+  PROP_BIND_ADDRESS,
+  PROP_ADVERTISE_ADDRESS,
+  PROP_LOCAL_ADDRESS,
+  PROP_SEEDS,
+  PROP_GOSSIP_INTERVAL,
+  PROP_CODEC,
+  PROP_TRANSPORT,
+  PROP_DISCOVERY,
+  PROP_PEERS,
+  PROP_SYNCED,
+
+  N_PROPS
+};
+
+static GParamSpec *props[N_PROPS] = { NULL, };
+
+guint gkv_node_signal_changed;
+guint gkv_node_signal_peer_added;
+guint gkv_node_signal_peer_removed;
+guint gkv_node_signal_error;
+
+G_DEFINE_FINAL_TYPE (GkvNode, gkv_node, G_TYPE_OBJECT)
+
+static void
+gkv_node_end (GkvNode *self, gboolean in_context)
+{
+  g_mutex_lock (&self->lock);
+  self->state = GKV_NODE_CLOSED;
+  gkv_changes_clear (&self->changes);
+  gkv_changes_init (&self->changes);
+  g_mutex_unlock (&self->lock);
+
+  gkv_node_close_network (self, in_context);
+  gkv_node_close_contacts (self);
+  gkv_node_close_waits (self);
+
+  if (self->source != NULL)
+    g_source_destroy (self->source);
+  g_clear_pointer (&self->source, g_source_unref);
+}
+
+static void
+gkv_node_dispose (GObject *object)
+{
+  GkvNode *self = GKV_NODE (object);
+
+  if (self->state != GKV_NODE_CLOSED)
+    {
+      gboolean entered = gkv_node_enter_context (self);
+
+      gkv_node_end (self, entered);
+      if (entered)
+        gkv_node_leave_context (self);
+    }
+
+  G_OBJECT_CLASS (gkv_node_parent_class)->dispose (object);
+}
+
+static void
+gkv_node_finalize (GObject *object)
+{
+  GkvNode *self = GKV_NODE (object);
+
+  g_clear_object (&self->codec);
+  g_clear_object (&self->transport);
+  g_clear_object (&self->discovery);
+  g_clear_object (&self->peers);
+  g_clear_pointer (&self->peers_by_id, g_hash_table_unref);
+  g_clear_pointer (&self->told, g_hash_table_unref);
+  g_clear_pointer (&self->lists, gkv_list_index_unref);
+  gkv_changes_clear (&self->changes);
+  g_clear_pointer (&self->decoded, gkv_decoded_free);
+  g_clear_pointer (&self->store, gkv_store_free);
+  g_clear_pointer (&self->node_id, g_ref_string_release);
+  g_clear_pointer (&self->codec_name, g_ref_string_release);
+  g_clear_pointer (&self->no_codec_name, g_ref_string_release);
+  g_clear_pointer (&self->cluster, g_free);
+  g_clear_pointer (&self->bind_address, g_free);
+  g_clear_pointer (&self->advertise_address, g_free);
+  g_clear_pointer (&self->local_address, g_free);
+  g_clear_pointer (&self->seeds, g_strfreev);
+  g_clear_pointer (&self->context, g_main_context_unref);
+  g_mutex_clear (&self->lock);
+
+  G_OBJECT_CLASS (gkv_node_parent_class)->finalize (object);
+}
+
+static void
+gkv_node_init (GkvNode *self)
+{
+  g_mutex_init (&self->lock);
+  self->context = g_main_context_ref_thread_default ();
+  self->thread = g_thread_self ();
+  self->life = (guint64) g_get_real_time ();
+  self->seeds = g_new0 (char *, 1);
+  self->no_codec_name = g_ref_string_new_intern ("");
+  self->decoded = gkv_decoded_new ();
+  self->lists = gkv_list_index_new ();
+  self->peers = g_list_store_new (GKV_TYPE_PEER);
+  self->peers_by_id = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
+  self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->next_run = G_MAXINT64;
+  gkv_changes_init (&self->changes);
+}
+
+static void
+gkv_node_constructed (GObject *object)
+{
+  GkvNode *self = GKV_NODE (object);
+  GkvHashKey hash_key;
+
+  G_OBJECT_CLASS (gkv_node_parent_class)->constructed (object);
+
+  if (self->node_id == NULL)
+    {
+      g_autofree char *id = g_strdup_printf ("%08x%08x", g_random_int (), g_random_int ());
+
+      self->node_id = g_ref_string_new_intern (id);
+    }
+
+  /* An empty cluster is refused later, as is an empty id. */
+  hash_key = gkv_hash_key_for_cluster (self->cluster != NULL ? self->cluster : "");
+  self->store = gkv_store_new (&hash_key);
+}
+
+static void
+gkv_node_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec *pspec)
+{
+  GkvNode *self = GKV_NODE (object);
+
+  switch (prop_id)
+    {
+    case PROP_NODE_ID:
+      g_value_set_string (value, self->node_id);
+      break;
+
+    case PROP_CLUSTER:
+      g_value_set_string (value, self->cluster);
+      break;
+
+    case PROP_BIND_ADDRESS:
+      g_value_set_string (value, self->bind_address);
+      break;
+
+    case PROP_ADVERTISE_ADDRESS:
+      g_value_set_string (value, self->advertise_address);
+      break;
+
+    case PROP_LOCAL_ADDRESS:
+      g_value_set_string (value, self->local_address);
+      break;
+
+    case PROP_SEEDS:
+      g_value_set_boxed (value, self->seeds);
+      break;
+
+    case PROP_GOSSIP_INTERVAL:
+      g_value_set_uint (value, self->gossip_interval);
+      break;
+
+    case PROP_CODEC:
+      g_value_set_object (value, gkv_node_get_codec (self));
+      break;
+
+    case PROP_TRANSPORT:
+      g_value_set_object (value, self->transport);
+      break;
+
+    case PROP_DISCOVERY:
+      g_value_set_object (value, self->discovery);
+      break;
+
+    case PROP_PEERS:
+      g_value_set_object (value, self->peers);
+      break;
+
+    case PROP_SYNCED:
+      g_value_set_boolean (value, self->synced);
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+gkv_node_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+{
+  GkvNode *self = GKV_NODE (object);
+
+  switch (prop_id)
+    {
+    case PROP_NODE_ID:
+      if (g_value_get_string (value) != NULL)
+        self->node_id = g_ref_string_new_intern (g_value_get_string (value));
+      break;
+
+    case PROP_CLUSTER:
+      self->cluster = g_value_dup_string (value);
+      break;
+
+    case PROP_BIND_ADDRESS:
+      gkv_node_set_bind_address (self, g_value_get_string (value));
+      break;
+
+    case PROP_ADVERTISE_ADDRESS:
+      gkv_node_set_advertise_address (self, g_value_get_string (value));
+      break;
+
+    case PROP_SEEDS:
+      gkv_node_set_seeds (self, g_value_get_boxed (value));
+      break;
+
+    case PROP_GOSSIP_INTERVAL:
+      gkv_node_set_gossip_interval (self, g_value_get_uint (value));
+      break;
+
+    case PROP_CODEC:
+      gkv_node_set_codec (self, g_value_get_object (value));
+      break;
+
+    case PROP_TRANSPORT:
+      gkv_node_set_transport (self, g_value_get_object (value));
+      break;
+
+    case PROP_DISCOVERY:
+      gkv_node_set_discovery (self, g_value_get_object (value));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+gkv_node_install_properties (GObjectClass *object_class)
+{
+  GParamFlags known = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+  GParamFlags identity = known | G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY;
+  GParamFlags option = known | G_PARAM_WRITABLE | G_PARAM_CONSTRUCT;
+
+  /**
+   * GkvNode:node-id: (getter get_node_id)
+   *
+   * The node's stable identity, part of the rule that decides between two writes at the same time. If none is given,
+   * 16 random hexadecimal digits. Up to 255 bytes of UTF-8, not empty.
+   */
+  props[PROP_NODE_ID] = g_param_spec_string ("node-id", NULL, NULL, NULL, identity);
+
+  /**
+   * GkvNode:cluster: (getter get_cluster)
+   *
+   * The cluster's name. Nodes of different clusters ignore each other, on the network and in discovery.
+   */
+  props[PROP_CLUSTER] = g_param_spec_string ("cluster", NULL, NULL, "default", identity);
+
+  /**
+   * GkvNode:bind-address: (getter get_bind_address) (setter set_bind_address)
+   *
+   * Where the node listens: "192.0.2.1:7000", "[2001:db8::1]:7000" or "name:7000". The host "0.0.0.0" or "[::]" stands
+   * for every address of the machine, the port 0 for any free one. %NULL: the node has no network.
+   */
+  props[PROP_BIND_ADDRESS] = g_param_spec_string ("bind-address", NULL, NULL, NULL, option);
+
+  /**
+   * GkvNode:advertise-address: (getter get_advertise_address) (setter set_advertise_address)
+   *
+   * What peers are told to use, where that isn't what is bound: behind NAT, and in containers.
+   */
+  props[PROP_ADVERTISE_ADDRESS] = g_param_spec_string ("advertise-address", NULL, NULL, NULL, option);
+
+  /**
+   * GkvNode:local-address: (getter get_local_address)
+   *
+   * The address really bound, as a numeric "host:port"; %NULL while the node has no network.
+   */
+  props[PROP_LOCAL_ADDRESS] = g_param_spec_string ("local-address", NULL, NULL, NULL, known);
+
+  /**
+   * GkvNode:seeds: (getter get_seeds) (setter set_seeds)
+   *
+   * "host:port" of peers to begin with; one that runs is enough, as peers tell of each other. Names are resolved
+   * again while nobody answers. Needs [property@Gkv.Node:bind-address].
+   */
+  props[PROP_SEEDS] = g_param_spec_boxed ("seeds", NULL, NULL, G_TYPE_STRV, option);
+
+  /**
+   * GkvNode:gossip-interval: (getter get_gossip_interval) (setter set_gossip_interval)
+   *
+   * How often the node compares what it has with a peer, in milliseconds. Can always be changed; 0 is refused.
+   */
+  props[PROP_GOSSIP_INTERVAL] = g_param_spec_uint ("gossip-interval", NULL, NULL, 0, G_MAXUINT, 2000, option);
+
+  /**
+   * GkvNode:codec: (getter get_codec) (setter set_codec)
+   *
+   * How values travel; if none is given, the codec named "variant", which carries any value.
+   */
+  props[PROP_CODEC] = g_param_spec_object ("codec", NULL, NULL, GKV_TYPE_CODEC, option);
+
+  /**
+   * GkvNode:transport: (getter get_transport) (setter set_transport)
+   *
+   * How datagrams travel; if none is given, the transport named "udp".
+   */
+  props[PROP_TRANSPORT] = g_param_spec_object ("transport", NULL, NULL, GKV_TYPE_TRANSPORT, option);
+
+  /**
+   * GkvNode:discovery: (getter get_discovery) (setter set_discovery)
+   *
+   * How peers are found without seeds, for example the discovery named "mdns". Needs
+   * [property@Gkv.Node:bind-address].
+   */
+  props[PROP_DISCOVERY] = g_param_spec_object ("discovery", NULL, NULL, GKV_TYPE_DISCOVERY, option);
+
+  /**
+   * GkvNode:peers: (getter get_peers)
+   *
+   * The peers that are known, those that have left or died included until they are forgotten: a list of
+   * [class@Gkv.Peer] that follows what is known.
+   */
+  props[PROP_PEERS] = g_param_spec_object ("peers", NULL, NULL, G_TYPE_LIST_MODEL, known);
+
+  /**
+   * GkvNode:synced: (getter get_synced)
+   *
+   * Whether the node has caught up with the cluster: it has exchanged all with a peer that has, or with every peer
+   * alive. %TRUE at once for a node without a network; after 3 seconds for one that has no seeds and finds nobody. While
+   * a seed has not answered and nobody else has, it stays %FALSE.
+   */
+  props[PROP_SYNCED] = g_param_spec_boolean ("synced", NULL, NULL, FALSE, known);
+
+  g_object_class_install_properties (object_class, N_PROPS, props);
+}
+
+static void
+gkv_node_class_init (GkvNodeClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->constructed = gkv_node_constructed;
+  object_class->dispose = gkv_node_dispose;
+  object_class->finalize = gkv_node_finalize;
+  object_class->get_property = gkv_node_get_property;
+  object_class->set_property = gkv_node_set_property;
+
+  gkv_node_install_properties (object_class);
+
+  /**
+   * GkvNode::changed:
+   * @self: the node
+   * @key: the key
+   * @value: (nullable): its value; %NULL when it was deleted or has expired
+   *
+   * A value has changed, here or on a peer. Connect to `changed::KEY` to hear of one key only.
+   *
+   * A write in the thread that runs the node's main context emits before it returns. What other threads and peers write
+   * is emitted by that main context, in the order in which it was applied; a key that changes often emits once, with
+   * its latest value. A write that sets a key to what it was doesn't emit. A value that can't be decoded here isn't
+   * emitted: [signal@Gkv.Node::error] tells why. Lists are up to date before handlers run.
+   *
+   * Handlers may do anything: write, close the node, or drop its last reference. Nothing is emitted after
+   * [method@Gkv.Node.close].
+   */
+  gkv_node_signal_changed =
+      g_signal_new ("changed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                    2, G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE, G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE);
+
+  /**
+   * GkvNode::peer-added:
+   * @self: the node
+   * @peer: the peer
+   *
+   * A peer is known now. Emitted in the node's main context, after [property@Gkv.Node:peers] has it.
+   */
+  gkv_node_signal_peer_added = g_signal_new ("peer-added", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                             G_TYPE_NONE, 1, GKV_TYPE_PEER);
+
+  /**
+   * GkvNode::peer-removed:
+   * @self: the node
+   * @peer: the peer
+   *
+   * A peer was forgotten, some time after it left or died; [property@Gkv.Peer:state] tells of that when it happens.
+   * Emitted in the node's main context, after [property@Gkv.Node:peers] has lost it.
+   */
+  gkv_node_signal_peer_removed = g_signal_new ("peer-removed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                               G_TYPE_NONE, 1, GKV_TYPE_PEER);
+
+  /**
+   * GkvNode::error:
+   * @self: the node
+   * @error: what went wrong
+   *
+   * Something went wrong that isn't the answer to a call: a seed can't be resolved, a peer's value can't be decoded, a
+   * peer has the same id. The node goes on. The same message comes at most once a minute. Emitted in the node's main
+   * context.
+   */
+  gkv_node_signal_error = g_signal_new ("error", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                                        1, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
+}
+
+/* internal */
+
+void
+gkv_node_notify_synced (GkvNode *self)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SYNCED]);
+}
+
+void
+gkv_node_notify_seeds (GkvNode *self)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SEEDS]);
+}
+
+void
+gkv_node_notify_transport (GkvNode *self)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_TRANSPORT]);
+}
+
+gboolean
+gkv_node_enter_context (GkvNode *self)
+{
+  GMainContext *current;
+
+  if (!g_main_context_is_owner (self->context))
+    {
+      if (self->thread != g_thread_self ())
+        return FALSE;
+
+      current = g_main_context_get_thread_default ();
+      if (self->context != (current != NULL ? current : g_main_context_default ()))
+        return FALSE;
+    }
+
+  return g_main_context_acquire (self->context);
+}
+
+void
+gkv_node_leave_context (GkvNode *self)
+{
+  g_main_context_release (self->context);
+}
+
+gboolean
+gkv_node_check_context (GkvNode *self)
+{
+  if (!g_main_context_acquire (self->context))
+    return FALSE;
+
+  g_main_context_release (self->context);
+
+  return TRUE;
+}
+
+gboolean
+gkv_node_fail_closed (GError **error)
+{
+  g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CLOSED, "The node has been closed");
+
+  return FALSE;
+}
+
+/* Whether the node can be started now; its options are judged. */
+static gboolean
+gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **error)
+{
+  gboolean ok;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+
+  if (self->state == GKV_NODE_STARTING || self->state == GKV_NODE_STARTED)
+    {
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_FAILED, "The node has been started already");
+      return FALSE;
+    }
+
+  g_mutex_lock (&self->lock);
+  ok = gkv_node_check_usable_locked (self, error);
+  g_mutex_unlock (&self->lock);
+
+  return ok;
+}
+
+static void
+gkv_node_set_state (GkvNode *self, GkvNodeState state)
+{
+  g_mutex_lock (&self->lock);
+  self->state = state;
+  g_mutex_unlock (&self->lock);
+}
+
+/* @addresses: numeric ones to be tried in turn; NULL for a node without a network. */
+static gboolean
+gkv_node_start_on (GkvNode *self, const char *const *addresses, GError **error)
+{
+  g_autoptr (GkvNode) alive = g_object_ref (self);
+
+  g_object_freeze_notify (G_OBJECT (self));
+
+  if (addresses != NULL && !gkv_node_open_network (self, addresses, error))
+    {
+      g_prefix_error (error, "The node can't start on “%s”: ", self->bind_address);
+      gkv_node_set_state (self, GKV_NODE_NEW);
+      g_object_thaw_notify (G_OBJECT (self));
+      return FALSE;
+    }
+
+  gkv_node_set_state (self, GKV_NODE_STARTED);
+
+  if (addresses != NULL)
+    {
+      g_object_notify_by_pspec (G_OBJECT (self), props[PROP_LOCAL_ADDRESS]);
+    }
+  else
+    {
+      self->synced = TRUE;
+      gkv_node_notify_synced (self);
+    }
+
+  g_mutex_lock (&self->lock);
+  gkv_node_wake_locked (self, 0);
+  g_mutex_unlock (&self->lock);
+
+  g_object_thaw_notify (G_OBJECT (self));
+
+  return TRUE;
+}
+
+static char *
+gkv_node_find_bind_address (GkvNode *self, char **host, guint16 *port)
+{
+  g_autofree char *numeric = NULL;
+
+  gkv_address_parse (self->bind_address, host, port, NULL); /* judged before */
+  numeric = gkv_address_lookup_local (*host);
+
+  return numeric != NULL ? gkv_address_format (numeric, *port) : NULL;
+}
+
+static void
+gkv_node_bind_name_resolved (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) addresses = NULL;
+  GkvNode *self = g_task_get_source_object (task);
+  guint16 port = GPOINTER_TO_UINT (g_task_get_task_data (task));
+  GList *found;
+
+  found = g_resolver_lookup_by_name_finish (G_RESOLVER (source), result, &error);
+  for (GList *link = found; link != NULL; link = link->next)
+    {
+      g_autofree char *host = g_inet_address_to_string (link->data);
+      g_autofree char *address = gkv_address_format (host, port);
+
+      g_strv_builder_add (builder, address);
+    }
+  g_resolver_free_addresses (found);
+  addresses = g_strv_builder_end (builder);
+
+  if (self->state == GKV_NODE_CLOSED)
+    {
+      g_clear_error (&error);
+      gkv_node_fail_closed (&error);
+    }
+  else if (error != NULL)
+    {
+      gkv_node_set_state (self, GKV_NODE_NEW);
+      g_prefix_error (&error, "The option bind-address: “%s” can't be resolved: ", self->bind_address);
+    }
+  else
+    {
+      gkv_node_start_on (self, (const char *const *) addresses, &error);
+    }
+
+  if (error != NULL)
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
+/* public methods */
+
+/**
+ * gkv_node_new:
+ *
+ * Makes a node without options, and so without a network: it needs no start. Nodes with options are made with
+ * g_object_new(), or get their options before they are started.
+ *
+ * The node belongs to the thread's default main context.
+ *
+ * Returns: (transfer full): a new node
+ */
+GkvNode *
+gkv_node_new (void)
+{
+  return g_object_new (GKV_TYPE_NODE, NULL);
+}
+
+/**
+ * gkv_node_start:
+ * @self: a node
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Binds the node to its address and joins its cluster. Never blocks: a host name in
+ * [property@Gkv.Node:bind-address] that this machine doesn't know by itself needs
+ * [method@Gkv.Node.start_async]. A node without bind-address has nothing to bind, and succeeds.
+ *
+ * A wrong option is %GKV_ERROR_INVALID_OPTION or %GKV_ERROR_INVALID_ADDRESS, and the message names it; an address that
+ * can't be bound is %GKV_ERROR_TRANSPORT. After an error the options can be changed, and the node started again. A
+ * second start is %GKV_ERROR_FAILED and does no harm; one after [method@Gkv.Node.close] is %GKV_ERROR_CLOSED.
+ *
+ * Belongs to the thread that runs the node's main context.
+ *
+ * Returns: %TRUE if the node was started, %FALSE with @error set otherwise
+ */
+gboolean
+gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
+{
+  g_autofree char *host = NULL;
+  g_autofree char *address = NULL;
+  guint16 port;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+  g_return_val_if_fail (gkv_node_check_context (self), FALSE);
+
+  if (!gkv_node_check_startable (self, cancellable, error))
+    return FALSE;
+
+  if (self->bind_address == NULL)
+    return gkv_node_start_on (self, NULL, error);
+
+  address = gkv_node_find_bind_address (self, &host, &port);
+  if (address == NULL)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+                   "The option bind-address: “%s” is a name that only a name server may know; start the node with "
+                   "gkv_node_start_async (), or give a numeric address",
+                   host);
+      return FALSE;
+    }
+
+  return gkv_node_start_on (self, (const char *const[]){ address, NULL }, error);
+}
+
+/**
+ * gkv_node_start_async:
+ * @self: a node
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async): called when it has ended
+ * @user_data: data for @callback
+ *
+ * Starts the node as [method@Gkv.Node.start] does, asking a name server for the host of
+ * [property@Gkv.Node:bind-address] where need be.
+ *
+ * Belongs to the thread that runs the node's main context.
+ */
+void
+gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  g_autoptr (GResolver) resolver = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *host = NULL;
+  g_autofree char *address = NULL;
+  guint16 port = 0;
+
+  g_return_if_fail (GKV_IS_NODE (self));
+  g_return_if_fail (gkv_node_check_context (self));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, gkv_node_start_async);
+
+  if (!gkv_node_check_startable (self, cancellable, &error))
+    {
+      g_task_return_error (task, g_steal_pointer (&error));
+      return;
+    }
+
+  if (self->bind_address != NULL)
+    address = gkv_node_find_bind_address (self, &host, &port);
+
+  if (self->bind_address != NULL && address == NULL)
+    {
+      gkv_node_set_state (self, GKV_NODE_STARTING);
+      g_task_set_task_data (task, GUINT_TO_POINTER (port), NULL);
+      resolver = g_resolver_get_default ();
+      g_resolver_lookup_by_name_async (resolver, host, cancellable, gkv_node_bind_name_resolved,
+                                       g_steal_pointer (&task));
+      return;
+    }
+
+  if (gkv_node_start_on (self, address != NULL ? (const char *const[]){ address, NULL } : NULL, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
+}
+
+/**
+ * gkv_node_start_finish:
+ * @self: a node
+ * @result: what the callback got
+ * @error: return location for an error
+ *
+ * Ends [method@Gkv.Node.start_async].
+ *
+ * Returns: %TRUE if the node was started, %FALSE with @error set otherwise
+ */
+gboolean
+gkv_node_start_finish (GkvNode *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * gkv_node_close:
+ * @self: a node
+ * @cancellable: (nullable): a cancellable; closing doesn't wait for anything, so it closes even if this is cancelled
+ * @error: return location for an error
+ *
+ * Tells the peers that the node leaves, and releases its address before it returns.
+ *
+ * Afterwards nothing is emitted, and every call that can fail gives %GKV_ERROR_CLOSED; closing again does nothing and
+ * succeeds. What waits for the cluster ends in %GKV_ERROR_CLOSED, in the main loop. Works inside any handler. Belongs
+ * to the thread that runs the node's main context.
+ *
+ * Returns: %TRUE
+ */
+gboolean
+gkv_node_close (GkvNode *self, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GkvNode) alive = NULL;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+  g_return_val_if_fail (gkv_node_check_context (self), FALSE);
+
+  if (self->state == GKV_NODE_CLOSED)
+    return TRUE;
+
+  alive = g_object_ref (self);
+  gkv_node_end (self, TRUE);
+
+  return TRUE;
+}

@@ -55,10 +55,21 @@ gkv_variant_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
   return g_variant_get_data_as_bytes (swapped);
 }
 
+/* GLib aligns what is larger than eight bytes by itself; of a smaller variant it would read the content unaligned. */
+static GBytes *
+align (GBytes *bytes)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (bytes, &size);
+
+  return (gsize) data % 8 != 0 ? g_bytes_new (data, size) : g_bytes_ref (bytes);
+}
+
 static GVariant *
 gkv_variant_codec_decode (GkvCodec *codec, GBytes *bytes, GError **error)
 {
-  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+  g_autoptr (GBytes) aligned = align (bytes);
+  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, aligned, FALSE));
   g_autoptr (GVariant) swapped = NULL;
 
   if (!g_variant_is_normal_form (boxed))

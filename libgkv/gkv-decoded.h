@@ -1,0 +1,27 @@
+/* GkvDecoded: the values that were decoded last, so that reading a key again doesn't decode it again.
+ *
+ * Bounded in number and in size of each. A record's value never changes, so an entry is never wrong; it is dropped when
+ * its record is replaced, to free the memory. Not thread-safe: the node's lock guards it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#include "store/gkv-record.h"
+
+typedef struct _GkvDecoded GkvDecoded;
+
+GkvDecoded *gkv_decoded_new (void);
+void gkv_decoded_free (GkvDecoded *self);
+
+void gkv_decoded_insert (GkvDecoded *self, GkvRecord *record, GVariant *value);
+void gkv_decoded_drop (GkvDecoded *self, GkvRecord *record);
+
+/* Borrowed, NULL when it isn't there. */
+GVariant *gkv_decoded_lookup (GkvDecoded *self, GkvRecord *record);
+
+G_END_DECLS

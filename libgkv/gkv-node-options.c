@@ -1,0 +1,629 @@
+/* GkvNode: its options, and what is wrong with them.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-node-private.h"
+
+#include "gkv-address.h"
+#include "gkv-error.h"
+
+#define MAX_NODE_ID_SIZE (255)
+
+/* internal */
+
+static gboolean
+gkv_node_check_name (const char *option, const char *name, GError **error)
+{
+  if (name == NULL || *name == '\0')
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is empty", option);
+  else if (strlen (name) > MAX_NODE_ID_SIZE)
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is over %d bytes long", option,
+                 MAX_NODE_ID_SIZE);
+  else if (!g_utf8_validate (name, -1, NULL))
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is not UTF-8", option);
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+static gboolean
+gkv_node_check_address (const char *option, const char *address, gboolean any_port, GError **error)
+{
+  guint16 port;
+
+  if (!gkv_address_parse (address, NULL, &port, error))
+    {
+      g_prefix_error (error, "The option %s: ", option);
+      return FALSE;
+    }
+
+  if (port == 0 && !any_port)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
+                   "The option %s: “%s” has the port 0, where nobody can be reached", option, address);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+gkv_node_check_needs_network (GkvNode *self, const char *option, gboolean given, GError **error)
+{
+  if (!given || self->bind_address != NULL)
+    return TRUE;
+
+  g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+               "The option %s needs bind-address; “0.0.0.0:0” binds to any free port", option);
+
+  return FALSE;
+}
+
+gboolean
+gkv_node_judge_locked (GkvNode *self, GError **error)
+{
+  if (!gkv_node_check_name ("node-id", self->node_id, error) || !gkv_node_check_name ("cluster", self->cluster, error))
+    return FALSE;
+
+  if (self->gossip_interval == 0)
+    {
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+                           "The option gossip-interval is 0; it must be at least 1 ms");
+      return FALSE;
+    }
+
+  if (self->codec_name == NULL)
+    {
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+                           "The option codec can't be used: the codec has no name");
+      return FALSE;
+    }
+
+  if (!gkv_node_check_needs_network (self, "seeds", self->seeds[0] != NULL, error) ||
+      !gkv_node_check_needs_network (self, "discovery", self->discovery != NULL, error) ||
+      !gkv_node_check_needs_network (self, "advertise-address", self->advertise_address != NULL, error))
+    return FALSE;
+
+  if (self->bind_address != NULL && !gkv_node_check_address ("bind-address", self->bind_address, TRUE, error))
+    return FALSE;
+
+  if (self->advertise_address != NULL &&
+      !gkv_node_check_address ("advertise-address", self->advertise_address, FALSE, error))
+    return FALSE;
+
+  for (guint i = 0; self->seeds[i] != NULL; i++)
+    if (!gkv_node_check_address ("seeds", self->seeds[i], FALSE, error))
+      return FALSE;
+
+  return TRUE;
+}
+
+/* The default codec is made when it is first needed, by whichever thread that is. */
+static gboolean
+gkv_node_make_codec_and_relock (GkvNode *self, GError **error)
+{
+  g_autoptr (GkvCodec) codec = NULL;
+
+  g_mutex_unlock (&self->lock);
+  codec = gkv_codec_new_for_name ("variant", error);
+  g_mutex_lock (&self->lock);
+
+  if (codec == NULL)
+    return FALSE;
+
+  if (self->codec == NULL)
+    {
+      self->codec_name = g_ref_string_new_intern (gkv_codec_get_name (codec));
+      self->codec_is_thread_safe = gkv_codec_is_thread_safe (codec);
+      self->codec = g_steal_pointer (&codec);
+    }
+
+  return TRUE;
+}
+
+gboolean
+gkv_node_check_usable_locked (GkvNode *self, GError **error)
+{
+  if (self->state == GKV_NODE_CLOSED)
+    return gkv_node_fail_closed (error);
+
+  if (self->judged)
+    return TRUE;
+
+  if (self->codec == NULL && !gkv_node_make_codec_and_relock (self, error))
+    return FALSE;
+
+  self->judged = gkv_node_judge_locked (self, error);
+
+  return self->judged;
+}
+
+/* Options can be written until the node is started. */
+static gboolean
+gkv_node_begin_change_and_lock (GkvNode *self, const char *option)
+{
+  if (self->state != GKV_NODE_NEW)
+    {
+      g_warning ("The option %s of a GkvNode can't be changed once the node has been started", option);
+      return FALSE;
+    }
+
+  g_mutex_lock (&self->lock);
+  self->judged = FALSE;
+
+  return TRUE;
+}
+
+/* Takes @value. TRUE if that changed anything. */
+static gboolean
+gkv_node_take_string (char **place, const char *value)
+{
+  if (g_strcmp0 (*place, value) == 0)
+    return FALSE;
+
+  g_free (*place);
+  *place = g_strdup (value);
+
+  return TRUE;
+}
+
+static gboolean
+gkv_node_set_string_option (GkvNode *self, const char *option, char **place, const char *value)
+{
+  gboolean changed;
+
+  if (!gkv_node_begin_change_and_lock (self, option))
+    return FALSE;
+
+  changed = gkv_node_take_string (place, value);
+  g_mutex_unlock (&self->lock);
+
+  return changed;
+}
+
+/* public methods */
+
+/**
+ * gkv_node_get_node_id: (get-property node-id)
+ * @self: a node
+ *
+ * Gets the node's id. May be called from any thread.
+ *
+ * Returns: (transfer none): the id
+ */
+const char *
+gkv_node_get_node_id (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return self->node_id;
+}
+
+/**
+ * gkv_node_get_cluster: (get-property cluster)
+ * @self: a node
+ *
+ * Gets the name of the node's cluster. May be called from any thread.
+ *
+ * Returns: (transfer none): the name
+ */
+const char *
+gkv_node_get_cluster (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return self->cluster;
+}
+
+/**
+ * gkv_node_get_bind_address: (get-property bind-address)
+ * @self: a node
+ *
+ * Gets the address that the node is to be bound to, as it was given.
+ *
+ * Returns: (transfer none) (nullable): "host:port", or %NULL for a node without a network
+ */
+const char *
+gkv_node_get_bind_address (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return self->bind_address;
+}
+
+/**
+ * gkv_node_set_bind_address: (set-property bind-address)
+ * @self: a node
+ * @bind_address: (nullable): "host:port", or %NULL for a node without a network
+ *
+ * Sets the address that the node is to be bound to. Ignored with a warning once the node has been started.
+ */
+void
+gkv_node_set_bind_address (GkvNode *self, const char *bind_address)
+{
+  g_return_if_fail (GKV_IS_NODE (self));
+
+  if (gkv_node_set_string_option (self, "bind-address", &self->bind_address, bind_address))
+    g_object_notify (G_OBJECT (self), "bind-address");
+}
+
+/**
+ * gkv_node_get_advertise_address: (get-property advertise-address)
+ * @self: a node
+ *
+ * Gets the address that peers are told to use, as it was given.
+ *
+ * Returns: (transfer none) (nullable): "host:port", or %NULL for the one that is bound
+ */
+const char *
+gkv_node_get_advertise_address (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return self->advertise_address;
+}
+
+/**
+ * gkv_node_set_advertise_address: (set-property advertise-address)
+ * @self: a node
+ * @advertise_address: (nullable): "host:port", or %NULL for the one that is bound
+ *
+ * Sets the address that peers are told to use. Ignored with a warning once the node has been started.
+ */
+void
+gkv_node_set_advertise_address (GkvNode *self, const char *advertise_address)
+{
+  g_return_if_fail (GKV_IS_NODE (self));
+
+  if (gkv_node_set_string_option (self, "advertise-address", &self->advertise_address, advertise_address))
+    g_object_notify (G_OBJECT (self), "advertise-address");
+}
+
+/**
+ * gkv_node_get_local_address: (get-property local-address)
+ * @self: a node
+ *
+ * Gets the address really bound, with the port.
+ *
+ * Returns: (transfer none) (nullable): a numeric "host:port", or %NULL while the node has no network
+ */
+const char *
+gkv_node_get_local_address (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return self->local_address;
+}
+
+/**
+ * gkv_node_get_seeds: (get-property seeds)
+ * @self: a node
+ *
+ * Gets the addresses of peers that the node was given.
+ *
+ * Returns: (transfer none): "host:port" of each
+ */
+const char *const *
+gkv_node_get_seeds (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return (const char *const *) self->seeds;
+}
+
+/**
+ * gkv_node_set_seeds: (set-property seeds)
+ * @self: a node
+ * @seeds: (nullable) (array zero-terminated=1): "host:port" of each peer; %NULL for none
+ *
+ * Sets the addresses of peers to begin with. Ignored with a warning once the node has been started;
+ * [method@Gkv.Node.add_seed] works then, too.
+ */
+void
+gkv_node_set_seeds (GkvNode *self, const char *const *seeds)
+{
+  const char *const none[] = { NULL };
+  gboolean changed;
+
+  g_return_if_fail (GKV_IS_NODE (self));
+
+  if (!gkv_node_begin_change_and_lock (self, "seeds"))
+    return;
+
+  seeds = seeds != NULL ? seeds : none;
+  changed = self->seeds == NULL || !g_strv_equal ((const char *const *) self->seeds, seeds);
+  if (changed)
+    {
+      g_strfreev (self->seeds);
+      self->seeds = g_strdupv ((char **) seeds);
+    }
+  g_mutex_unlock (&self->lock);
+
+  if (changed)
+    gkv_node_notify_seeds (self);
+}
+
+/**
+ * gkv_node_add_seed:
+ * @self: a node
+ * @address: "host:port" of a peer
+ * @error: return location for an error
+ *
+ * Adds the address of a peer, before the node is started or after. One that is there already is left as it is.
+ *
+ * An address of another form is %GKV_ERROR_INVALID_ADDRESS; a started node without bind-address can't have seeds, which
+ * is %GKV_ERROR_INVALID_OPTION. Belongs to the thread that runs the node's main context.
+ *
+ * Returns: %TRUE if the node has that seed, %FALSE with @error set otherwise
+ */
+gboolean
+gkv_node_add_seed (GkvNode *self, const char *address, GError **error)
+{
+  g_autoptr (GStrvBuilder) builder = NULL;
+  GStrv old;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+  g_return_val_if_fail (address != NULL, FALSE);
+  g_return_val_if_fail (gkv_node_check_context (self), FALSE);
+
+  if (self->state == GKV_NODE_CLOSED)
+    return gkv_node_fail_closed (error);
+
+  if (!gkv_node_check_address ("seeds", address, FALSE, error))
+    return FALSE;
+
+  if (self->state == GKV_NODE_STARTED && !gkv_node_check_needs_network (self, "seeds", TRUE, error))
+    return FALSE;
+
+  if (g_strv_contains ((const char *const *) self->seeds, address))
+    return TRUE;
+
+  builder = g_strv_builder_new ();
+  g_strv_builder_addv (builder, (const char **) self->seeds);
+  g_strv_builder_add (builder, address);
+
+  g_mutex_lock (&self->lock);
+  old = self->seeds;
+  self->seeds = g_strv_builder_end (builder);
+  self->judged = self->state == GKV_NODE_STARTED;
+  g_mutex_unlock (&self->lock);
+  g_strfreev (old);
+
+  if (self->state == GKV_NODE_STARTED)
+    gkv_node_add_contact (self, address);
+
+  gkv_node_notify_seeds (self);
+
+  return TRUE;
+}
+
+/**
+ * gkv_node_get_gossip_interval: (get-property gossip-interval)
+ * @self: a node
+ *
+ * Gets how often the node compares what it has with a peer.
+ *
+ * Returns: milliseconds
+ */
+guint
+gkv_node_get_gossip_interval (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), 0);
+
+  return self->gossip_interval;
+}
+
+/**
+ * gkv_node_set_gossip_interval: (set-property gossip-interval)
+ * @self: a node
+ * @gossip_interval: milliseconds, at least 1
+ *
+ * Sets how often the node compares what it has with a peer. Writes travel at once, whatever the interval: this is what
+ * repairs losses. May be changed at any time. 0 is refused: by [method@Gkv.Node.start], and with a warning once the node
+ * has been started.
+ */
+void
+gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
+{
+  g_return_if_fail (GKV_IS_NODE (self));
+
+  if (gossip_interval == 0 && self->state != GKV_NODE_NEW)
+    {
+      g_warning ("The option gossip-interval of a GkvNode can't be 0");
+      return;
+    }
+
+  if (self->gossip_interval == gossip_interval)
+    return;
+
+  g_mutex_lock (&self->lock);
+  self->gossip_interval = gossip_interval;
+  self->judged = self->judged && gossip_interval > 0;
+  if (self->engine != NULL)
+    {
+      gkv_engine_set_gossip_interval (self->engine, gossip_interval);
+      gkv_node_wake_locked (self, 0);
+    }
+  g_mutex_unlock (&self->lock);
+
+  g_object_notify (G_OBJECT (self), "gossip-interval");
+}
+
+/**
+ * gkv_node_get_codec: (get-property codec)
+ * @self: a node
+ *
+ * Gets the codec that values travel with.
+ *
+ * Returns: (transfer none) (nullable): a codec; %NULL only if none was set and the default, "variant", can't be loaded
+ */
+GkvCodec *
+gkv_node_get_codec (GkvNode *self)
+{
+  GkvCodec *codec;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  g_mutex_lock (&self->lock);
+  if (self->codec == NULL)
+    gkv_node_make_codec_and_relock (self, NULL);
+  codec = self->codec;
+  g_mutex_unlock (&self->lock);
+
+  return codec;
+}
+
+/**
+ * gkv_node_set_codec: (set-property codec)
+ * @self: a node
+ * @codec: (nullable): a codec, or %NULL for the one named "variant"
+ *
+ * Sets the codec that values travel with. Values written before with another can't be read then. Ignored with a warning
+ * once the node has been started.
+ */
+void
+gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
+{
+  g_autoptr (GkvCodec) old = NULL;
+  const char *name;
+  gboolean is_thread_safe;
+
+  g_return_if_fail (GKV_IS_NODE (self));
+  g_return_if_fail (codec == NULL || GKV_IS_CODEC (codec));
+
+  if (self->codec == codec)
+    return;
+
+  /* The codec can be anybody's: it isn't asked under the lock. */
+  name = codec != NULL ? gkv_codec_get_name (codec) : NULL;
+  is_thread_safe = codec != NULL && gkv_codec_is_thread_safe (codec);
+
+  if (!gkv_node_begin_change_and_lock (self, "codec"))
+    return;
+
+  old = g_steal_pointer (&self->codec);
+  self->codec = codec != NULL ? g_object_ref (codec) : NULL;
+  g_clear_pointer (&self->codec_name, g_ref_string_release);
+  self->codec_name = name != NULL && *name != '\0' ? g_ref_string_new_intern (name) : NULL;
+  self->codec_is_thread_safe = is_thread_safe;
+  g_mutex_unlock (&self->lock);
+
+  g_object_notify (G_OBJECT (self), "codec");
+}
+
+/**
+ * gkv_node_get_transport: (get-property transport)
+ * @self: a node
+ *
+ * Gets how datagrams travel.
+ *
+ * Returns: (transfer none) (nullable): a transport, or %NULL while none was set: the one named "udp" is made when the node is started
+ */
+GkvTransport *
+gkv_node_get_transport (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return self->transport;
+}
+
+/**
+ * gkv_node_set_transport: (set-property transport)
+ * @self: a node
+ * @transport: (nullable): a transport, or %NULL for the one named "udp"
+ *
+ * Sets how datagrams travel. It serves one node. Ignored with a warning once the node has been started.
+ */
+void
+gkv_node_set_transport (GkvNode *self, GkvTransport *transport)
+{
+  g_autoptr (GkvTransport) old = NULL;
+
+  g_return_if_fail (GKV_IS_NODE (self));
+  g_return_if_fail (transport == NULL || GKV_IS_TRANSPORT (transport));
+
+  if (self->transport == transport || !gkv_node_begin_change_and_lock (self, "transport"))
+    return;
+
+  old = g_steal_pointer (&self->transport);
+  self->transport = transport != NULL ? g_object_ref (transport) : NULL;
+  g_mutex_unlock (&self->lock);
+
+  g_object_notify (G_OBJECT (self), "transport");
+}
+
+/**
+ * gkv_node_get_discovery: (get-property discovery)
+ * @self: a node
+ *
+ * Gets how peers are found without seeds.
+ *
+ * Returns: (transfer none) (nullable): a discovery, or %NULL for none
+ */
+GkvDiscovery *
+gkv_node_get_discovery (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return self->discovery;
+}
+
+/**
+ * gkv_node_set_discovery: (set-property discovery)
+ * @self: a node
+ * @discovery: (nullable): a discovery, or %NULL for none
+ *
+ * Sets how peers are found without seeds. It serves one node. Ignored with a warning once the node has been started.
+ */
+void
+gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery)
+{
+  g_autoptr (GkvDiscovery) old = NULL;
+
+  g_return_if_fail (GKV_IS_NODE (self));
+  g_return_if_fail (discovery == NULL || GKV_IS_DISCOVERY (discovery));
+
+  if (self->discovery == discovery || !gkv_node_begin_change_and_lock (self, "discovery"))
+    return;
+
+  old = g_steal_pointer (&self->discovery);
+  self->discovery = discovery != NULL ? g_object_ref (discovery) : NULL;
+  g_mutex_unlock (&self->lock);
+
+  g_object_notify (G_OBJECT (self), "discovery");
+}
+
+/**
+ * gkv_node_get_peers: (get-property peers)
+ * @self: a node
+ *
+ * Gets the peers that are known, as a list model of [class@Gkv.Peer] that follows what is known.
+ *
+ * Returns: (transfer none): a list model of [class@Gkv.Peer]
+ */
+GListModel *
+gkv_node_get_peers (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  return G_LIST_MODEL (self->peers);
+}
+
+/**
+ * gkv_node_get_synced: (get-property synced)
+ * @self: a node
+ *
+ * Gets whether the node has caught up with the cluster.
+ *
+ * Returns: whether the node is synced
+ */
+gboolean
+gkv_node_get_synced (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+
+  return self->synced;
+}

@@ -1,0 +1,241 @@
+/* Clusters over loopback: how soon a write reaches everybody, how fast an empty node is filled, what idleness costs.
+ *
+ * All nodes live in this process, on one main loop. Each figure stands beside its floor: what the same bytes cost on a
+ * bare pair of UDP sockets, or the logarithm of the number of nodes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "gkv.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRIALS 21
+
+static GkvNode *
+make_node (const char *seed)
+{
+  g_autoptr (GError) error = NULL;
+  const char *seeds[] = { seed, NULL };
+  GkvNode *node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", "seeds", seeds, NULL);
+
+  if (!gkv_node_start (node, NULL, &error))
+    g_error ("%s", error->message);
+  return node;
+}
+
+static GPtrArray *
+make_cluster (guint n)
+{
+  GPtrArray *nodes = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (nodes, make_node (i == 0 ? NULL : gkv_node_get_local_address (nodes->pdata[0])));
+
+  for (guint i = 0; i < n; i++)
+    while (g_list_model_get_n_items (gkv_node_get_peers (nodes->pdata[i])) < n - 1)
+      g_main_context_iteration (NULL, TRUE);
+
+  return nodes;
+}
+
+static void
+close_cluster (GPtrArray *nodes)
+{
+  for (guint i = 0; i < nodes->len; i++)
+    gkv_node_close (nodes->pdata[i], NULL, NULL);
+  g_ptr_array_unref (nodes);
+}
+
+static void
+spin (gint64 us)
+{
+  gint64 end = g_get_monotonic_time () + us;
+
+  while (g_get_monotonic_time () < end)
+    {
+      g_main_context_iteration (NULL, FALSE);
+      g_usleep (200);
+    }
+}
+
+static int
+compare_times (gconstpointer a, gconstpointer b)
+{
+  gint64 x = *(const gint64 *) a, y = *(const gint64 *) b;
+
+  return (x > y) - (x < y);
+}
+
+static void
+on_changed (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+{
+  guint *n = user_data;
+
+  *n += 1;
+}
+
+static void
+bench_spread (guint n)
+{
+  GPtrArray *nodes = make_cluster (n);
+  gint64 times[TRIALS];
+  guint seen = 0;
+
+  spin (2 * G_USEC_PER_SEC);
+  for (guint i = 0; i < n; i++)
+    g_signal_connect (nodes->pdata[i], "changed::flag", G_CALLBACK (on_changed), &seen);
+
+  for (guint trial = 0; trial < TRIALS; trial++)
+    {
+      gint64 start = g_get_monotonic_time ();
+
+      seen = 0;
+      gkv_node_set_int64 (nodes->pdata[trial % n], "flag", trial, NULL, NULL);
+      while (seen < n)
+        g_main_context_iteration (NULL, TRUE);
+      times[trial] = g_get_monotonic_time () - start;
+      spin (50 * 1000);
+    }
+
+  qsort (times, TRIALS, sizeof times[0], compare_times);
+  g_print ("one write reaches %3u nodes     median %8.2f ms   (min %.2f, max %.2f; ln N = %.1f)\n", n,
+           times[TRIALS / 2] / 1000.0, times[0] / 1000.0, times[TRIALS - 1] / 1000.0, log (n));
+  close_cluster (nodes);
+}
+
+static guint64
+get_stat (GkvNode *node, const char *name)
+{
+  g_autoptr (GVariant) stats = gkv_node_get_stats (node);
+  guint64 value = 0;
+
+  g_variant_lookup (stats, name, "t", &value);
+  return value;
+}
+
+/* The floor: the same bytes through a bare pair of sockets, one datagram at a time with a credit window. */
+static double
+measure_bare_pair (gsize bytes)
+{
+  g_autoptr (GSocket) out = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
+  g_autoptr (GSocket) in = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
+  g_autoptr (GInetAddress) host = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new (host, 0);
+  g_autoptr (GSocketAddress) local = NULL;
+  char buffer[1200] = { 0 };
+  gint64 start;
+
+  g_socket_bind (in, any, FALSE, NULL);
+  local = g_socket_get_local_address (in, NULL);
+  g_socket_connect (out, local, NULL, NULL);
+
+  start = g_get_monotonic_time ();
+  for (gsize sent = 0; sent < bytes;)
+    {
+      guint n;
+
+      for (n = 0; n < 40 && sent < bytes; n++, sent += sizeof buffer)
+        g_socket_send (out, buffer, sizeof buffer, NULL, NULL);
+      while (n-- > 0)
+        g_socket_receive (in, buffer, sizeof buffer, NULL, NULL);
+    }
+  return (g_get_monotonic_time () - start) / 1e6;
+}
+
+static void
+bench_join (guint n_keys)
+{
+  GkvNode *first = make_node (NULL);
+  GkvNode *second;
+  gint64 start;
+  gint64 longest = 0;
+  double taken, floor_s;
+  guint64 bytes;
+
+  for (guint i = 0; i < n_keys; i++)
+    {
+      char key[21], value[21];
+
+      g_snprintf (key, sizeof key, "key-%016u", i);
+      g_snprintf (value, sizeof value, "value-%014u", i);
+      gkv_node_set_string (first, key, value, NULL, NULL);
+    }
+
+  second = make_node (gkv_node_get_local_address (first));
+  start = g_get_monotonic_time ();
+  while (gkv_node_get_n_keys (second) < n_keys)
+    {
+      gint64 before;
+
+      g_main_context_iteration (NULL, TRUE);
+      before = g_get_monotonic_time ();
+      if (g_main_context_iteration (NULL, FALSE))
+        longest = MAX (longest, g_get_monotonic_time () - before);
+    }
+  taken = (g_get_monotonic_time () - start) / 1e6;
+  bytes = get_stat (second, "bytes-received");
+  floor_s = measure_bare_pair (bytes);
+
+  g_print ("an empty node takes %7u keys  %8.2f s    (%.1f MB; bare socket pair %.2f s, ratio %.1f; "
+           "longest turn %.1f ms)\n",
+           n_keys, taken, bytes / 1e6, floor_s, taken / floor_s, longest / 1000.0);
+  gkv_node_close (first, NULL, NULL);
+  gkv_node_close (second, NULL, NULL);
+  g_object_unref (first);
+  g_object_unref (second);
+}
+
+static void
+bench_idle (guint n, guint n_keys, guint seconds)
+{
+  GPtrArray *nodes = make_cluster (n);
+  guint64 bytes = 0, datagrams = 0;
+
+  for (guint i = 0; i < n_keys; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+      gkv_node_set_int64 (nodes->pdata[0], key, i, NULL, NULL);
+    }
+  for (guint i = 0; i < n; i++)
+    while (gkv_node_get_n_keys (nodes->pdata[i]) < n_keys)
+      g_main_context_iteration (NULL, TRUE);
+  spin (10 * G_USEC_PER_SEC);
+
+  for (guint i = 0; i < n; i++)
+    {
+      bytes -= get_stat (nodes->pdata[i], "bytes-sent");
+      datagrams -= get_stat (nodes->pdata[i], "datagrams-sent");
+    }
+  spin (seconds * G_USEC_PER_SEC);
+  for (guint i = 0; i < n; i++)
+    {
+      bytes += get_stat (nodes->pdata[i], "bytes-sent");
+      datagrams += get_stat (nodes->pdata[i], "datagrams-sent");
+    }
+
+  g_print ("idle, %2u nodes, %7u keys     %8.1f B/s a node (with IP and UDP headers %.1f)\n", n, n_keys,
+           (double) bytes / n / seconds, (double) (bytes + 28 * datagrams) / n / seconds);
+  close_cluster (nodes);
+}
+
+int
+main (int argc, char *argv[])
+{
+  gboolean brief = argc > 1 && strcmp (argv[1], "--quick") == 0;
+
+  bench_spread (3);
+  bench_spread (10);
+  bench_spread (40);
+  if (!brief)
+    bench_spread (100);
+  bench_join (10000);
+  bench_join (100000);
+  if (!brief)
+    bench_join (1000000);
+  bench_idle (11, 1, brief ? 10 : 60);
+  bench_idle (11, brief ? 10000 : 100000, brief ? 10 : 60);
+  return 0;
+}
