@@ -336,6 +336,11 @@ def nodes(stage):
     other.never("^changed [ab] |^error")
     yield "clusters share nothing"
 
+    for process in a, b, other:
+        process.popen.stdin.close()
+        assert process.popen.wait(PATIENCE) == 0, f"{process.name}: exit {process.popen.returncode}"
+    yield "nodes close in peace"
+
 
 def mixed(stage):
     """One node with a daemon, one without, on one machine."""
