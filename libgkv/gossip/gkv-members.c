@@ -290,7 +290,6 @@ gkv_members_identify (
 {
   const char *address = *advertise != '\0' ? advertise : link->address;
   GkvMember *member = g_hash_table_lookup (self->members, id);
-  gboolean elsewhere;
 
   if (member == NULL)
     {
@@ -309,10 +308,9 @@ gkv_members_identify (
   link->member = member;
   link->life = life;
 
-  elsewhere = member->link != NULL && member->link != link && member->link->life == member->life;
   if (life < member->life && gkv_member_is_live (member))
     {
-      if (elsewhere && self->now.mono - member->link->last_heard < 3 * PROBE_PERIOD)
+      if (member->link != NULL && member->link != link && self->now.mono - member->link->last_heard < 3 * PROBE_PERIOD)
         tell_duplicate (self, member, link);
       return TRUE;
     }
@@ -322,8 +320,9 @@ gkv_members_identify (
   else
     member->incarnation = MAX (member->incarnation, incarnation);
 
-  if (!elsewhere || !gkv_link_is_usable (member->link) ||
-      self->now.mono - member->link->last_heard > 3 * PROBE_PERIOD || life != member->link->life)
+  /* One that works is kept: a node may be seen at several addresses. */
+  if (member->link == NULL || member->link->life != life || !gkv_link_is_usable (member->link) ||
+      self->now.mono - member->link->last_heard > 3 * PROBE_PERIOD)
     {
       member->link = link;
       set_address (self, member, address);
