@@ -131,7 +131,7 @@ main (int argc, char *argv[])
 {
   const char *names[] = { "variant", "bytes", "string", "json" };
 
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {

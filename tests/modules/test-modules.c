@@ -108,7 +108,7 @@ main (int argc, char *argv[])
 {
   modules = g_getenv ("GKV_TEST_MODULES");
   fixtures = g_getenv ("GKV_TEST_FIXTURES");
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   g_assert_nonnull (modules);
 
   g_test_add_func ("/modules/missing", test_missing);

@@ -677,7 +677,7 @@ test_stranger (void)
 int
 main (int argc, char *argv[])
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/cluster/two", test_two);
   g_test_add_func ("/cluster/chain", test_chain);

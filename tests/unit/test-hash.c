@@ -91,7 +91,7 @@ test_clock (void)
 int
 main (int argc, char *argv[])
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/hash/vectors", test_vectors);
   g_test_add_func ("/hash/sums", test_sums);

@@ -272,7 +272,7 @@ test_expiry (void)
 int
 main (int argc, char *argv[])
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   hash_key = gkv_hash_key_for_cluster ("test");
 
   g_test_add_func ("/store/model", test_model);

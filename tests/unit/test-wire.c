@@ -187,7 +187,7 @@ test_hostile_records (void)
 int
 main (int argc, char *argv[])
 {
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/wire/numbers", test_numbers);
   g_test_add_func ("/wire/strings", test_strings);
