@@ -14,8 +14,8 @@ gkv_address_fail (const char *text, const char *reason, GError **error)
   g_autofree char *shown = g_utf8_make_valid (text, -1);
 
   g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-               "“%s” is not an address: %s. Write “192.0.2.1:7000”, “[2001:db8::1]:7000” or “name:7000”",
-               shown, reason);
+               "“%s” is not an address: %s. Write “192.0.2.1:7000”, “[2001:db8::1]:7000” or “name:7000”", shown,
+               reason);
 
   return FALSE;
 }

@@ -108,8 +108,7 @@ gkv_discovery_new_for_name (const char *name, GError **error)
  * Returns: whether it has begun
  */
 gboolean
-gkv_discovery_start (
-    GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error)
+gkv_discovery_start (GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error)
 {
   g_autofree char *who = NULL;
   GkvDiscoveryInterface *iface;

@@ -41,8 +41,7 @@ struct _GkvDiscoveryInterface
 {
   GTypeInterface g_iface;
 
-  gboolean (*start) (
-      GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error);
+  gboolean (*start) (GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error);
   void (*stop) (GkvDiscovery *self);
 
   /*< private >*/
@@ -53,8 +52,8 @@ GKV_AVAILABLE_IN_ALL
 GkvDiscovery *gkv_discovery_new_for_name (const char *name, GError **error);
 
 GKV_AVAILABLE_IN_ALL
-gboolean gkv_discovery_start (
-    GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error);
+gboolean
+gkv_discovery_start (GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error);
 
 GKV_AVAILABLE_IN_ALL
 void gkv_discovery_stop (GkvDiscovery *self);

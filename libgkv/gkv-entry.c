@@ -44,7 +44,9 @@ enum
   N_PROPS
 };
 
-static GParamSpec *props[N_PROPS] = { NULL, };
+static GParamSpec *props[N_PROPS] = {
+  NULL,
+};
 
 G_DEFINE_FINAL_TYPE (GkvEntry, gkv_entry, G_TYPE_OBJECT)
 

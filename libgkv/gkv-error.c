@@ -6,7 +6,8 @@
 
 #include "gkv-error.h"
 
-G_DEFINE_ENUM_TYPE (GkvError, gkv_error,
+G_DEFINE_ENUM_TYPE (GkvError,
+                    gkv_error,
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_FAILED, "failed"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_NOT_FOUND, "not-found"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_CLOSED, "closed"),
@@ -23,4 +24,4 @@ G_DEFINE_ENUM_TYPE (GkvError, gkv_error,
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_TOO_LARGE, "too-large"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_CLOCK, "clock"))
 
-G_DEFINE_QUARK (gkv-error-quark, gkv_error)
+G_DEFINE_QUARK (gkv - error - quark, gkv_error)

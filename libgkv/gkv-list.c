@@ -107,8 +107,8 @@ struct _GkvList
   GkvListIndex *index;
   char *prefix;
 
-  GSequence *entries;  /* GkvEntry, by key */
-  GHashTable *by_key;  /* key → GSequenceIter, both borrowed of the entries */
+  GSequence *entries; /* GkvEntry, by key */
+  GHashTable *by_key; /* key → GSequenceIter, both borrowed of the entries */
 };
 
 static void gkv_list_model_iface_init (GListModelInterface *iface);

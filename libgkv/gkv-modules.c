@@ -72,8 +72,8 @@ ensure_set_up (void)
 static gboolean
 check_file (const char *path, const char *basename, GError **error)
 {
-  g_autofree char *name = g_strndup (basename + strlen (FILE_PREFIX),
-                                     strlen (basename) - strlen (FILE_PREFIX) - strlen (FILE_SUFFIX));
+  g_autofree char *name =
+      g_strndup (basename + strlen (FILE_PREFIX), strlen (basename) - strlen (FILE_PREFIX) - strlen (FILE_SUFFIX));
   g_autofree char *symbol = NULL;
   GModule *module = g_module_open_full (path, G_MODULE_BIND_LOCAL | G_MODULE_BIND_LAZY, error);
   gpointer version;
@@ -243,8 +243,8 @@ gkv_modules_new_object (const char *extension_point, const char *what, const cha
       g_autofree char *searched = join (folders, ", ");
       g_autofree char *wrong = join (problems, "; ");
 
-      g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "There is no %s named “%s”; there are: %s. Searched: %s%s%s", what,
-                   name, names, searched, problems->len > 0 ? ". Could not be used: " : "", wrong);
+      g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "There is no %s named “%s”; there are: %s. Searched: %s%s%s",
+                   what, name, names, searched, problems->len > 0 ? ". Could not be used: " : "", wrong);
     }
   g_mutex_unlock (&lock);
 
@@ -265,8 +265,8 @@ gkv_modules_describe_fallback (const char *extension_point, const char *name)
     {
       g_autofree char *searched = join (folders, ", ");
 
-      message = g_strdup_printf ("No module of “%s” was found in %s; the one built into the library is used", name,
-                                 searched);
+      message =
+          g_strdup_printf ("No module of “%s” was found in %s; the one built into the library is used", name, searched);
     }
   g_mutex_unlock (&lock);
 

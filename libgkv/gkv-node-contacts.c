@@ -11,7 +11,7 @@
 
 /* Between two questions for a name: the pause doubles from the first to the last. */
 #define FIRST_PAUSE_US (5 * G_USEC_PER_SEC)
-#define LAST_PAUSE_US (60 * G_USEC_PER_SEC)
+#define LAST_PAUSE_US  (60 * G_USEC_PER_SEC)
 
 typedef struct
 {

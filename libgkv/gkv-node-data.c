@@ -174,8 +174,8 @@ gkv_node_check_key (const char *key, GError **error)
 
   if (len > GKV_MAX_KEY_SIZE)
     {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_TOO_LARGE,
-                   "The key is %" G_GSIZE_FORMAT " bytes long; the limit is %d", len, GKV_MAX_KEY_SIZE);
+      g_set_error (error, GKV_ERROR, GKV_ERROR_TOO_LARGE, "The key is %" G_GSIZE_FORMAT " bytes long; the limit is %d",
+                   len, GKV_MAX_KEY_SIZE);
       return FALSE;
     }
 
@@ -201,9 +201,9 @@ gkv_node_put_locked (
   gsize len = 0;
   gconstpointer data = bytes != NULL ? g_bytes_get_data (bytes, &len) : NULL;
 
-  record = gkv_record_new (gkv_store_get_hash_key (self->store), key, strlen (key), write->flags,
-                           gkv_clock_next (&self->clock, now.wall), self->node_id, codec_name, TRUE, self->life, data,
-                           len);
+  record =
+      gkv_record_new (gkv_store_get_hash_key (self->store), key, strlen (key), write->flags,
+                      gkv_clock_next (&self->clock, now.wall), self->node_id, codec_name, TRUE, self->life, data, len);
 
   /* Stamps are above all that was seen, apart from what is set aside. */
   if (gkv_store_put (self->store, record, &replaced) == GKV_STORE_KEPT)

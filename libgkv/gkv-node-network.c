@@ -364,7 +364,9 @@ gkv_node_find_advertised (GkvNode *self, const char *local, char **advertised, G
 static GkvEngine *
 gkv_node_make_engine_locked (GkvNode *self, guint max_datagram_size, const char *advertised, const GkvTime *now)
 {
-  GkvEngineConfig config = { 0, };
+  GkvEngineConfig config = {
+    0,
+  };
   GkvEngine *engine;
 
   config.node_id = self->node_id;

@@ -422,8 +422,8 @@ gkv_node_get_gossip_interval (GkvNode *self)
  * @gossip_interval: milliseconds, at least 1
  *
  * Sets how often the node compares what it has with a peer. Writes travel at once, whatever the interval: this is what
- * repairs losses. May be changed at any time. 0 is refused: by [method@Gkv.Node.start], and with a warning once the node
- * has been started.
+ * repairs losses. May be changed at any time. 0 is refused: by [method@Gkv.Node.start], and with a warning once the
+ * node has been started.
  */
 void
 gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
@@ -520,7 +520,8 @@ gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
  *
  * Gets how datagrams travel.
  *
- * Returns: (transfer none) (nullable): a transport, or %NULL while none was set: the one named "udp" is made when the node is started
+ * Returns: (transfer none) (nullable): a transport, or %NULL while none was set: the one named "udp" is made when the
+ * node is started
  */
 GkvTransport *
 gkv_node_get_transport (GkvNode *self)

@@ -72,7 +72,7 @@ struct _GkvNode
   GkvStore *store;
   GkvClock clock;
   char *no_codec_name; /* GRefString, interned: "", of dead records */
-  GkvEngine *engine; /* NULL while there is no network */
+  GkvEngine *engine;   /* NULL while there is no network */
   GkvDecoded *decoded;
   GkvChanges changes;
   GSource *source;
@@ -148,8 +148,8 @@ void gkv_node_wake_locked (GkvNode *self, gint64 when);
 
 /* gkv-node-network.c */
 gboolean gkv_node_open_network (GkvNode *self, const char *const *addresses, GError **error);
-/* Lets go of the network, leaving the cluster if the node was in it. From another thread than the owner's (dispose), what
- * belongs to the owner's is sent there. */
+/* Lets go of the network, leaving the cluster if the node was in it. From another thread than the owner's (dispose),
+ * what belongs to the owner's is sent there. */
 void gkv_node_close_network (GkvNode *self, gboolean in_context);
 /* Ticks the engine and does what it says. Gives the next deadline. */
 gint64 gkv_node_run_network (GkvNode *self, gint64 until, gboolean *more);

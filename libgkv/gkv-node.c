@@ -60,7 +60,9 @@ enum
   N_PROPS
 };
 
-static GParamSpec *props[N_PROPS] = { NULL, };
+static GParamSpec *props[N_PROPS] = {
+  NULL,
+};
 
 guint gkv_node_signal_changed;
 guint gkv_node_signal_peer_added;
@@ -373,8 +375,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * GkvNode:synced: (getter get_synced)
    *
    * Whether the node has caught up with the cluster: it has exchanged all with a peer that has, or with every peer
-   * alive. %TRUE at once for a node without a network; after 3 seconds for one that has no seeds and finds nobody. While
-   * a seed has not answered and nobody else has, it stays %FALSE.
+   * alive. %TRUE at once for a node without a network; after 3 seconds for one that has no seeds and finds nobody.
+   * While a seed has not answered and nobody else has, it stays %FALSE.
    */
   props[PROP_SYNCED] = g_param_spec_boolean ("synced", NULL, NULL, FALSE, known);
 
@@ -421,8 +423,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    *
    * A peer is known now. Emitted in the node's main context, after [property@Gkv.Node:peers] has it.
    */
-  gkv_node_signal_peer_added = g_signal_new ("peer-added", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                                             G_TYPE_NONE, 1, GKV_TYPE_PEER);
+  gkv_node_signal_peer_added =
+      g_signal_new ("peer-added", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, GKV_TYPE_PEER);
 
   /**
    * GkvNode::peer-removed:
@@ -444,8 +446,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    * peer has the same id. The node goes on. The same message comes at most once a minute. Emitted in the node's main
    * context.
    */
-  gkv_node_signal_error = g_signal_new ("error", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
-                                        1, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
+  gkv_node_signal_error = g_signal_new ("error", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
+                                        G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
 }
 
 /* internal */

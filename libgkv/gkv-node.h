@@ -120,8 +120,8 @@ gboolean gkv_node_get_synced (GkvNode *self);
 /* Data */
 
 GKV_AVAILABLE_IN_ALL
-gboolean gkv_node_set_value (
-    GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error);
+gboolean
+gkv_node_set_value (GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error);
 
 GKV_AVAILABLE_IN_ALL
 gboolean gkv_node_set_value_with_ttl (
@@ -158,15 +158,15 @@ GListModel *gkv_node_list (GkvNode *self, const char *prefix);
 /* Typed pairs */
 
 GKV_AVAILABLE_IN_ALL
-gboolean gkv_node_set_string (
-    GkvNode *self, const char *key, const char *value, GCancellable *cancellable, GError **error);
+gboolean
+gkv_node_set_string (GkvNode *self, const char *key, const char *value, GCancellable *cancellable, GError **error);
 
 GKV_AVAILABLE_IN_ALL
 char *gkv_node_get_string (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
 GKV_AVAILABLE_IN_ALL
-gboolean gkv_node_set_boolean (
-    GkvNode *self, const char *key, gboolean value, GCancellable *cancellable, GError **error);
+gboolean
+gkv_node_set_boolean (GkvNode *self, const char *key, gboolean value, GCancellable *cancellable, GError **error);
 
 GKV_AVAILABLE_IN_ALL
 gboolean gkv_node_get_boolean (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);

@@ -44,7 +44,9 @@ enum
   N_PROPS
 };
 
-static GParamSpec *props[N_PROPS] = { NULL, };
+static GParamSpec *props[N_PROPS] = {
+  NULL,
+};
 
 G_DEFINE_ENUM_TYPE (GkvPeerState,
                     gkv_peer_state,
@@ -138,16 +140,14 @@ gkv_peer_class_init (GkvPeerClass *klass)
    *
    * What is believed of the peer.
    */
-  props[PROP_STATE] =
-      g_param_spec_enum ("state", NULL, NULL, GKV_TYPE_PEER_STATE, GKV_PEER_STATE_ALIVE, flags);
+  props[PROP_STATE] = g_param_spec_enum ("state", NULL, NULL, GKV_TYPE_PEER_STATE, GKV_PEER_STATE_ALIVE, flags);
 
   /**
    * GkvPeer:round-trip-time: (getter get_round_trip_time)
    *
    * How long an answer of the peer takes, in microseconds; -1 while it isn't known.
    */
-  props[PROP_ROUND_TRIP_TIME] =
-      g_param_spec_int64 ("round-trip-time", NULL, NULL, -1, G_MAXINT64, -1, flags);
+  props[PROP_ROUND_TRIP_TIME] = g_param_spec_int64 ("round-trip-time", NULL, NULL, -1, G_MAXINT64, -1, flags);
 
   /**
    * GkvPeer:last-seen: (getter get_last_seen)

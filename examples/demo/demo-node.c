@@ -13,8 +13,7 @@
 static GMainLoop *loop;
 
 /* Every line begins with the time on the machine's monotonic clock, in microseconds. */
-static void G_GNUC_PRINTF (1, 2)
-tell (const char *format, ...)
+static void G_GNUC_PRINTF (1, 2) tell (const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -104,8 +103,8 @@ main (int argc, char *argv[])
 {
   const char *seeds[] = { argc > 2 && *argv[2] != '\0' ? argv[2] : NULL, NULL };
   g_autoptr (GkvDiscovery) discovery = argc > 3 ? gkv_discovery_new_for_name ("mdns", NULL) : NULL;
-  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "node-id", argv[1], "bind-address", "127.0.0.1:0",
-                                           "seeds", seeds, "discovery", discovery, NULL);
+  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "node-id", argv[1], "bind-address", "127.0.0.1:0", "seeds",
+                                           seeds, "discovery", discovery, NULL);
   g_autoptr (GInputStream) stdin_stream = g_unix_input_stream_new (0, FALSE);
   g_autoptr (GDataInputStream) input = g_data_input_stream_new (stdin_stream);
   g_autoptr (GError) error = NULL;

@@ -15,7 +15,7 @@
 
 G_BEGIN_DECLS
 
-#define GKV_MS G_GINT64_CONSTANT (1000)
+#define GKV_MS     G_GINT64_CONSTANT (1000)
 #define GKV_SECOND (1000 * GKV_MS)
 
 typedef struct _GkvContact GkvContact;
@@ -28,17 +28,17 @@ typedef struct _GkvTransfer GkvTransfer;
 struct _GkvLink
 {
   char *address;
-  guint64 their_token;  /* what to echo; 0: not known */
-  guint64 our_token;    /* what they echo, in the epoch below */
+  guint64 their_token; /* what to echo; 0: not known */
+  guint64 our_token;   /* what they echo, in the epoch below */
   gint64 our_epoch;
-  gboolean proved;      /* they have echoed ours */
+  gboolean proved; /* they have echoed ours */
   gint64 last_heard;
-  gint64 last_ident;    /* when we told who we are; 0: not yet */
-  GkvMember *member;    /* who speaks there; NULL: not known */
-  guint64 life;         /* which life of it */
-  gboolean introduced;  /* that life was told whom we know */
+  gint64 last_ident;   /* when we told who we are; 0: not yet */
+  GkvMember *member;   /* who speaks there; NULL: not known */
+  guint64 life;        /* which life of it */
+  gboolean introduced; /* that life was told whom we know */
 
-  GByteArray *out;      /* messages for the datagram that is being filled; NULL: none */
+  GByteArray *out; /* messages for the datagram that is being filled; NULL: none */
 
   GkvExchange *exchange; /* NULL: none under way */
   GkvTransfer *transfer; /* NULL: nothing to get */
@@ -68,8 +68,8 @@ struct _GkvMember
   gint64 last_told; /* when it was told that it is thought to be dead */
   gint64 last_duplicate;
   gint64 round_trip_us;
-  guint n_gossip;   /* how often the news of it are still to be passed on */
-  gboolean matched; /* an exchange with this life of it has ended with nothing left to fetch */
+  guint n_gossip;    /* how often the news of it are still to be passed on */
+  gboolean matched;  /* an exchange with this life of it has ended with nothing left to fetch */
   guint64 confirmed; /* the newest flush ticket that it has confirmed */
   gboolean clock_reported;
 };
@@ -115,7 +115,7 @@ struct _GkvEngine
   GPtrArray *filling;        /* links with a datagram begun */
   gint64 greetings_at;       /* the second that n_greetings counts */
   guint n_greetings;
-  GHashTable *reports;       /* errors told lately → when */
+  GHashTable *reports; /* errors told lately → when */
   GByteArray *scratch;
 
   /* gkv-members */
@@ -134,9 +134,9 @@ struct _GkvEngine
   } probe;
   guint16 next_sequence;
   GQueue relays; /* pings sent for others */
-  guint n_alive;   /* members alive or suspect */
+  guint n_alive; /* members alive or suspect */
   guint n_suspect;
-  guint n_gossip;  /* how often news of ourselves are still to be passed on */
+  guint n_gossip; /* how often news of ourselves are still to be passed on */
   gint64 forget_due;
   gboolean leaving;
 

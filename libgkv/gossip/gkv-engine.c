@@ -26,7 +26,7 @@
 
 /* The same thing is told once in this time. */
 #define REPORT_PERIOD (60 * GKV_SECOND)
-#define MAX_REPORTS 256
+#define MAX_REPORTS   256
 
 /* A node without seeds that finds nobody in this time is alone. */
 #define ALONE_AFTER (3 * GKV_SECOND)

@@ -30,11 +30,11 @@ typedef struct
 {
   const char *node_id;
   const char *cluster;
-  guint64 life;              /* rises at each start of the same node id */
-  guint32 random_seed;       /* all randomness of the protocol comes from it */
-  guint64 secret[2];         /* for address tokens; from a random device */
+  guint64 life;        /* rises at each start of the same node id */
+  guint32 random_seed; /* all randomness of the protocol comes from it */
+  guint64 secret[2];   /* for address tokens; from a random device */
   guint gossip_interval_ms;
-  guint max_datagram_size;   /* bytes, what the transport says */
+  guint max_datagram_size; /* bytes, what the transport says */
 } GkvEngineConfig;
 
 typedef struct
@@ -55,7 +55,7 @@ typedef enum
 typedef struct
 {
   char *node_id;
-  char *address;       /* nullable */
+  char *address; /* nullable */
   GkvPeerStatus status;
   gint64 round_trip_us; /* -1: not known yet */
   gint64 last_seen_wall;

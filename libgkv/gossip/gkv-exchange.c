@@ -17,7 +17,7 @@
 
 /* A range of at most so many records is listed, not split: the list fits a datagram. */
 #define MAX_LISTED 24
-#define ITEM_SIZE (8 + 8 + 4)
+#define ITEM_SIZE  (8 + 8 + 4)
 
 /* A peer that lacks more of a range than this is invited to fetch it page by page. */
 #define MAX_GIVEN 96
@@ -25,18 +25,18 @@
 /* What is given in one answer without being asked for. */
 #define MAX_GIVEN_BYTES (8 * 1024)
 
-#define MAX_ASKED 16
-#define MAX_TODO 65536
-#define ASK_PATIENCE (400 * GKV_MS)
-#define ASK_TRIES 5
+#define MAX_ASKED     16
+#define MAX_TODO      65536
+#define ASK_PATIENCE  (400 * GKV_MS)
+#define ASK_TRIES     5
 #define MAX_EXCHANGES 3
-#define FLUSH_PERIOD (20 * GKV_MS)
+#define FLUSH_PERIOD  (20 * GKV_MS)
 
 /* An exchange that starts from the same two sides as the last ones did finds nothing that it can mend: it is repeated
  * so often, then at intervals that grow to an hour. */
 #define MAX_REPEATS 5
 #define QUIET_FIRST (4 * GKV_SECOND)
-#define QUIET_LAST (60 * 60 * GKV_SECOND)
+#define QUIET_LAST  (60 * 60 * GKV_SECOND)
 
 #define SAME_FLAG_SYNCED 1
 
@@ -281,8 +281,7 @@ is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
   if (self->now.mono < link->quiet_until)
     return FALSE;
 
-  link->quiet_until =
-      self->now.mono + MIN (QUIET_FIRST << MIN (link->n_repeats - MAX_REPEATS, 16), QUIET_LAST);
+  link->quiet_until = self->now.mono + MIN (QUIET_FIRST << MIN (link->n_repeats - MAX_REPEATS, 16), QUIET_LAST);
   return TRUE;
 }
 

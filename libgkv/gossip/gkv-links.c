@@ -18,16 +18,16 @@
 #define TOKEN_EPOCH (60 * 60 * GKV_SECOND)
 
 /* An address that doesn't answer is greeted at intervals that grow from the first to the last. */
-#define GREET_FIRST (200 * GKV_MS)
-#define GREET_LAST (5 * GKV_SECOND)
+#define GREET_FIRST        (200 * GKV_MS)
+#define GREET_LAST         (5 * GKV_SECOND)
 #define GREET_LAST_HEARSAY (60 * GKV_SECOND)
 
 /* Greetings a second at the most, whoever asks for them. */
 #define MAX_GREETINGS 64
 
-#define MAX_LINKS 16384
+#define MAX_LINKS    16384
 #define MAX_CONTACTS 16384
-#define LINK_IDLE (5 * 60 * GKV_SECOND)
+#define LINK_IDLE    (5 * 60 * GKV_SECOND)
 
 /* Who we are is told again when this has passed without the other knowing us. */
 #define IDENT_PERIOD (200 * GKV_MS)
@@ -477,7 +477,8 @@ handle_duplicate (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   if (address != NULL)
     gkv_engine_report (self, link, GKV_ERROR_DUPLICATE_ID,
-                       "%s says that another live node, at %s, has this node's id “%s”; give each node an id of its own",
+                       "%s says that another live node, at %s, has this node's id “%s”; give each node an id of its "
+                       "own",
                        link->address, address, self->id);
 }
 
@@ -567,9 +568,8 @@ receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   /* Who doesn't know us, or echoes the token of the last epoch, is told. */
   if (link->their_token != 0 && !g_hash_table_contains (self->own_addresses, link->address) &&
-      (link->last_ident == 0 ||
-       (link->member == NULL && self->now.mono >= link->quiet_until &&
-        self->now.mono - link->last_ident >= IDENT_PERIOD)))
+      (link->last_ident == 0 || (link->member == NULL && self->now.mono >= link->quiet_until &&
+                                 self->now.mono - link->last_ident >= IDENT_PERIOD)))
     send_ident (self, link, link->member == NULL);
 }
 

@@ -18,26 +18,26 @@
 #include <math.h>
 #include <string.h>
 
-#define PROBE_PERIOD GKV_SECOND
-#define PROBE_DIRECT (400 * GKV_MS)
+#define PROBE_PERIOD  GKV_SECOND
+#define PROBE_DIRECT  (400 * GKV_MS)
 #define PROBE_HELPERS 3
 
 /* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1. */
 #define SUSPICION (2 * GKV_SECOND)
 
 /* The dead are remembered, and tried now and then, for a day; those that left, for as long as gossip may still echo. */
-#define FORGET_DEAD (24 * 60 * 60 * GKV_SECOND)
-#define FORGET_LEFT (10 * 60 * GKV_SECOND)
+#define FORGET_DEAD   (24 * 60 * 60 * GKV_SECOND)
+#define FORGET_LEFT   (10 * 60 * GKV_SECOND)
 #define FORGET_PERIOD (60 * GKV_SECOND)
 
 /* A member is told at most so often that it is thought to be dead, or that another has its id. */
-#define TELL_PERIOD GKV_SECOND
+#define TELL_PERIOD      GKV_SECOND
 #define DUPLICATE_PERIOD (60 * GKV_SECOND)
 
-#define MAX_MEMBERS 16384
+#define MAX_MEMBERS       16384
 #define MAX_INTRODUCTIONS 256
-#define MAX_GOSSIP 8
-#define MAX_RELAYS 1024
+#define MAX_GOSSIP        8
+#define MAX_RELAYS        1024
 
 /* A ping sent for another. */
 typedef struct
@@ -193,7 +193,8 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
 
   /* Somewhere among those still to be probed in this round. */
   g_ptr_array_insert (self->probe_order,
-                      self->probe_next + gkv_engine_random (self, self->probe_order->len - self->probe_next + 1), member);
+                      self->probe_next + gkv_engine_random (self, self->probe_order->len - self->probe_next + 1),
+                      member);
 
   add_event (self, GKV_EVENT_PEER_ADDED, member);
   gkv_engine_wake_at (self, self->now.mono);
@@ -495,7 +496,9 @@ hear_of_member (GkvEngine *self,
                 GkvPeerStatus status,
                 const char *address)
 {
-  static const guint rank[] = { [GKV_PEER_ALIVE] = 0, [GKV_PEER_SUSPECT] = 1, [GKV_PEER_DEAD] = 2, [GKV_PEER_LEFT] = 3 };
+  static const guint rank[] = {
+    [GKV_PEER_ALIVE] = 0, [GKV_PEER_SUSPECT] = 1, [GKV_PEER_DEAD] = 2, [GKV_PEER_LEFT] = 3
+  };
   GkvMember *member = g_hash_table_lookup (self->members, id);
 
   /* A node that tells of itself may not know where it is seen. */
@@ -513,9 +516,9 @@ hear_of_member (GkvEngine *self,
       return;
     }
 
-  if (life < member->life || (life == member->life && (incarnation < member->incarnation ||
-                                                       (incarnation == member->incarnation &&
-                                                        rank[status] <= rank[member->status]))))
+  if (life < member->life ||
+      (life == member->life && (incarnation < member->incarnation ||
+                                (incarnation == member->incarnation && rank[status] <= rank[member->status]))))
     return;
 
   if (life > member->life)
@@ -592,8 +595,7 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
         {
           gint64 round_trip = self->now.mono - self->probe.sent;
 
-          member->round_trip_us =
-              member->round_trip_us < 0 ? round_trip : (7 * member->round_trip_us + round_trip) / 8;
+          member->round_trip_us = member->round_trip_us < 0 ? round_trip : (7 * member->round_trip_us + round_trip) / 8;
           member->last_seen_wall = self->now.wall;
           if (!member->hidden)
             add_event (self, GKV_EVENT_PEER_CHANGED, member);
@@ -787,8 +789,7 @@ tick_probe (GkvEngine *self)
   if (self->now.mono >= self->probe_due)
     {
       /* A little uneven, so that nodes started together don't stay together. */
-      self->probe_due = self->now.mono + PROBE_PERIOD - PROBE_PERIOD / 20 +
-                        gkv_engine_random (self, PROBE_PERIOD / 10);
+      self->probe_due = self->now.mono + PROBE_PERIOD - PROBE_PERIOD / 20 + gkv_engine_random (self, PROBE_PERIOD / 10);
       if (self->probe.member == NULL)
         begin_probe (self);
     }

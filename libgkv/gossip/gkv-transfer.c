@@ -12,29 +12,29 @@
 
 #include <string.h>
 
-#define WANT_WINDOW 64
+#define WANT_WINDOW   64
 #define WANT_PATIENCE (300 * GKV_MS)
-#define WANT_TRIES 6
-#define MAX_WANTS 65536
+#define WANT_TRIES    6
+#define MAX_WANTS     65536
 
-#define PAGE_FIRST (48 * 1024)
-#define PAGE_MIN (4 * 1024)
-#define PAGE_MAX (160 * 1024)
+#define PAGE_FIRST       (48 * 1024)
+#define PAGE_MIN         (4 * 1024)
+#define PAGE_MAX         (160 * 1024)
 #define PAGE_MAX_RECORDS 4000
-#define PAGE_PATIENCE (300 * GKV_MS)
-#define PAGE_TRIES 8
-#define MAX_PULLS 4096
+#define PAGE_PATIENCE    (300 * GKV_MS)
+#define PAGE_TRIES       8
+#define MAX_PULLS        4096
 
-#define PIECE 512
-#define PIECES_FIRST 32
-#define PIECES_MAX 192
+#define PIECE          512
+#define PIECES_FIRST   32
+#define PIECES_MAX     192
 #define PIECE_PATIENCE (200 * GKV_MS)
-#define PIECE_TRIES 25
-#define MAX_GETS 16
+#define PIECE_TRIES    25
+#define MAX_GETS       16
 
 /* Bytes of records in pieces that may be under way at once; more wait for their turn. */
 #define MAX_ASSEMBLY_BYTES (48 * 1024 * 1024)
-#define MAX_LARGE_RECORD (GKV_WIRE_MAX_CONTENT + 4096)
+#define MAX_LARGE_RECORD   (GKV_WIRE_MAX_CONTENT + 4096)
 
 typedef struct
 {
@@ -74,10 +74,10 @@ typedef struct
 
 struct _GkvTransfer
 {
-  GHashTable *wants;  /* hash* → Want */
-  GQueue want_queue;  /* Want*, borrowed: those that wait for their turn */
-  guint n_wanted;     /* those asked for */
-  GQueue pulls;       /* Pull*; the first is under way */
+  GHashTable *wants; /* hash* → Want */
+  GQueue want_queue; /* Want*, borrowed: those that wait for their turn */
+  guint n_wanted;    /* those asked for */
+  GQueue pulls;      /* Pull*; the first is under way */
   guint32 next_serial;
   guint page_bytes;
   guint n_assemblies; /* from this link */
@@ -94,8 +94,7 @@ assembly_free (Assembly *assembly)
 void
 gkv_transfers_init (GkvEngine *self)
 {
-  self->assemblies =
-      g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) assembly_free);
+  self->assemblies = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) assembly_free);
 }
 
 void
@@ -161,8 +160,8 @@ gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link)
 {
   const GkvTransfer *transfer = link->transfer;
 
-  return transfer == NULL || (g_hash_table_size (transfer->wants) == 0 && transfer->pulls.length == 0 &&
-                              transfer->n_assemblies == 0);
+  return transfer == NULL ||
+         (g_hash_table_size (transfer->wants) == 0 && transfer->pulls.length == 0 && transfer->n_assemblies == 0);
 }
 
 /* Sending */

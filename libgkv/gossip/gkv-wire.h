@@ -15,14 +15,14 @@ G_BEGIN_DECLS
 /* The header: "GK", the major version, the envelope, a tag of the cluster (4 bytes), and the receiver's token for the
  * sender's address (8 bytes), which proves that the sender receives there. */
 #define GKV_WIRE_HEADER_SIZE 16
-#define GKV_WIRE_VERSION 1
-#define GKV_WIRE_PLAIN 0 /* the envelope; others are for sealed datagrams */
+#define GKV_WIRE_VERSION     1
+#define GKV_WIRE_PLAIN       0 /* the envelope; others are for sealed datagrams */
 
 /* Bounds of what comes in. Keys and contents have theirs in the public headers. */
-#define GKV_WIRE_MAX_ID 255
-#define GKV_WIRE_MAX_CODEC 64
+#define GKV_WIRE_MAX_ID      255
+#define GKV_WIRE_MAX_CODEC   64
 #define GKV_WIRE_MAX_ADDRESS 128
-#define GKV_WIRE_MAX_KEY 1024
+#define GKV_WIRE_MAX_KEY     1024
 #define GKV_WIRE_MAX_CONTENT (16 * 1024 * 1024)
 
 /* A message is its kind, its length as a varint, and its body. A kind that isn't known is skipped. */

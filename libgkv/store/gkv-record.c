@@ -164,8 +164,8 @@ gkv_record_compare (const GkvRecord *a, const GkvRecord *b)
   int result;
 
   if ((result = compare_numbers (a->stamp, b->stamp)) != 0 || (result = strcmp (a->origin, b->origin)) != 0 ||
-      (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 ||
-      (result = strcmp (a->codec, b->codec)) != 0 || (result = compare_contents (a, b)) != 0 ||
+      (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 || (result = strcmp (a->codec, b->codec)) != 0 ||
+      (result = compare_contents (a, b)) != 0 ||
       (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0)
     return result;
 

@@ -37,8 +37,8 @@ struct _GkvRecord
   guint64 hash;               /* of the key: where it stands in the store */
   GkvFingerprint fingerprint; /* of the whole record */
   GkvStamp stamp;
-  char *origin;               /* GRefString: the node id that wrote it */
-  char *codec;                /* GRefString: the name of the codec of the content; "" in a dead record */
+  char *origin; /* GRefString: the node id that wrote it */
+  char *codec;  /* GRefString: the name of the codec of the content; "" in a dead record */
 
   /*< private: the key with a NUL, the content, then for EPHEMERAL the life (8 bytes) >*/
   char data[];

@@ -11,10 +11,10 @@
 #include <string.h>
 
 /* A leaf that gets more becomes a branch; a branch that gets fewer becomes a leaf. In between, both stay. */
-#define LEAF_MAX 32
+#define LEAF_MAX   32
 #define LEAF_AGAIN 12
-#define LEAF_STEP 4
-#define MAX_DEPTH 16
+#define LEAF_STEP  4
+#define MAX_DEPTH  16
 
 typedef struct
 {

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  char *instance;       /* at most 63 bytes, unlike any other node's */
-  char *host;           /* a host name of the node's own, without the domain */
+  char *instance; /* at most 63 bytes, unlike any other node's */
+  char *host;     /* a host name of the node's own, without the domain */
   guint16 port;
   GStrv txt;            /* "key=value", each at most 255 bytes */
   GPtrArray *addresses; /* GkvMdnsAddress */
@@ -23,8 +23,8 @@ typedef struct
 } GkvMdnsAnnouncement;
 
 /* @address: a numeric "host:port", IPv6 in brackets. */
-GkvMdnsAnnouncement *gkv_mdns_announcement_new (
-    const char *cluster, const char *node_id, const char *address, GError **error);
+GkvMdnsAnnouncement *
+gkv_mdns_announcement_new (const char *cluster, const char *node_id, const char *address, GError **error);
 void gkv_mdns_announcement_free (GkvMdnsAnnouncement *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvMdnsAnnouncement, gkv_mdns_announcement_free)
 

@@ -24,8 +24,7 @@ struct _GkvMdnsBackend
   void (*announce) (GkvMdnsBackend *self, const GkvMdnsAnnouncement *announcement);
 
   /* Begins to resolve a service to addresses of one family; gives what cancel takes, or NULL after a failure. */
-  gpointer (*resolve) (
-      GkvMdnsBackend *self, int interface, const char *name, const char *domain, GSocketFamily family);
+  gpointer (*resolve) (GkvMdnsBackend *self, int interface, const char *name, const char *domain, GSocketFamily family);
   void (*cancel) (GkvMdnsBackend *self, gpointer resolver);
 
   /* Withdraws, ends the search and every resolver. */
@@ -33,8 +32,8 @@ struct _GkvMdnsBackend
 };
 
 /* What a back end tells. Protocols are Avahi's numbers: 0 for IPv4, 1 for IPv6. */
-void gkv_mdns_discovery_appeared (
-    GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain);
+void
+gkv_mdns_discovery_appeared (GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain);
 void gkv_mdns_discovery_vanished (GkvMdnsDiscovery *self, int interface, int protocol, const char *name);
 void gkv_mdns_discovery_resolved (
     GkvMdnsDiscovery *self, int interface, const char *name, const char *host, guint16 port, GStrv txt);

@@ -82,8 +82,14 @@ daemon_call_finish (GkvMdnsDaemon *self, GObject *bus, GAsyncResult *result, con
 }
 
 static void
-daemon_call (GkvMdnsDaemon *self, const char *path, const char *interface, const char *method, GVariant *arguments,
-             const char *type, GAsyncReadyCallback callback, gpointer user_data)
+daemon_call (GkvMdnsDaemon *self,
+             const char *path,
+             const char *interface,
+             const char *method,
+             GVariant *arguments,
+             const char *type,
+             GAsyncReadyCallback callback,
+             gpointer user_data)
 {
   g_autofree char *full_interface = g_strconcat (AVAHI_BUS_NAME ".", interface, NULL);
 
@@ -156,8 +162,13 @@ resolver_new_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 /* internal methods: signals */
 
 static void
-browser_signal_cb (GDBusConnection *bus, const char *sender, const char *path, const char *interface,
-                   const char *signal, GVariant *arguments, gpointer user_data)
+browser_signal_cb (GDBusConnection *bus,
+                   const char *sender,
+                   const char *path,
+                   const char *interface,
+                   const char *signal,
+                   GVariant *arguments,
+                   gpointer user_data)
 {
   GkvMdnsDaemon *self = user_data;
   const char *name = NULL;
@@ -168,8 +179,7 @@ browser_signal_cb (GDBusConnection *bus, const char *sender, const char *path, c
   if (g_str_equal (signal, "Failure") && g_variant_is_of_type (arguments, G_VARIANT_TYPE ("(s)")))
     {
       g_variant_get (arguments, "(&s)", &name);
-      gkv_mdns_discovery_failed (self->owner, "could not look for other nodes through the Avahi daemon: %s",
-                                 name);
+      gkv_mdns_discovery_failed (self->owner, "could not look for other nodes through the Avahi daemon: %s", name);
       return;
     }
 
@@ -187,8 +197,13 @@ browser_signal_cb (GDBusConnection *bus, const char *sender, const char *path, c
 }
 
 static void
-resolver_signal_cb (GDBusConnection *bus, const char *sender, const char *path, const char *interface,
-                    const char *signal, GVariant *arguments, gpointer user_data)
+resolver_signal_cb (GDBusConnection *bus,
+                    const char *sender,
+                    const char *path,
+                    const char *interface,
+                    const char *signal,
+                    GVariant *arguments,
+                    gpointer user_data)
 {
   GkvMdnsDaemon *self = user_data;
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
@@ -220,8 +235,13 @@ resolver_signal_cb (GDBusConnection *bus, const char *sender, const char *path, 
 }
 
 static void
-group_signal_cb (GDBusConnection *bus, const char *sender, const char *path, const char *interface, const char *signal,
-                 GVariant *arguments, gpointer user_data)
+group_signal_cb (GDBusConnection *bus,
+                 const char *sender,
+                 const char *path,
+                 const char *interface,
+                 const char *signal,
+                 GVariant *arguments,
+                 gpointer user_data)
 {
   GkvMdnsDaemon *self = user_data;
   const char *message = NULL;
@@ -234,8 +254,7 @@ group_signal_cb (GDBusConnection *bus, const char *sender, const char *path, con
   if (state == AVAHI_ENTRY_GROUP_COLLISION)
     gkv_mdns_discovery_collided (self->owner);
   else if (state == AVAHI_ENTRY_GROUP_FAILURE)
-    gkv_mdns_discovery_failed (self->owner, "could not announce this node through the Avahi daemon: %s",
-                               message);
+    gkv_mdns_discovery_failed (self->owner, "could not announce this node through the Avahi daemon: %s", message);
 }
 
 static guint

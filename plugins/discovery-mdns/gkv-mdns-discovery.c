@@ -22,7 +22,8 @@
 /* Services kept: a network that invents names must not fill the memory. */
 #define MAX_SERVICES 4096
 
-enum {
+enum
+{
   INET,
   INET6,
   N_FAMILIES
@@ -45,7 +46,12 @@ typedef struct
 
 typedef struct
 {
-  enum { FOUND, LOST, FAILED } type;
+  enum
+  {
+    FOUND,
+    LOST,
+    FAILED
+  } type;
   char *node_id;
   char *address;
   GError *error;
@@ -80,7 +86,9 @@ struct _GkvMdnsDiscovery
   char *last_failure;
 };
 
-G_DEFINE_FINAL_TYPE_WITH_CODE (GkvMdnsDiscovery, gkv_mdns_discovery, G_TYPE_OBJECT,
+G_DEFINE_FINAL_TYPE_WITH_CODE (GkvMdnsDiscovery,
+                               gkv_mdns_discovery,
+                               G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (GKV_TYPE_DISCOVERY, gkv_mdns_discovery_iface_init))
 
 static guint service_hash (gconstpointer data);
@@ -433,9 +441,10 @@ discovery_connect (GkvMdnsDiscovery *self)
     }
 
   self->connecting = g_cancellable_new ();
-  g_dbus_connection_new_for_address (
-      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL,
-      self->connecting, connected_cb, self);
+  g_dbus_connection_new_for_address (address,
+                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+                                         G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                     NULL, self->connecting, connected_cb, self);
 }
 
 static gboolean
@@ -518,8 +527,7 @@ gkv_mdns_discovery_iface_init (GkvDiscoveryInterface *iface)
 /* what a back end tells */
 
 void
-gkv_mdns_discovery_appeared (
-    GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain)
+gkv_mdns_discovery_appeared (GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain)
 {
   Service *service = service_find (self, interface, name);
 

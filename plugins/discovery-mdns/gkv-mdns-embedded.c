@@ -57,8 +57,15 @@ group_cb (AvahiServer *server, AvahiSEntryGroup *group, AvahiEntryGroupState sta
 }
 
 static void
-browser_cb (AvahiSServiceBrowser *browser, AvahiIfIndex interface, AvahiProtocol protocol, AvahiBrowserEvent event,
-            const char *name, const char *type, const char *domain, AvahiLookupResultFlags flags, void *user_data)
+browser_cb (AvahiSServiceBrowser *browser,
+            AvahiIfIndex interface,
+            AvahiProtocol protocol,
+            AvahiBrowserEvent event,
+            const char *name,
+            const char *type,
+            const char *domain,
+            AvahiLookupResultFlags flags,
+            void *user_data)
 {
   GkvMdnsEmbedded *self = user_data;
 
@@ -72,9 +79,19 @@ browser_cb (AvahiSServiceBrowser *browser, AvahiIfIndex interface, AvahiProtocol
 }
 
 static void
-resolver_cb (AvahiSServiceResolver *resolver, AvahiIfIndex interface, AvahiProtocol protocol, AvahiResolverEvent event,
-             const char *name, const char *type, const char *domain, const char *host, const AvahiAddress *address,
-             uint16_t port, AvahiStringList *txt, AvahiLookupResultFlags flags, void *user_data)
+resolver_cb (AvahiSServiceResolver *resolver,
+             AvahiIfIndex interface,
+             AvahiProtocol protocol,
+             AvahiResolverEvent event,
+             const char *name,
+             const char *type,
+             const char *domain,
+             const char *host,
+             const AvahiAddress *address,
+             uint16_t port,
+             AvahiStringList *txt,
+             AvahiLookupResultFlags flags,
+             void *user_data)
 {
   GkvMdnsEmbedded *self = user_data;
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
@@ -157,8 +174,7 @@ gkv_mdns_embedded_announce (GkvMdnsBackend *backend, const GkvMdnsAnnouncement *
   avahi_s_entry_group_reset (self->group);
   result = fill_group (self, announcement);
   if (result < 0)
-    gkv_mdns_discovery_failed (self->owner, "could not announce this node by mDNS: %s",
-                               avahi_strerror (result));
+    gkv_mdns_discovery_failed (self->owner, "could not announce this node by mDNS: %s", avahi_strerror (result));
 }
 
 static gpointer

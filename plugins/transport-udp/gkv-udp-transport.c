@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #define DEFAULT_MAX_DATAGRAM_SIZE 1200
-#define MAX_DATAGRAM_SIZE 65000
+#define MAX_DATAGRAM_SIZE         65000
 
 /* Datagrams of one system call. */
 #define BATCH 32
@@ -44,17 +44,17 @@ struct _GkvUdpTransport
 
   guint max_datagram_size;
 
-  GSocket *socket;       /* NULL: not open */
+  GSocket *socket; /* NULL: not open */
   GMainContext *context;
   GSource *in_source;
-  GSource *out_source;   /* NULL: the socket takes what it is given */
-  GQueue queue;          /* Outgoing */
+  GSource *out_source; /* NULL: the socket takes what it is given */
+  GQueue queue;        /* Outgoing */
 
-  guint8 *buffers;       /* BATCH times buffer_size */
+  guint8 *buffers; /* BATCH times buffer_size */
   gsize buffer_size;
 
-  GHashTable *by_name;   /* "host:port" → GSocketAddress */
-  GHashTable *names;     /* GBytes of the native address → "host:port" */
+  GHashTable *by_name; /* "host:port" → GSocketAddress */
+  GHashTable *names;   /* GBytes of the native address → "host:port" */
 };
 
 enum
@@ -172,7 +172,8 @@ lookup_name (GkvUdpTransport *self, GSocketAddress *address)
   g_autoptr (GBytes) key = NULL;
   const char *name;
 
-  if (!G_IS_INET_SOCKET_ADDRESS (address) || size <= 0 || !g_socket_address_to_native (address, native, sizeof native, NULL))
+  if (!G_IS_INET_SOCKET_ADDRESS (address) || size <= 0 ||
+      !g_socket_address_to_native (address, native, sizeof native, NULL))
     return NULL;
 
   key = g_bytes_new (native, size);

@@ -20,8 +20,7 @@ typedef struct
   GMainLoop *loop;
 } Discover;
 
-static void G_GNUC_PRINTF (1, 2)
-say (const char *format, ...)
+static void G_GNUC_PRINTF (1, 2) say (const char *format, ...)
 {
   va_list args;
 

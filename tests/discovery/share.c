@@ -48,8 +48,8 @@ main (int argc, char **argv)
   if (discovery == NULL)
     g_error ("%s", error->message);
 
-  node = g_object_new (GKV_TYPE_NODE, "cluster", argv[1], "node-id", argv[2], "bind-address", "127.0.0.1:0", "discovery",
-                       discovery, NULL);
+  node = g_object_new (GKV_TYPE_NODE, "cluster", argv[1], "node-id", argv[2], "bind-address", "127.0.0.1:0",
+                       "discovery", discovery, NULL);
   g_signal_connect (node, "changed", G_CALLBACK (changed_cb), NULL);
   g_signal_connect (node, "error", G_CALLBACK (error_cb), NULL);
 

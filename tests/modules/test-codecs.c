@@ -115,7 +115,7 @@ test_hostile (gconstpointer name)
 
       for (gsize i = 0; i < len; i++)
         data[i] = i < sizeof "\5\0\0\0\0i" && g_test_rand_int_range (0, 4) > 0 ? (guint8) seed[MIN (i, 4)]
-                                                                          : g_test_rand_int_range (0, 256);
+                                                                               : g_test_rand_int_range (0, 256);
       decode (codec, data, len);
     }
 

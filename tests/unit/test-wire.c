@@ -124,9 +124,8 @@ test_records (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autoptr (GkvRecord) record =
-          gkv_record_new (&hash_key, "key", 3, cases[i].flags, 42 << 16, "node", "variant", FALSE, 99,
-                          cases[i].content, strlen (cases[i].content));
+      g_autoptr (GkvRecord) record = gkv_record_new (&hash_key, "key", 3, cases[i].flags, 42 << 16, "node", "variant",
+                                                     FALSE, 99, cases[i].content, strlen (cases[i].content));
       g_autoptr (GByteArray) out = g_byte_array_new ();
       g_autoptr (GkvRecord) copy = NULL;
       GkvReader reader;
