@@ -1,7 +1,8 @@
 /* What the rooms of the engine share: its state, and who offers what to whom.
  *
  *   gkv-links     addresses: who has proved to receive where, and datagrams to them
- *   gkv-members   peers: who lives, by probing and by hearsay
+ *   gkv-members   peers: who lives, as far as is known
+ *   gkv-probes    asking members whether they live
  *   gkv-rumours   new records, sent on at once
  *   gkv-exchange  finding what differs from one peer
  *   gkv-transfer  getting what was found to be missing
@@ -120,6 +121,13 @@ struct _GkvEngine
 
   /* gkv-members */
   GHashTable *members; /* id → GkvMember, owned */
+  guint n_alive;       /* members alive or suspect */
+  guint n_suspect;
+  guint n_gossip; /* how often news of ourselves are still to be passed on */
+  gint64 forget_due;
+  gboolean leaving;
+
+  /* gkv-probes */
   GPtrArray *probe_order;
   guint probe_next;
   gint64 probe_due;
@@ -134,11 +142,6 @@ struct _GkvEngine
   } probe;
   guint16 next_sequence;
   GQueue relays; /* pings sent for others */
-  guint n_alive; /* members alive or suspect */
-  guint n_suspect;
-  guint n_gossip; /* how often news of ourselves are still to be passed on */
-  gint64 forget_due;
-  gboolean leaving;
 
   /* gkv-rumours */
   GQueue rumours;
@@ -201,10 +204,24 @@ gboolean gkv_members_identify (
 void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
 void gkv_members_introduce (GkvEngine *self, GkvLink *link);
 void gkv_members_leave (GkvEngine *self);
-void gkv_members_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
+void gkv_members_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
+/* News that ride on a probe. */
+void gkv_members_add_gossip (GkvEngine *self, GkvLink *link);
+void gkv_members_suspect (GkvEngine *self, GkvMember *member);
+void gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us);
 gboolean gkv_member_is_live (const GkvMember *member);
 /* Live members with a usable link, in random order, at most @max. (transfer container) */
 GPtrArray *gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except);
+
+/* gkv-probes */
+void gkv_probes_init (GkvEngine *self);
+void gkv_probes_clear (GkvEngine *self);
+void gkv_probes_tick (GkvEngine *self);
+void gkv_probes_add (GkvEngine *self, GkvMember *member);
+void gkv_probes_remove (GkvEngine *self, GkvMember *member);
+/* Its answer is no longer waited for. */
+void gkv_probes_cancel (GkvEngine *self, const GkvMember *member);
+void gkv_probes_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
 /* gkv-rumours */
 void gkv_rumours_add (GkvEngine *self, GkvRecord *record, const GkvMember *from);

@@ -433,6 +433,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   g_queue_init (&self->rumours);
   gkv_links_init (self);
   gkv_members_init (self);
+  gkv_probes_init (self);
   gkv_transfers_init (self);
   self->gossip_due = now->mono + self->gossip_interval;
 
@@ -453,6 +454,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_rumours_clear (self);
   gkv_links_clear (self);
   gkv_transfers_clear (self);
+  gkv_probes_clear (self);
   gkv_members_clear (self);
   g_hash_table_unref (self->flushes);
   g_hash_table_unref (self->reports);
@@ -514,6 +516,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       self->wake = G_MAXINT64;
       gkv_links_tick (self);
       gkv_members_tick (self);
+      gkv_probes_tick (self);
       gkv_exchanges_tick (self);
       gkv_transfers_tick (self);
       expire_records (self);

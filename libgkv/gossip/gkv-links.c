@@ -500,11 +500,15 @@ dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
       break;
 
     case GKV_MESSAGE_MEMBERS:
+      if (link->member != NULL)
+        gkv_members_handle (self, link, body);
+      break;
+
     case GKV_MESSAGE_PING:
     case GKV_MESSAGE_ACK:
     case GKV_MESSAGE_PROBE:
       if (link->member != NULL)
-        gkv_members_handle (self, link, kind, body);
+        gkv_probes_handle (self, link, kind, body);
       break;
 
     case GKV_MESSAGE_RUMOUR:

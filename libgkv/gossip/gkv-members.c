@@ -1,8 +1,8 @@
-/* Members: who lives, by probing and by hearsay.
+/* Members: who lives, as far as is known.
  *
- * Each second one member is probed: directly, then through three others, then it is suspected; a suspect that doesn't
- * refute in time is dead. News of members ride on probes, and the member itself overrules them by a higher
- * incarnation. A later life of a node overrules all that was said of an earlier one.
+ * A member that doesn't answer (gkv-probes) is suspected; a suspect that doesn't refute in time is dead. News of
+ * members ride on probes, and the member itself overrules them by a higher incarnation. A later life of a node
+ * overrules all that was said of an earlier one.
  *
  * Source: Das, Gupta and Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
  * Protocol", DSN 2002.
@@ -18,9 +18,8 @@
 #include <math.h>
 #include <string.h>
 
-#define PROBE_PERIOD  GKV_SECOND
-#define PROBE_DIRECT  (400 * GKV_MS)
-#define PROBE_HELPERS 3
+/* Who was heard so lately speaks at that address still. */
+#define LATELY (3 * GKV_SECOND)
 
 /* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1. */
 #define SUSPICION (2 * GKV_SECOND)
@@ -37,23 +36,6 @@
 #define MAX_MEMBERS       16384
 #define MAX_INTRODUCTIONS 256
 #define MAX_GOSSIP        8
-#define MAX_RELAYS        1024
-
-/* A ping sent for another. */
-typedef struct
-{
-  guint16 sequence;
-  guint16 their_sequence;
-  gint64 expires;
-  char *address;
-} Relay;
-
-static void
-relay_free (Relay *relay)
-{
-  g_free (relay->address);
-  g_free (relay);
-}
 
 static void
 member_free (GkvMember *member)
@@ -67,17 +49,12 @@ void
 gkv_members_init (GkvEngine *self)
 {
   self->members = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) member_free);
-  self->probe_order = g_ptr_array_new ();
-  self->probe_due = self->now.mono + PROBE_PERIOD;
   self->forget_due = self->now.mono + FORGET_PERIOD;
-  g_queue_init (&self->relays);
 }
 
 void
 gkv_members_clear (GkvEngine *self)
 {
-  g_queue_clear_full (&self->relays, (GDestroyNotify) relay_free);
-  g_ptr_array_unref (self->probe_order);
   g_hash_table_unref (self->members);
 }
 
@@ -126,8 +103,7 @@ static void
 member_lost (GkvEngine *self, GkvMember *member)
 {
   member->matched = FALSE;
-  if (self->probe.member == member)
-    self->probe.member = NULL;
+  gkv_probes_cancel (self, member);
   if (member->link != NULL)
     gkv_exchange_free (self, member->link);
 
@@ -191,11 +167,7 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
   count (self, member, 1);
   spread (self, member);
 
-  /* Somewhere among those still to be probed in this round. */
-  g_ptr_array_insert (self->probe_order,
-                      self->probe_next + gkv_engine_random (self, self->probe_order->len - self->probe_next + 1),
-                      member);
-
+  gkv_probes_add (self, member);
   add_event (self, GKV_EVENT_PEER_ADDED, member);
   gkv_engine_wake_at (self, self->now.mono);
   return member;
@@ -206,7 +178,6 @@ remove_member (GkvEngine *self, GkvMember *member)
 {
   GHashTableIter iter;
   GkvLink *link;
-  guint index;
 
   g_hash_table_iter_init (&iter, self->links);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
@@ -216,15 +187,7 @@ remove_member (GkvEngine *self, GkvMember *member)
         link->member = NULL;
       }
 
-  if (g_ptr_array_find (self->probe_order, member, &index))
-    {
-      g_ptr_array_remove_index (self->probe_order, index);
-      if (index < self->probe_next)
-        self->probe_next--;
-    }
-  if (self->probe.member == member)
-    self->probe.member = NULL;
-
+  gkv_probes_remove (self, member);
   gkv_links_drop_hearsay (self, member->address);
   if (!member->hidden)
     add_event (self, GKV_EVENT_PEER_REMOVED, member);
@@ -270,6 +233,22 @@ gkv_members_forget_link (GkvEngine *self, GkvLink *link)
   link->member = NULL;
 }
 
+void
+gkv_members_suspect (GkvEngine *self, GkvMember *member)
+{
+  if (member->status == GKV_PEER_ALIVE)
+    set_status (self, member, GKV_PEER_SUSPECT);
+}
+
+void
+gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us)
+{
+  /* Smoothed, as TCP does it. */
+  member->round_trip_us = member->round_trip_us < 0 ? round_trip_us : (7 * member->round_trip_us + round_trip_us) / 8;
+  if (!member->hidden)
+    add_event (self, GKV_EVENT_PEER_CHANGED, member);
+}
+
 /* Introductions */
 
 static void
@@ -311,7 +290,7 @@ gkv_members_identify (
 
   if (life < member->life && gkv_member_is_live (member))
     {
-      if (member->link != NULL && member->link != link && self->now.mono - member->link->last_heard < 3 * PROBE_PERIOD)
+      if (member->link != NULL && member->link != link && self->now.mono - member->link->last_heard < LATELY)
         tell_duplicate (self, member, link);
       return TRUE;
     }
@@ -323,7 +302,7 @@ gkv_members_identify (
 
   /* One that works is kept: a node may be seen at several addresses. */
   if (member->link == NULL || member->link->life != life || !gkv_link_is_usable (member->link) ||
-      self->now.mono - member->link->last_heard > 3 * PROBE_PERIOD)
+      self->now.mono - member->link->last_heard > LATELY)
     {
       member->link = link;
       set_address (self, member, address);
@@ -392,8 +371,8 @@ gkv_members_introduce (GkvEngine *self, GkvLink *link)
 }
 
 /* News that ride on a probe; what @about the receiver itself is said first, so that it can refute. */
-static void
-add_gossip (GkvEngine *self, GkvLink *link)
+void
+gkv_members_add_gossip (GkvEngine *self, GkvLink *link)
 {
   GByteArray *body = gkv_engine_begin_message (self);
   GHashTableIter iter;
@@ -438,8 +417,7 @@ gkv_members_heard (GkvEngine *self, GkvLink *link)
     {
       /* An earlier life that goes on speaking is no restart: two nodes have this id. */
       if (member->link != NULL && member->link != link && gkv_member_is_live (member) &&
-          self->now.mono - member->life_since > 3 * PROBE_PERIOD &&
-          self->now.mono - member->link->last_heard < 3 * PROBE_PERIOD)
+          self->now.mono - member->life_since > LATELY && self->now.mono - member->link->last_heard < LATELY)
         tell_duplicate (self, member, link);
       return;
     }
@@ -539,8 +517,8 @@ hear_of_member (GkvEngine *self,
   set_status (self, member, status);
 }
 
-static void
-handle_members (GkvEngine *self, GkvLink *link, GkvReader *reader)
+void
+gkv_members_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   while (gkv_reader_get_left (reader) > 0)
     {
@@ -558,110 +536,6 @@ handle_members (GkvEngine *self, GkvLink *link, GkvReader *reader)
       else
         hear_of_member (self, link, id, life, incarnation, status, address);
     }
-}
-
-/* Probing */
-
-static void
-send_ping (GkvEngine *self, GkvLink *link, guint16 sequence)
-{
-  gkv_put_u16 (gkv_engine_begin_message (self), sequence);
-  gkv_link_send (self, link, GKV_MESSAGE_PING);
-}
-
-static void
-handle_ping (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  guint16 sequence = gkv_reader_u16 (reader);
-
-  if (reader->failed)
-    return;
-
-  gkv_put_u16 (gkv_engine_begin_message (self), sequence);
-  gkv_link_send (self, link, GKV_MESSAGE_ACK);
-  add_gossip (self, link);
-}
-
-static void
-handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  guint16 sequence = gkv_reader_u16 (reader);
-  GkvMember *member = self->probe.member;
-
-  if (member != NULL && sequence == self->probe.sequence)
-    {
-      self->probe.member = NULL;
-      if (link->member == member && link->life == member->life)
-        {
-          gint64 round_trip = self->now.mono - self->probe.sent;
-
-          member->round_trip_us = member->round_trip_us < 0 ? round_trip : (7 * member->round_trip_us + round_trip) / 8;
-          member->last_seen_wall = self->now.wall;
-          if (!member->hidden)
-            add_event (self, GKV_EVENT_PEER_CHANGED, member);
-        }
-      return;
-    }
-
-  for (GList *l = self->relays.head; l != NULL; l = l->next)
-    {
-      Relay *relay = l->data;
-      GkvLink *requester;
-
-      if (relay->sequence != sequence)
-        continue;
-
-      requester = gkv_links_lookup (self, relay->address);
-      if (requester != NULL && gkv_link_is_usable (requester))
-        {
-          gkv_put_u16 (gkv_engine_begin_message (self), relay->their_sequence);
-          gkv_link_send (self, requester, GKV_MESSAGE_ACK);
-        }
-      relay_free (relay);
-      g_queue_delete_link (&self->relays, l);
-      return;
-    }
-}
-
-static void
-handle_probe (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  guint16 their_sequence = gkv_reader_u16 (reader);
-  g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
-  GkvMember *member = id != NULL ? g_hash_table_lookup (self->members, id) : NULL;
-  Relay *relay;
-
-  while (self->relays.length > 0)
-    {
-      relay = g_queue_peek_head (&self->relays);
-      if (relay->expires > self->now.mono && self->relays.length < MAX_RELAYS)
-        break;
-      relay_free (g_queue_pop_head (&self->relays));
-    }
-
-  if (member == NULL || member->link == NULL || !gkv_link_is_usable (member->link))
-    return;
-
-  relay = g_new0 (Relay, 1);
-  relay->sequence = ++self->next_sequence;
-  relay->their_sequence = their_sequence;
-  relay->expires = self->now.mono + 2 * PROBE_PERIOD;
-  relay->address = g_strdup (link->address);
-  g_queue_push_tail (&self->relays, relay);
-  send_ping (self, member->link, relay->sequence);
-}
-
-void
-gkv_members_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
-{
-  if (kind == GKV_MESSAGE_MEMBERS)
-    handle_members (self, link, reader);
-  else if (kind == GKV_MESSAGE_PING)
-    handle_ping (self, link, reader);
-  else if (kind == GKV_MESSAGE_ACK)
-    handle_ack (self, link, reader);
-  else
-    handle_probe (self, link, reader);
 }
 
 GPtrArray *
@@ -690,117 +564,7 @@ gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except)
   return picked;
 }
 
-static void
-probe_indirectly (GkvEngine *self)
-{
-  g_autoptr (GPtrArray) helpers = gkv_members_pick (self, PROBE_HELPERS, self->probe.member);
-
-  self->probe.indirect = TRUE;
-  for (guint i = 0; i < helpers->len; i++)
-    {
-      GkvMember *helper = g_ptr_array_index (helpers, i);
-      GByteArray *body = gkv_engine_begin_message (self);
-
-      gkv_put_u16 (body, self->probe.sequence);
-      gkv_put_string (body, self->probe.member->id);
-      gkv_link_send (self, helper->link, GKV_MESSAGE_PROBE);
-    }
-}
-
-static GkvMember *
-get_next_to_probe (GkvEngine *self)
-{
-  for (guint n = 0; n <= self->probe_order->len; n++)
-    {
-      GkvMember *member;
-
-      if (self->probe_next >= self->probe_order->len)
-        {
-          self->probe_next = 0;
-          for (guint i = self->probe_order->len; i > 1; i--)
-            {
-              guint j = gkv_engine_random (self, i);
-              gpointer swap = self->probe_order->pdata[i - 1];
-
-              self->probe_order->pdata[i - 1] = self->probe_order->pdata[j];
-              self->probe_order->pdata[j] = swap;
-            }
-          if (self->probe_order->len == 0)
-            return NULL;
-        }
-
-      member = g_ptr_array_index (self->probe_order, self->probe_next++);
-      if (gkv_member_is_live (member))
-        return member;
-    }
-
-  return NULL;
-}
-
-static void
-begin_probe (GkvEngine *self)
-{
-  GkvMember *member = get_next_to_probe (self);
-
-  if (member == NULL)
-    return;
-
-  self->counters.probes++;
-  self->probe.member = member;
-  self->probe.sequence = ++self->next_sequence;
-  self->probe.sent = self->now.mono;
-  self->probe.indirect = FALSE;
-  self->probe.indirect_at = self->now.mono + PROBE_DIRECT;
-  self->probe.ends = self->now.mono + PROBE_PERIOD;
-
-  if (member->link != NULL && gkv_link_is_usable (member->link))
-    {
-      send_ping (self, member->link, self->probe.sequence);
-      add_gossip (self, member->link);
-
-      /* The question whether we differ rides along when it is due. */
-      if (self->gossip_due <= self->now.mono + PROBE_PERIOD / 2 && self->gossip_interval >= PROBE_PERIOD)
-        {
-          self->gossip_due = self->now.mono + self->gossip_interval;
-          gkv_exchange_begin (self, member->link);
-        }
-    }
-  else
-    {
-      if (member->address != NULL)
-        gkv_links_add_contact (self, member->address, FALSE);
-      self->probe.indirect_at = self->now.mono;
-    }
-}
-
-static void
-tick_probe (GkvEngine *self)
-{
-  if (self->probe.member != NULL && self->now.mono >= self->probe.ends)
-    {
-      GkvMember *failed = self->probe.member;
-
-      self->counters.probes_failed++;
-      self->probe.member = NULL;
-      if (failed->status == GKV_PEER_ALIVE)
-        set_status (self, failed, GKV_PEER_SUSPECT);
-    }
-
-  if (self->now.mono >= self->probe_due)
-    {
-      /* A little uneven, so that nodes started together don't stay together. */
-      self->probe_due = self->now.mono + PROBE_PERIOD - PROBE_PERIOD / 20 + gkv_engine_random (self, PROBE_PERIOD / 10);
-      if (self->probe.member == NULL)
-        begin_probe (self);
-    }
-
-  if (self->probe.member != NULL && !self->probe.indirect && self->now.mono >= self->probe.indirect_at)
-    probe_indirectly (self);
-
-  gkv_engine_wake_at (self, self->probe_due);
-  if (self->probe.member != NULL)
-    gkv_engine_wake_at (self, self->probe.indirect ? self->probe.ends : self->probe.indirect_at);
-}
+/* Time */
 
 static gint64
 get_suspicion (GkvEngine *self)
@@ -859,6 +623,5 @@ void
 gkv_members_tick (GkvEngine *self)
 {
   tick_suspects (self);
-  tick_probe (self);
   tick_forget (self);
 }
