@@ -238,7 +238,7 @@ gkv_node_put_locked (
 static void
 gkv_node_emit_own (GkvNode *self, GkvRecord *record, GVariant *value)
 {
-  g_autoptr (GkvNode) alive = g_object_ref (self);
+  g_autoptr (GkvNode) alive G_GNUC_UNUSED = g_object_ref (self);
   g_autoptr (GkvRecord) visible = NULL;
   const char *key = gkv_record_get_key (record);
   gboolean entered = gkv_node_enter_context (self);

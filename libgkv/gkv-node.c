@@ -547,7 +547,7 @@ gkv_node_set_state (GkvNode *self, GkvNodeState state)
 static gboolean
 gkv_node_start_on (GkvNode *self, const char *const *addresses, GError **error)
 {
-  g_autoptr (GkvNode) alive = g_object_ref (self);
+  g_autoptr (GkvNode) alive G_GNUC_UNUSED = g_object_ref (self);
 
   g_object_freeze_notify (G_OBJECT (self));
 
@@ -787,7 +787,7 @@ gkv_node_start_finish (GkvNode *self, GAsyncResult *result, GError **error)
 gboolean
 gkv_node_close (GkvNode *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GkvNode) alive = NULL;
+  g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (gkv_node_check_context (self), FALSE);
