@@ -482,13 +482,26 @@ handle_duplicate (GkvEngine *self, GkvLink *link, GkvReader *reader)
                        link->address, address, self->id);
 }
 
+/* Another token than before: whoever is there began anew, and knows nothing of us. */
+static void
+handle_token (GkvLink *link, GkvReader *reader)
+{
+  guint64 token = gkv_reader_u64 (reader);
+
+  if (reader->failed || token == link->their_token)
+    return;
+
+  link->their_token = token;
+  link->last_ident = 0;
+}
+
 static void
 dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
 {
   switch (kind)
     {
     case GKV_MESSAGE_TOKEN:
-      link->their_token = gkv_reader_u64 (body);
+      handle_token (link, body);
       break;
 
     case GKV_MESSAGE_IDENT:
@@ -543,6 +556,21 @@ dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
     }
 }
 
+/* Who doesn't know us, or whom we don't know as it is now, is told who we are and asked the same. */
+static void
+consider_ident (GkvEngine *self, GkvLink *link)
+{
+  const GkvMember *member = link->member;
+  gboolean known = member != NULL && link->life == member->life && gkv_member_is_live (member);
+
+  if (link->their_token == 0 || g_hash_table_contains (self->own_addresses, link->address))
+    return;
+
+  if (link->last_ident == 0 ||
+      (!known && self->now.mono >= link->quiet_until && self->now.mono - link->last_ident >= IDENT_PERIOD))
+    send_ident (self, link, TRUE);
+}
+
 static void
 receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
@@ -570,11 +598,7 @@ receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (link->member != NULL)
     gkv_members_heard (self, link);
 
-  /* Who doesn't know us, or echoes the token of the last epoch, is told. */
-  if (link->their_token != 0 && !g_hash_table_contains (self->own_addresses, link->address) &&
-      (link->last_ident == 0 || (link->member == NULL && self->now.mono >= link->quiet_until &&
-                                 self->now.mono - link->last_ident >= IDENT_PERIOD)))
-    send_ident (self, link, link->member == NULL);
+  consider_ident (self, link);
 }
 
 static gboolean

@@ -292,6 +292,7 @@ gkv_members_identify (
     {
       if (member->link != NULL && member->link != link && self->now.mono - member->link->last_heard < LATELY)
         tell_duplicate (self, member, link);
+      link->quiet_until = self->now.mono + DUPLICATE_PERIOD;
       return TRUE;
     }
 

@@ -1,0 +1,33 @@
+/* What is promised, and whether it was kept.
+ *
+ * The ledger has every write that was acknowledged. While the run goes on it is checked that a write wins over what its
+ * writer saw, and that events tell the map; in the end, that all maps are equal and nothing was lost or has come back.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "sim-cluster.h"
+
+G_BEGIN_DECLS
+
+GHashTable *sim_ledger_new (void);
+
+/* A node wrote @record after having seen @seen (nullable); @result is what its store said. */
+void sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResult result);
+/* A node told of a change. */
+void sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced);
+
+/* A node is about to lose its store: what it alone has is no longer expected. */
+void sim_check_forgets (SimNode *node);
+
+/* All live nodes of the cluster hold the same records. */
+gboolean sim_check_converged (SimCluster *cluster);
+/* The same, and nobody has a record waiting for its clock, nor an expiry outstanding. */
+gboolean sim_check_settled (SimCluster *cluster);
+/* Every promise that can be judged once faults have ended and the cluster has settled; complains to the cluster. */
+void sim_check_promises (SimCluster *cluster);
+/* Tells who differs from node 0 and in what. */
+char *sim_check_describe_difference (SimCluster *cluster);
+
+G_END_DECLS

@@ -1,0 +1,528 @@
+/* SimCluster: nodes made of the real store and the real engine, on a simulated network.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "sim-cluster.h"
+
+#include "sim-check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* When the simulated world begins, in µs since 1970. */
+#define WALL_BASE (G_GINT64_CONSTANT (1800000000) * SIM_SECOND)
+
+/* As UDP on Ethernet has it, and what a socket buffer of 208 KiB holds of small datagrams. */
+#define MAX_DATAGRAM 1200
+#define MAX_INBOX    256
+
+/* The least time from one turn of the main loop to the next. */
+#define TURN 50
+/* So many turns within a millisecond are no work but a loop. */
+#define MAX_TURNS 10000
+
+typedef struct
+{
+  char *from;
+  GBytes *bytes;
+} Waiting;
+
+static void
+waiting_free (Waiting *waiting)
+{
+  g_free (waiting->from);
+  g_bytes_unref (waiting->bytes);
+  g_free (waiting);
+}
+
+/* Telling */
+
+void
+sim_cluster_log (SimCluster *self, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  if (!self->verbose)
+    return;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_print ("# %10.3f s  %s\n", sim_network_get_now (self->network) / 1e6, text);
+}
+
+void
+sim_cluster_complain (SimCluster *self, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+
+  sim_cluster_log (self, "BROKEN: %s", text);
+  if (self->n_complaints++ < 20)
+    g_string_append_printf (self->complaints, "  at %.3f s: %s\n", sim_network_get_now (self->network) / 1e6, text);
+}
+
+/* The loop of a node */
+
+GkvTime
+sim_node_get_time (SimNode *self)
+{
+  gint64 now = sim_network_get_now (self->cluster->network);
+
+  return (GkvTime){ .mono = self->mono_base + now, .wall = WALL_BASE + now + self->wall_offset };
+}
+
+static void
+handle_event (SimNode *self, GkvEvent *event)
+{
+  switch (event->kind)
+    {
+    case GKV_EVENT_CHANGED:
+      self->n_changed++;
+      sim_check_changed (self, event->record, event->replaced);
+      break;
+
+    case GKV_EVENT_PEER_ADDED:
+      self->n_peers_added++;
+      sim_cluster_log (self->cluster, "%s: peer %s at %s", self->id, event->peer->node_id, event->peer->address);
+      break;
+
+    case GKV_EVENT_PEER_REMOVED:
+      self->n_peers_removed++;
+      sim_cluster_log (self->cluster, "%s: peer %s is forgotten", self->id, event->peer->node_id);
+      break;
+
+    case GKV_EVENT_PEER_CHANGED:
+      sim_cluster_log (self->cluster, "%s: peer %s at %s is now %d", self->id, event->peer->node_id,
+                       event->peer->address, event->peer->status);
+      break;
+
+    case GKV_EVENT_ERROR:
+      if ((guint) event->error->code < SIM_MAX_ERROR_CODES)
+        self->n_errors[event->error->code]++;
+      g_free (self->last_error);
+      self->last_error = g_strdup (event->error->message);
+      sim_cluster_log (self->cluster, "%s: error: %s", self->id, event->error->message);
+      break;
+
+    case GKV_EVENT_SYNCED:
+      sim_cluster_log (self->cluster, "%s: synced", self->id);
+      break;
+
+    case GKV_EVENT_CONFIRMED:
+      break;
+    }
+}
+
+static void
+drain (SimNode *self)
+{
+  GkvDatagram datagram;
+  GkvEvent event;
+
+  while (gkv_engine_pop_datagram (self->engine, &datagram))
+    {
+      gsize len = g_bytes_get_size (datagram.bytes);
+
+      self->sent.datagrams++;
+      self->sent.bytes += len;
+      self->sent.largest = MAX (self->sent.largest, len);
+      if (len > MAX_DATAGRAM)
+        sim_cluster_complain (self->cluster, "%s sent a datagram of %" G_GSIZE_FORMAT " bytes", self->id, len);
+      sim_network_send (self->cluster->network, self->address, datagram.address, datagram.bytes);
+      gkv_datagram_clear (&datagram);
+    }
+
+  while (gkv_engine_pop_event (self->engine, &event))
+    {
+      handle_event (self, &event);
+      gkv_event_clear (&event);
+    }
+}
+
+static void on_timer (gpointer owner, guint64 argument);
+
+static void
+set_timer (SimNode *self, gint64 at)
+{
+  self->timer_at = at;
+  sim_network_at (self->cluster->network, at, on_timer, self, at);
+}
+
+static void
+notice_spinning (SimNode *self, gint64 now)
+{
+  self->n_ticks++;
+  if (now - self->busy_at >= SIM_MS)
+    {
+      self->busy_at = now;
+      self->n_busy = 0;
+    }
+  else if (++self->n_busy == MAX_TURNS)
+    {
+      sim_cluster_complain (self->cluster, "the engine of %s spins", self->id);
+    }
+}
+
+static void
+turn (SimNode *self)
+{
+  gint64 now = sim_network_get_now (self->cluster->network);
+  GkvTime time = sim_node_get_time (self);
+  gint64 deadline = gkv_engine_tick (self->engine, &time);
+
+  notice_spinning (self, now);
+  self->deadline = deadline == G_MAXINT64 ? G_MAXINT64 : MAX (deadline - self->mono_base, now + TURN);
+  drain (self);
+
+  if (self->deadline < self->timer_at)
+    set_timer (self, self->deadline);
+}
+
+static void
+on_timer (gpointer owner, guint64 argument)
+{
+  SimNode *self = owner;
+
+  if (self->timer_at != (gint64) argument)
+    return;
+
+  self->timer_at = G_MAXINT64;
+  if (self->state != SIM_NODE_UP)
+    return;
+
+  if (self->deadline <= (gint64) argument)
+    turn (self);
+  else if (self->deadline < G_MAXINT64)
+    set_timer (self, self->deadline);
+}
+
+static void
+on_datagram (gpointer owner, const char *from, GBytes *bytes)
+{
+  SimNode *self = owner;
+  Waiting *waiting;
+
+  if (self->state == SIM_NODE_UP)
+    {
+      sim_node_receive (self, from, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+    }
+  else if (self->state == SIM_NODE_STALLED && self->inbox.length < MAX_INBOX)
+    {
+      waiting = g_new0 (Waiting, 1);
+      waiting->from = g_strdup (from);
+      waiting->bytes = g_bytes_ref (bytes);
+      g_queue_push_tail (&self->inbox, waiting);
+    }
+}
+
+void
+sim_node_receive (SimNode *self, const char *from, gconstpointer data, gsize len)
+{
+  GkvTime time = sim_node_get_time (self);
+
+  self->n_received++;
+  gkv_engine_receive (self->engine, from, data, len, &time);
+  turn (self);
+}
+
+/* Life */
+
+void
+sim_node_add_seed (SimNode *self, const char *address)
+{
+  GkvTime time = sim_node_get_time (self);
+
+  g_ptr_array_add (self->seeds, g_strdup (address));
+  if (self->engine == NULL)
+    return;
+
+  gkv_engine_add_contact (self->engine, address, &time);
+  turn (self);
+}
+
+void
+sim_node_start (SimNode *self)
+{
+  SimNetwork *network = self->cluster->network;
+  GkvTime time = sim_node_get_time (self);
+  GkvEngineConfig config = {
+    .node_id = self->id,
+    .cluster = self->name,
+    /* As GkvNode draws it: from the clock, and by chance within the same instant. */
+    .life = (guint64) (WALL_BASE + sim_network_get_now (network)) << 8 | sim_network_random (network, 256),
+    .random_seed = sim_network_random_64 (network),
+    .secret = { sim_network_random_64 (network), sim_network_random_64 (network) },
+    .gossip_interval_ms = self->cluster->gossip_interval_ms,
+    .max_datagram_size = MAX_DATAGRAM,
+  };
+
+  g_assert_true (self->state == SIM_NODE_DOWN);
+
+  self->state = SIM_NODE_UP;
+  self->life = config.life;
+  if (self->store == NULL)
+    {
+      GkvHashKey key = gkv_hash_key_for_cluster (self->name);
+
+      self->store = gkv_store_new (&key);
+      self->clock.last = 0;
+      if (self->cluster->mirrors)
+        self->mirror = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gkv_record_unref);
+    }
+  self->engine = gkv_engine_new (&config, self->store, &self->clock, &time);
+  gkv_engine_set_advertise_address (self->engine, self->address);
+  sim_network_attach (network, self->address, self->side, on_datagram, self);
+  for (guint i = 0; i < self->seeds->len; i++)
+    gkv_engine_add_contact (self->engine, g_ptr_array_index (self->seeds, i), &time);
+
+  sim_cluster_log (self->cluster, "%s starts at %s", self->id, self->address);
+  turn (self);
+}
+
+static void
+stop (SimNode *self)
+{
+  sim_network_detach (self->cluster->network, self->address);
+  g_queue_clear_full (&self->inbox, (GDestroyNotify) waiting_free);
+  g_clear_pointer (&self->engine, gkv_engine_free);
+  self->state = SIM_NODE_DOWN;
+  self->deadline = G_MAXINT64;
+}
+
+static void
+forget (SimNode *self)
+{
+  g_clear_pointer (&self->store, gkv_store_free);
+  g_clear_pointer (&self->mirror, g_hash_table_unref);
+}
+
+void
+sim_node_crash (SimNode *self, gboolean keep_store)
+{
+  g_assert_true (self->state != SIM_NODE_DOWN);
+
+  sim_cluster_log (self->cluster, "%s crashes%s", self->id, keep_store ? ", but keeps its store" : "");
+  stop (self);
+  if (!keep_store)
+    forget (self);
+}
+
+void
+sim_node_leave (SimNode *self)
+{
+  GkvTime time = sim_node_get_time (self);
+
+  g_assert_true (self->state == SIM_NODE_UP);
+
+  sim_cluster_log (self->cluster, "%s leaves", self->id);
+  gkv_engine_leave (self->engine, &time);
+  gkv_engine_tick (self->engine, &time);
+  drain (self);
+  stop (self);
+  forget (self);
+}
+
+void
+sim_node_move (SimNode *self, const char *address)
+{
+  g_assert_true (self->state == SIM_NODE_DOWN);
+
+  g_free (self->address);
+  self->address = g_strdup (address);
+}
+
+void
+sim_node_stall (SimNode *self)
+{
+  sim_cluster_log (self->cluster, "%s stalls", self->id);
+  self->state = SIM_NODE_STALLED;
+}
+
+/* The first turn after a sleep does what is due and then reads what came in: either may come first in a main loop. */
+void
+sim_node_resume (SimNode *self)
+{
+  Waiting *waiting;
+  gboolean tick_first = sim_network_happens (self->cluster->network, 500);
+
+  sim_cluster_log (self->cluster, "%s goes on", self->id);
+  self->state = SIM_NODE_UP;
+  if (tick_first)
+    turn (self);
+  while (self->state == SIM_NODE_UP && (waiting = g_queue_pop_head (&self->inbox)) != NULL)
+    {
+      sim_node_receive (self, waiting->from, g_bytes_get_data (waiting->bytes, NULL),
+                        g_bytes_get_size (waiting->bytes));
+      waiting_free (waiting);
+    }
+  turn (self);
+}
+
+/* Data */
+
+void
+sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, guint ttl_ms, GkvRecordFlags flags)
+{
+  GkvTime time = sim_node_get_time (self);
+  g_autoptr (GkvRecord) seen = NULL;
+  g_autoptr (GkvRecord) replaced = NULL;
+  g_autoptr (GkvRecord) record = NULL;
+  GkvRecord *visible = sim_node_get (self, key);
+  GkvStoreResult result;
+
+  g_assert_true (self->state == SIM_NODE_UP);
+
+  if (visible != NULL)
+    seen = gkv_record_ref (visible);
+  record = gkv_record_new (gkv_store_get_hash_key (self->store), key, strlen (key),
+                           flags | (ttl_ms > 0 ? GKV_RECORD_TTL : 0), gkv_clock_next (&self->clock, time.wall),
+                           self->id, flags & GKV_RECORD_DEAD ? "" : "bytes", FALSE, self->life, content, len);
+  result = gkv_store_put (self->store, record, &replaced);
+  if (ttl_ms > 0)
+    gkv_store_set_deadline (self->store, record, time.mono + ttl_ms * SIM_MS);
+  sim_check_wrote (self, record, seen, result);
+
+  gkv_engine_push (self->engine, record, &time);
+  turn (self);
+}
+
+void
+sim_node_put_string (SimNode *self, const char *key, const char *value)
+{
+  sim_node_put (self, key, value, strlen (value), 0, 0);
+}
+
+void
+sim_node_delete (SimNode *self, const char *key)
+{
+  sim_node_put (self, key, NULL, 0, 0, GKV_RECORD_DEAD);
+}
+
+GkvRecord *
+sim_node_get (SimNode *self, const char *key)
+{
+  return self->store != NULL ? gkv_store_lookup_visible (self->store, key, strlen (key)) : NULL;
+}
+
+gboolean
+sim_node_shows (SimNode *self, const char *key, const char *value)
+{
+  GkvRecord *record = sim_node_get (self, key);
+
+  if (record == NULL || value == NULL)
+    return record == NULL && value == NULL;
+
+  return record->content_len == strlen (value) &&
+         memcmp (gkv_record_get_content (record), value, record->content_len) == 0;
+}
+
+guint64
+sim_node_get_stat (SimNode *self, const char *name)
+{
+  GVariantBuilder builder;
+  g_autoptr (GVariant) stats = NULL;
+  guint64 value = 0;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  gkv_engine_add_stats (self->engine, &builder);
+  stats = g_variant_ref_sink (g_variant_builder_end (&builder));
+  if (!g_variant_lookup (stats, name, "t", &value))
+    g_error ("the engine has no counter named “%s”", name);
+  return value;
+}
+
+/* The cluster */
+
+static void
+node_free (SimNode *self)
+{
+  if (self->engine != NULL)
+    stop (self);
+  forget (self);
+  g_ptr_array_unref (self->seeds);
+  g_free (self->id);
+  g_free (self->address);
+  g_free (self->name);
+  g_free (self->last_error);
+  g_free (self);
+}
+
+SimCluster *
+sim_cluster_new (guint64 seed)
+{
+  SimCluster *self = g_new0 (SimCluster, 1);
+
+  self->network = sim_network_new (seed);
+  self->nodes = g_ptr_array_new_with_free_func ((GDestroyNotify) node_free);
+  self->gossip_interval_ms = 2000;
+  self->mirrors = TRUE;
+  self->ledger = sim_ledger_new ();
+  self->complaints = g_string_new (NULL);
+
+  return self;
+}
+
+void
+sim_cluster_free (SimCluster *self)
+{
+  g_ptr_array_unref (self->nodes);
+  g_hash_table_unref (self->ledger);
+  g_string_free (self->complaints, TRUE);
+  sim_network_free (self->network);
+  g_free (self);
+}
+
+char *
+sim_cluster_make_address (SimCluster *self)
+{
+  guint n = ++self->n_addresses;
+
+  return g_strdup_printf ("10.%u.%u.%u:%u", n >> 16 & 255, n >> 8 & 255, n & 255, 7000);
+}
+
+SimNode *
+sim_cluster_add (SimCluster *self, const char *id)
+{
+  SimNode *node = g_new0 (SimNode, 1);
+
+  node->cluster = self;
+  node->index = self->nodes->len;
+  node->id = id != NULL ? g_strdup (id) : g_strdup_printf ("node-%u", node->index);
+  node->name = g_strdup ("sim");
+  node->address = sim_cluster_make_address (self);
+  node->seeds = g_ptr_array_new_with_free_func (g_free);
+  node->mono_base = sim_network_random (self->network, 1000 * SIM_SECOND) + SIM_SECOND;
+  node->deadline = G_MAXINT64;
+  node->timer_at = G_MAXINT64;
+  g_queue_init (&node->inbox);
+  g_ptr_array_add (self->nodes, node);
+
+  return node;
+}
+
+SimNode *
+sim_cluster_get (SimCluster *self, guint index)
+{
+  return g_ptr_array_index (self->nodes, index);
+}
+
+void
+sim_cluster_add_chain (SimCluster *self, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      SimNode *node = sim_cluster_add (self, NULL);
+
+      if (i > 0)
+        sim_node_add_seed (node, sim_cluster_get (self, node->index - 1)->address);
+      sim_node_start (node);
+    }
+}

@@ -1,0 +1,117 @@
+/* SimCluster: nodes made of the real store and the real engine, on a simulated network.
+ *
+ * A node does what GkvNode does: it draws a stamp, puts the record, pushes it, ticks and drains; only the clock, the
+ * socket and the main loop are those of the simulation.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "gossip/gkv-engine.h"
+#include "sim-network.h"
+
+G_BEGIN_DECLS
+
+typedef struct _SimCluster SimCluster;
+typedef struct _SimNode SimNode;
+
+typedef enum
+{
+  SIM_NODE_DOWN,
+  SIM_NODE_UP,
+  SIM_NODE_STALLED, /* the process stands still; what comes in waits in a bounded buffer */
+} SimNodeState;
+
+#define SIM_MAX_ERROR_CODES 32
+
+struct _SimNode
+{
+  SimCluster *cluster;
+  guint index;
+  char *id;
+  char *address; /* where it is, or was */
+  char *name;    /* of its cluster */
+  GPtrArray *seeds;
+  guint side;
+  SimNodeState state;
+
+  GkvStore *store;
+  GkvClock clock;
+  GkvEngine *engine;
+  guint64 life;
+  gint64 mono_base;   /* what its monotonic clock says at time 0 */
+  gint64 wall_offset; /* how far its wall clock is off */
+
+  gint64 deadline; /* the engine's */
+  gint64 timer_at; /* the timer that counts; others are stale */
+  GQueue inbox;    /* of a stalled node */
+  gint64 busy_at;
+  guint n_busy; /* ticks at one instant */
+
+  GHashTable *mirror; /* key → GkvRecord: the map as an application has it that follows the events; NULL: not kept */
+
+  SimTraffic sent;
+  guint64 n_received;
+  guint64 n_ticks;
+  guint64 n_changed;
+  guint n_peers_added;
+  guint n_peers_removed;
+  guint n_errors[SIM_MAX_ERROR_CODES];
+  char *last_error;
+};
+
+struct _SimCluster
+{
+  SimNetwork *network;
+  GPtrArray *nodes; /* SimNode, owned */
+  GkvHashKey hash_key;
+  guint gossip_interval_ms;
+  gboolean mirrors; /* nodes that start keep one */
+  gboolean verbose;
+  guint n_addresses;
+  GHashTable *ledger; /* see sim-check */
+  GString *complaints;
+  guint n_complaints;
+};
+
+SimCluster *sim_cluster_new (guint64 seed);
+void sim_cluster_free (SimCluster *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimCluster, sim_cluster_free)
+
+/* A node that is down yet; @id NULL: one is made up. */
+SimNode *sim_cluster_add (SimCluster *self, const char *id);
+/* Adds and starts @n nodes, each with the one before as its seed. */
+void sim_cluster_add_chain (SimCluster *self, guint n);
+SimNode *sim_cluster_get (SimCluster *self, guint index);
+char *sim_cluster_make_address (SimCluster *self);
+/* Something that is promised was not kept. */
+void sim_cluster_complain (SimCluster *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+void sim_cluster_log (SimCluster *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+void sim_node_add_seed (SimNode *self, const char *address);
+/* A new life at its address, with what the store holds. */
+void sim_node_start (SimNode *self);
+/* The process ends without a word. */
+void sim_node_crash (SimNode *self, gboolean keep_store);
+void sim_node_leave (SimNode *self);
+void sim_node_move (SimNode *self, const char *address);
+void sim_node_stall (SimNode *self);
+void sim_node_resume (SimNode *self);
+
+GkvTime sim_node_get_time (SimNode *self);
+/* @ttl_ms: 0 for none. */
+void
+sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, guint ttl_ms, GkvRecordFlags flags);
+void sim_node_put_string (SimNode *self, const char *key, const char *value);
+void sim_node_delete (SimNode *self, const char *key);
+/* What an application sees: borrowed, or NULL. */
+GkvRecord *sim_node_get (SimNode *self, const char *key);
+/* Whether the node shows @value for @key; NULL: shows nothing. */
+gboolean sim_node_shows (SimNode *self, const char *key, const char *value);
+guint64 sim_node_get_stat (SimNode *self, const char *name);
+/* Hands in a datagram as if it had come from @from. */
+void sim_node_receive (SimNode *self, const char *from, gconstpointer data, gsize len);
+
+G_END_DECLS
