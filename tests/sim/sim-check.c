@@ -8,100 +8,208 @@
 
 #include <string.h>
 
-static const GkvRange everything = { 0, 0 };
+/* A remaining life is told in whole milliseconds, rounded down at each hop. */
+#define EXPIRY_SLACK (50 * SIM_MS)
+
+/* In larger clusters maps are compared by their fingerprints alone. */
+#define MAX_COMPARED 16
+
+typedef struct
+{
+  GkvRecord *record;
+  guint node;
+  guint memory; /* the writer's at that time */
+  gint64 end;   /* of its life; 0: none */
+} Write;
+
+static void
+write_free (Write *write)
+{
+  gkv_record_unref (write->record);
+  g_free (write);
+}
 
 GHashTable *
 sim_ledger_new (void)
 {
-  return g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) gkv_record_unref);
+  return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
 }
 
-static void
-enter (SimCluster *cluster, GkvRecord *record)
+/* The write that @record stems from: itself, or what it is the dead mark of. */
+static Write *
+find_write (SimCluster *cluster, GkvRecord *record)
 {
-  g_hash_table_replace (cluster->ledger, (gpointer) gkv_record_get_key (record), gkv_record_ref (record));
+  GPtrArray *writes = g_hash_table_lookup (cluster->ledger, gkv_record_get_key (record));
+
+  for (guint i = 0; writes != NULL && i < writes->len; i++)
+    {
+      Write *write = g_ptr_array_index (writes, i);
+
+      if (write->record->stamp == record->stamp && strcmp (write->record->origin, record->origin) == 0)
+        return write;
+    }
+
+  return NULL;
+}
+
+static char *
+describe (GkvRecord *record)
+{
+  if (record == NULL)
+    return g_strdup ("nothing");
+
+  return g_strdup_printf ("%s%s“%s” of %s at %" G_GINT64_FORMAT ".%u, %u bytes",
+                          gkv_record_is_dead (record) ? "dead " : "",
+                          record->flags & GKV_RECORD_EPHEMERAL ? "ephemeral " : "", gkv_record_get_key (record),
+                          record->origin, gkv_stamp_get_ms (record->stamp), (guint) (record->stamp & 0xffff),
+                          record->content_len);
+}
+
+static gboolean
+is_same (GkvRecord *a, GkvRecord *b)
+{
+  return a == b || (a != NULL && b != NULL && gkv_fingerprint_equal (&a->fingerprint, &b->fingerprint));
+}
+
+/* While the run goes on */
+
+static void
+set_mirror (SimNode *node, GkvRecord *record)
+{
+  if (node->mirror != NULL)
+    g_hash_table_insert (node->mirror, g_strdup (gkv_record_get_key (record)), gkv_record_ref (record));
 }
 
 void
 sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResult result)
 {
-  GkvRecord *best = g_hash_table_lookup (node->cluster->ledger, gkv_record_get_key (record));
+  SimCluster *cluster = node->cluster;
+  const char *key = gkv_record_get_key (record);
+  GPtrArray *writes = g_hash_table_lookup (cluster->ledger, key);
+  GkvRecord *shown = sim_node_get (node, key);
+  g_autofree char *what = describe (record);
+  Write *write;
+  gint64 left;
+
+  sim_cluster_log (cluster, "%s writes %s", node->id, what);
 
   if (seen != NULL && gkv_record_compare (record, seen) <= 0)
-    sim_cluster_complain (node->cluster, "%s wrote “%s” below what it had seen", node->id, gkv_record_get_key (record));
-  if (result != GKV_STORE_TAKEN)
-    sim_cluster_complain (node->cluster, "%s did not take its own write of “%s”", node->id,
-                          gkv_record_get_key (record));
-  if (best == NULL || gkv_record_compare (record, best) > 0)
-    enter (node->cluster, record);
+    {
+      g_autofree char *before = describe (seen);
+
+      sim_cluster_complain (cluster, "%s wrote %s, having seen %s, which wins", node->id, what, before);
+    }
+  if (!is_same (shown, gkv_record_is_dead (record) ? NULL : record))
+    {
+      g_autofree char *instead = describe (shown);
+
+      sim_cluster_complain (cluster, "%s wrote %s and then shows %s", node->id, what, instead);
+    }
+  if (result != GKV_STORE_TAKEN && gkv_store_get_n_aside (node->store) == 0)
+    sim_cluster_complain (cluster, "the store of %s refused %s", node->id, what);
+
+  if (writes == NULL)
+    {
+      writes = g_ptr_array_new_with_free_func ((GDestroyNotify) write_free);
+      g_hash_table_insert (cluster->ledger, g_strdup (key), writes);
+    }
+  left = gkv_store_get_deadline (node->store, record);
+  write = g_new0 (Write, 1);
+  write->record = gkv_record_ref (record);
+  write->node = node->index;
+  write->memory = node->memory;
+  write->end = left >= 0 ? left - node->mono_base : 0;
+  g_ptr_array_add (writes, write);
+
+  set_mirror (node, record);
 }
 
 void
 sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced)
 {
-  if (replaced != NULL && gkv_record_compare (record, replaced) <= 0)
-    sim_cluster_complain (node->cluster, "%s replaced “%s” by something older", node->id, gkv_record_get_key (record));
-}
+  SimCluster *cluster = node->cluster;
+  GkvRecord *held;
+  GkvRecord *shown;
+  Write *write;
+  g_autofree char *what = NULL;
+  g_autofree char *before = NULL;
 
-static GkvRecord *
-lookup (SimNode *node, GkvRecord *record)
-{
-  return node->store != NULL ? gkv_store_lookup (node->store, gkv_record_get_key (record), record->key_len) : NULL;
-}
+  if (node->mirror == NULL)
+    return;
 
-void
-sim_check_forgets (SimNode *node)
-{
-  g_autoptr (GPtrArray) expected = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  GHashTableIter iter;
-  GkvRecord *record;
+  held = g_hash_table_lookup (node->mirror, gkv_record_get_key (record));
+  shown = held != NULL && !gkv_record_is_dead (held) ? held : NULL;
+  what = describe (record);
+  before = describe (held);
 
-  g_hash_table_iter_init (&iter, node->cluster->ledger);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &record))
-    g_ptr_array_add (expected, gkv_record_ref (record));
-
-  for (guint i = 0; i < expected->len; i++)
+  if (held != NULL && gkv_record_compare (record, held) <= 0)
+    sim_cluster_complain (cluster, "%s went back from %s to %s", node->id, before, what);
+  if (!is_same (replaced, shown))
     {
-      GkvRecord *best = NULL;
+      g_autofree char *told = describe (replaced);
 
-      record = g_ptr_array_index (expected, i);
-
-      for (guint j = 0; j < node->cluster->nodes->len; j++)
-        {
-          SimNode *other = sim_cluster_get (node->cluster, j);
-          GkvRecord *held = other != node ? lookup (other, record) : NULL;
-
-          if (held != NULL && (best == NULL || gkv_record_compare (held, best) > 0))
-            best = held;
-        }
-
-      if (best == NULL)
-        g_hash_table_remove (node->cluster->ledger, gkv_record_get_key (record));
-      else if (gkv_record_compare (best, record) < 0)
-        enter (node->cluster, best);
+      sim_cluster_complain (cluster, "%s tells that %s replaced %s; it was %s", node->id, what, told, before);
     }
+
+  write = gkv_record_is_dead (record) ? find_write (cluster, record) : NULL;
+  if (write != NULL && write->end > 0 && sim_network_get_now (cluster->network) < write->end - EXPIRY_SLACK)
+    sim_cluster_complain (cluster, "%s: %s expired %" G_GINT64_FORMAT " ms early", node->id, what,
+                          (write->end - sim_network_get_now (cluster->network)) / SIM_MS);
+
+  set_mirror (node, record);
+}
+
+/* Convergence */
+
+static gboolean
+is_same_map (SimNode *a, SimNode *b)
+{
+  GkvSummary mine, theirs;
+
+  gkv_store_summarise (a->store, (GkvRange){ 0 }, &mine);
+  gkv_store_summarise (b->store, (GkvRange){ 0 }, &theirs);
+  return mine.count == theirs.count && gkv_fingerprint_equal (&mine.fingerprint, &theirs.fingerprint);
+}
+
+/* The first live node of @node's cluster, which the others are compared with. */
+static SimNode *
+get_first (SimCluster *cluster, SimNode *node)
+{
+  for (guint i = 0; i < node->index; i++)
+    {
+      SimNode *other = sim_cluster_get (cluster, i);
+
+      if (other->state == SIM_NODE_UP && strcmp (other->name, node->name) == 0)
+        return other;
+    }
+
+  return node;
+}
+
+static guint
+count_live (SimCluster *cluster, const char *name)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < cluster->nodes->len; i++)
+    {
+      SimNode *node = sim_cluster_get (cluster, i);
+
+      n += node->state == SIM_NODE_UP && strcmp (node->name, name) == 0;
+    }
+
+  return n;
 }
 
 gboolean
 sim_check_converged (SimCluster *cluster)
 {
-  GkvSummary first = { 0 };
-  gboolean have_first = FALSE;
-
   for (guint i = 0; i < cluster->nodes->len; i++)
     {
       SimNode *node = sim_cluster_get (cluster, i);
-      GkvSummary summary;
 
-      if (node->state != SIM_NODE_UP)
-        continue;
-
-      gkv_store_summarise (node->store, everything, &summary);
-      if (!have_first)
-        first = summary;
-      else if (summary.count != first.count || !gkv_fingerprint_equal (&summary.fingerprint, &first.fingerprint))
+      if (node->state == SIM_NODE_UP && !is_same_map (get_first (cluster, node), node))
         return FALSE;
-      have_first = TRUE;
     }
 
   return TRUE;
@@ -118,38 +226,59 @@ sim_check_settled (SimCluster *cluster)
       SimNode *node = sim_cluster_get (cluster, i);
       gint64 deadline;
 
-      if (node->state == SIM_NODE_UP &&
-          (gkv_store_get_n_aside (node->store) > 0 || gkv_store_peek_deadline (node->store, &deadline) != NULL))
+      if (node->state != SIM_NODE_UP)
+        continue;
+
+      if (!gkv_engine_get_synced (node->engine) || gkv_store_get_n_aside (node->store) > 0 ||
+          gkv_store_peek_deadline (node->store, &deadline) != NULL ||
+          sim_node_get_stat (node, "peers-alive") != count_live (cluster, node->name) - 1)
         return FALSE;
     }
 
   return TRUE;
 }
 
-void
-sim_check_promises (SimCluster *cluster)
+static gboolean
+collect (GkvRecord *record, gpointer user_data)
 {
+  g_hash_table_insert (user_data, (gpointer) gkv_record_get_key (record), record);
+  return TRUE;
+}
+
+static GHashTable *
+get_map (SimNode *node)
+{
+  GHashTable *map = g_hash_table_new (g_str_hash, g_str_equal);
+
+  gkv_store_foreach (node->store, (GkvRange){ 0 }, 0, collect, map);
+  return map;
+}
+
+static void
+describe_missing (GString *text, SimNode *a, SimNode *b)
+{
+  g_autoptr (GHashTable) map = get_map (a);
   GHashTableIter iter;
-  GkvRecord *expected;
+  const char *key;
+  GkvRecord *record;
+  guint n = 0;
 
-  g_hash_table_iter_init (&iter, cluster->ledger);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &expected))
-    for (guint i = 0; i < cluster->nodes->len; i++)
-      {
-        SimNode *node = sim_cluster_get (cluster, i);
-        GkvRecord *held;
+  g_hash_table_iter_init (&iter, map);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &record))
+    {
+      GkvRecord *other = gkv_store_lookup (b->store, key, strlen (key));
+      g_autofree char *mine = NULL;
+      g_autofree char *theirs = NULL;
 
-        if (node->state != SIM_NODE_UP)
-          continue;
+      if (is_same (record, other) || n++ >= 5)
+        continue;
 
-        held = lookup (node, expected);
-        if (held == NULL)
-          sim_cluster_complain (cluster, "%s lost “%s”", node->id, gkv_record_get_key (expected));
-        /* What was deleted and has come back is below its tombstone, too. */
-        else if (gkv_record_compare (held, expected) < 0)
-          sim_cluster_complain (cluster, "%s has “%s” as it was before the last write", node->id,
-                                gkv_record_get_key (expected));
-      }
+      mine = describe (record);
+      theirs = describe (other);
+      g_string_append_printf (text, "  %s holds %s, %s holds %s\n", a->id, mine, b->id, theirs);
+    }
+  if (n > 5)
+    g_string_append_printf (text, "  … and %u more\n", n - 5);
 }
 
 char *
@@ -160,13 +289,233 @@ sim_check_describe_difference (SimCluster *cluster)
   for (guint i = 0; i < cluster->nodes->len; i++)
     {
       SimNode *node = sim_cluster_get (cluster, i);
-      GkvSummary summary = { 0 };
+      gint64 deadline;
 
-      if (node->store != NULL)
-        gkv_store_summarise (node->store, everything, &summary);
-      g_string_append_printf (text, "%s%s has %" G_GUINT64_FORMAT " records, %016" G_GINT64_MODIFIER "x",
-                              i > 0 ? ", " : "", node->id, summary.count, summary.fingerprint.lo);
+      if (node->state != SIM_NODE_UP)
+        continue;
+
+      if (!is_same_map (get_first (cluster, node), node))
+        {
+          describe_missing (text, node, get_first (cluster, node));
+          describe_missing (text, get_first (cluster, node), node);
+        }
+      if (!gkv_engine_get_synced (node->engine))
+        g_string_append_printf (text, "  %s isn't synced\n", node->id);
+      if (gkv_store_get_n_aside (node->store) > 0)
+        g_string_append_printf (text, "  %s has records set aside\n", node->id);
+      if (gkv_store_peek_deadline (node->store, &deadline) != NULL)
+        g_string_append_printf (text, "  %s has records that will expire\n", node->id);
+      if (sim_node_get_stat (node, "peers-alive") != count_live (cluster, node->name) - 1)
+        g_string_append_printf (text, "  %s sees %u peers alive of %u\n", node->id,
+                                (guint) sim_node_get_stat (node, "peers-alive"), count_live (cluster, node->name) - 1);
     }
 
   return g_string_free (text, FALSE);
+}
+
+/* In the end */
+
+static gboolean
+has_life_ended (SimCluster *cluster, GkvRecord *record)
+{
+  for (guint i = 0; i < cluster->nodes->len; i++)
+    {
+      SimNode *node = sim_cluster_get (cluster, i);
+
+      if (node->state != SIM_NODE_DOWN && strcmp (node->id, record->origin) == 0 &&
+          node->life == gkv_record_get_life (record))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Whether the record that all hold may be what it is. */
+static void
+check_record (SimCluster *cluster, GkvRecord *record)
+{
+  Write *write = find_write (cluster, record);
+  g_autofree char *what = describe (record);
+
+  if (record->flags & GKV_RECORD_EPHEMERAL)
+    {
+      /* An owner writes a record again that others have marked: such a one is in no ledger. */
+      if (gkv_record_is_dead (record) && (write == NULL || !gkv_record_is_dead (write->record)) &&
+          !has_life_ended (cluster, record))
+        sim_cluster_complain (cluster, "%s is dead, but its owner lives", what);
+      if (!gkv_record_is_dead (record) && has_life_ended (cluster, record))
+        sim_cluster_complain (cluster, "%s is alive, but its owner's life has ended", what);
+      return;
+    }
+
+  if (write == NULL)
+    {
+      sim_cluster_complain (cluster, "nobody wrote %s", what);
+      return;
+    }
+
+  if (gkv_record_is_dead (record))
+    {
+      if (!gkv_record_is_dead (write->record) && write->end == 0)
+        sim_cluster_complain (cluster, "%s was never deleted", what);
+      return;
+    }
+
+  if (!gkv_record_same_value (record, write->record))
+    sim_cluster_complain (cluster, "%s has another content than was written", what);
+  if (write->end > 0 && write->end < sim_network_get_now (cluster->network))
+    sim_cluster_complain (cluster, "%s should have expired", what);
+}
+
+/* What a node that still has its memory wrote can't be lost: the same or a later record of the key is held. */
+static void
+check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *held)
+{
+  for (guint i = 0; i < writes->len; i++)
+    {
+      Write *write = g_ptr_array_index (writes, i);
+      SimNode *writer = sim_cluster_get (cluster, write->node);
+      g_autofree char *what = NULL;
+      g_autofree char *instead = NULL;
+
+      if (writer->store == NULL || writer->memory != write->memory)
+        continue;
+      if (held != NULL ? gkv_record_compare (held, write->record) >= 0 : gkv_record_is_dead (write->record))
+        continue;
+
+      what = describe (write->record);
+      instead = describe (held);
+      sim_cluster_complain (cluster, "%s was lost: %s is held", what, instead);
+    }
+}
+
+typedef struct
+{
+  GkvSummary sum;
+  guint64 n_visible;
+  guint64 n_dead;
+} Tally;
+
+static gboolean
+tally_up (GkvRecord *record, gpointer user_data)
+{
+  Tally *tally = user_data;
+
+  gkv_fingerprint_add (&tally->sum.fingerprint, &record->fingerprint);
+  tally->sum.count++;
+  tally->n_dead += gkv_record_is_dead (record);
+  tally->n_visible += !gkv_record_is_dead (record);
+  return TRUE;
+}
+
+static void
+check_sums (SimNode *node)
+{
+  GkvSummary root;
+  Tally tally = { 0 };
+
+  gkv_store_summarise (node->store, (GkvRange){ 0 }, &root);
+  gkv_store_foreach (node->store, (GkvRange){ 0 }, 0, tally_up, &tally);
+
+  if (root.count != tally.sum.count || !gkv_fingerprint_equal (&root.fingerprint, &tally.sum.fingerprint) ||
+      tally.n_dead != gkv_store_get_n_tombstones (node->store) ||
+      tally.n_visible != gkv_store_get_n_visible (node->store))
+    sim_cluster_complain (node->cluster, "the sums in the store of %s are wrong", node->id);
+}
+
+static void
+check_mirror (SimNode *node, GHashTable *map)
+{
+  GHashTableIter iter;
+  const char *key;
+  GkvRecord *record;
+
+  if (node->mirror == NULL)
+    return;
+
+  g_hash_table_iter_init (&iter, node->mirror);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &record))
+    {
+      GkvRecord *held = g_hash_table_lookup (map, key);
+
+      if (!is_same (held, record) && (held != NULL || !gkv_record_is_dead (record)))
+        sim_cluster_complain (node->cluster, "%s holds another record of “%s” than it told", node->id, key);
+    }
+
+  g_hash_table_iter_init (&iter, map);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &record))
+    if (!gkv_record_is_dead (record) && !g_hash_table_contains (node->mirror, key))
+      sim_cluster_complain (node->cluster, "%s never told of “%s”", node->id, key);
+}
+
+static void
+check_maps_equal (SimNode *first, SimNode *node, GHashTable *map)
+{
+  GHashTableIter iter;
+  const char *key;
+  GkvRecord *record;
+
+  g_hash_table_iter_init (&iter, map);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &record))
+    {
+      GkvRecord *mine = sim_node_get (node, key);
+      GkvRecord *theirs = sim_node_get (first, key);
+
+      if ((mine == NULL) != (theirs == NULL) || (mine != NULL && !gkv_record_same_value (mine, theirs)))
+        sim_cluster_complain (node->cluster, "%s and %s show different values of “%s”", first->id, node->id, key);
+    }
+}
+
+static void
+check_memory (SimNode *node)
+{
+  guint64 n_nodes = node->cluster->nodes->len;
+  guint64 n_addresses = node->cluster->n_addresses;
+
+  if (sim_node_get_stat (node, "peers-known") >= n_nodes)
+    sim_cluster_complain (node->cluster, "%s knows more peers than there ever were", node->id);
+  if (sim_node_get_stat (node, "links") > n_addresses + 1 || sim_node_get_stat (node, "contacts") > n_addresses + 1)
+    sim_cluster_complain (node->cluster, "%s has more links than there ever were addresses", node->id);
+}
+
+void
+sim_check_promises (SimCluster *cluster)
+{
+  gboolean small = cluster->nodes->len <= MAX_COMPARED;
+  SimNode *any = NULL;
+  GHashTableIter iter;
+  const char *key;
+  GPtrArray *writes;
+
+  for (guint i = 0; i < cluster->nodes->len; i++)
+    {
+      SimNode *node = sim_cluster_get (cluster, i);
+      g_autoptr (GHashTable) map = NULL;
+
+      if (node->state != SIM_NODE_UP)
+        continue;
+
+      any = any != NULL ? any : node;
+      check_sums (node);
+      check_memory (node);
+      if (!small)
+        continue;
+
+      map = get_map (node);
+      check_mirror (node, map);
+      check_maps_equal (get_first (cluster, node), node, map);
+    }
+
+  if (any == NULL)
+    return;
+
+  g_hash_table_iter_init (&iter, cluster->ledger);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &writes))
+    {
+      GkvRecord *held = gkv_store_lookup (any->store, key, strlen (key));
+
+      if (held != NULL)
+        check_record (cluster, held);
+      check_lost (cluster, key, writes, held);
+    }
 }

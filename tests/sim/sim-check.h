@@ -18,9 +18,6 @@ void sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStor
 /* A node told of a change. */
 void sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced);
 
-/* A node is about to lose its store: what it alone has is no longer expected. */
-void sim_check_forgets (SimNode *node);
-
 /* All live nodes of the cluster hold the same records. */
 gboolean sim_check_converged (SimCluster *cluster);
 /* The same, and nobody has a record waiting for its clock, nor an expiry outstanding. */

@@ -273,6 +273,7 @@ sim_node_start (SimNode *self)
       GkvHashKey key = gkv_hash_key_for_cluster (self->name);
 
       self->store = gkv_store_new (&key);
+      self->memory++;
       self->clock.last = 0;
       if (self->cluster->mirrors)
         self->mirror = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gkv_record_unref);

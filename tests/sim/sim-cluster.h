@@ -38,6 +38,7 @@ struct _SimNode
   SimNodeState state;
 
   GkvStore *store;
+  guint memory; /* rises with each store that it begins anew */
   GkvClock clock;
   GkvEngine *engine;
   guint64 life;

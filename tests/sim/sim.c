@@ -86,10 +86,7 @@ do_harm (SimCluster *cluster)
 
     case 1:
       if ((node = pick_node (cluster, SIM_NODE_UP)) != NULL)
-        {
-          sim_check_forgets (node);
-          sim_node_crash (node, FALSE);
-        }
+        sim_node_crash (node, FALSE);
       break;
 
     case 2:
