@@ -6,6 +6,7 @@
  *   gkv-rumours   new records, sent on at once
  *   gkv-exchange  finding what differs from one peer
  *   gkv-transfer  getting what was found to be missing
+ *   gkv-horizons  how deletions are forgotten
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -21,6 +22,7 @@ G_BEGIN_DECLS
 
 typedef struct _GkvContact GkvContact;
 typedef struct _GkvExchange GkvExchange;
+typedef struct _GkvHorizons GkvHorizons;
 typedef struct _GkvLink GkvLink;
 typedef struct _GkvMember GkvMember;
 typedef struct _GkvTransfer GkvTransfer;
@@ -72,6 +74,7 @@ struct _GkvMember
   guint n_gossip;    /* how often the news of it are still to be passed on */
   gboolean matched;  /* an exchange with this life of it has ended with nothing left to fetch */
   guint64 confirmed; /* the newest flush ticket that it has confirmed */
+  GkvStamp horizon;  /* below it this life of it has forgotten deletions */
   gboolean clock_reported;
 };
 
@@ -80,6 +83,7 @@ typedef struct
   guint64 datagrams_sent, datagrams_received, datagrams_refused, bytes_sent, bytes_received;
   guint64 rumours_sent, rumours_received, rumours_dropped, rumours_new;
   guint64 records_sent, records_received, records_taken, records_refused, records_too_new;
+  guint64 records_dropped, records_doubted, tombstones_collected;
   guint64 exchanges, exchanges_repeated, pages, probes, probes_failed, greetings;
 } GkvCounters;
 
@@ -125,6 +129,7 @@ struct _GkvEngine
   guint n_suspect;
   guint n_gossip; /* how often news of ourselves are still to be passed on */
   gint64 forget_due;
+  gint64 forget_dead; /* after so long */
   gboolean leaving;
 
   /* gkv-probes */
@@ -156,6 +161,8 @@ struct _GkvEngine
   guint64 flush_ticket;
   GHashTable *flushes;
 
+  GkvHorizons *horizons;
+
   /* synced */
   gboolean synced;
   gint64 started;
@@ -168,6 +175,8 @@ struct _GkvEngine
 void gkv_engine_wake_at (GkvEngine *self, gint64 mono);
 void gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
 GkvEvent *gkv_engine_add_event (GkvEngine *self, GkvEventKind kind);
+/* @record is in the store no more, without a tombstone; takes @replaced, which was visible. */
+void gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced);
 /* TRUE when it was new. @from: who sent it. */
 gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
 void gkv_engine_consider_synced (GkvEngine *self);
@@ -241,7 +250,8 @@ void gkv_exchange_consider_end (GkvEngine *self, GkvLink *link);
 void gkv_transfers_init (GkvEngine *self);
 void gkv_transfers_clear (GkvEngine *self);
 void gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash);
-void gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range);
+/* @empty: nothing of it is held here. */
+void gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty);
 /* Tells of a record: sends it when it fits a datagram, or else that it is there. */
 void gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind);
 gboolean gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link);

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "gkv-engine-private.h"
+#include "gkv-horizons.h"
 
 #include "../gkv-error.h"
 #include "../store/gkv-expiry.h"
@@ -20,6 +21,9 @@
 
 /* An owner that nobody here knows is waited for as long as a suspicion lasts. */
 #define EPHEMERAL_PATIENCE (5 * GKV_SECOND)
+
+/* The dead are remembered, and their addresses greeted, this long. */
+#define FORGET_DEAD (24 * 60 * 60 * GKV_SECOND)
 
 /* Records set aside for their time to come; what is over is refused. */
 #define MAX_ASIDE 1024
@@ -91,6 +95,14 @@ add_changed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
 
   event->record = gkv_record_ref (record);
   event->replaced = replaced;
+}
+
+void
+gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
+{
+  g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->store), record);
+
+  add_changed_event (self, dead, replaced);
 }
 
 /* Tells an error once in a while: the same code about the same address is one thing. */
@@ -202,9 +214,13 @@ is_too_far_ahead (GkvEngine *self, GkvLink *from, GkvRecord *record)
   return TRUE;
 }
 
+/* What came into the store is looked after, each by its kind. */
 static void
-watch_ephemeral (GkvEngine *self, GkvRecord *record)
+watch (GkvEngine *self, GkvRecord *record)
 {
+  if (gkv_record_is_dead (record))
+    gkv_horizons_entomb (self, record);
+
   if (!(record->flags & GKV_RECORD_EPHEMERAL))
     return;
 
@@ -219,6 +235,13 @@ watch_ephemeral (GkvEngine *self, GkvRecord *record)
   gkv_engine_wake_at (self, self->now.mono + EPHEMERAL_PERIOD);
 }
 
+static gboolean
+watch_each (GkvRecord *record, gpointer user_data)
+{
+  watch (user_data, record);
+  return TRUE;
+}
+
 /* Puts a record of our own making into the store and sends it on. */
 static void
 put_own (GkvEngine *self, GkvRecord *record)
@@ -229,7 +252,7 @@ put_own (GkvEngine *self, GkvRecord *record)
     return;
 
   add_changed_event (self, record, replaced);
-  watch_ephemeral (self, record);
+  watch (self, record);
   gkv_rumours_add (self, record, NULL);
 }
 
@@ -287,7 +310,7 @@ gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left
     }
 
   gkv_clock_observe (self->clock, record->stamp);
-  watch_ephemeral (self, record);
+  watch (self, record);
 
   if (gkv_record_is_dead (record) && is_own_life (self, record) && replaced != NULL && !self->leaving)
     {
@@ -316,7 +339,7 @@ on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   GkvEngine *self = user_data;
 
   add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
-  watch_ephemeral (self, record);
+  watch (self, record);
   gkv_rumours_add (self, record, NULL);
 }
 
@@ -387,7 +410,7 @@ on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   GkvEngine *self = user_data;
 
   gkv_clock_observe (self->clock, record->stamp);
-  watch_ephemeral (self, record);
+  watch (self, record);
   add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
 }
 
@@ -410,6 +433,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
 {
   GkvEngine *self = g_new0 (GkvEngine, 1);
   GkvHashKey zero = { 0, 0 };
+  const GkvRange everything = { 0, 0 };
 
   self->id = g_ref_string_new_intern (config->node_id);
   self->cluster = g_strdup (config->cluster);
@@ -435,7 +459,12 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   gkv_members_init (self);
   gkv_probes_init (self);
   gkv_transfers_init (self);
+  gkv_horizons_init (self, config);
+  self->forget_dead = config->forget_dead_ms > 0 ? config->forget_dead_ms * GKV_MS : FORGET_DEAD;
   self->gossip_due = now->mono + self->gossip_interval;
+
+  /* What was written before there was an engine. */
+  gkv_store_foreach (store, everything, 0, watch_each, self);
 
   return self;
 }
@@ -456,6 +485,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_transfers_clear (self);
   gkv_probes_clear (self);
   gkv_members_clear (self);
+  gkv_horizons_clear (self);
   g_hash_table_unref (self->flushes);
   g_hash_table_unref (self->reports);
   g_hash_table_unref (self->ephemerals);
@@ -494,7 +524,7 @@ void
 gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 {
   self->now = *now;
-  watch_ephemeral (self, record);
+  watch (self, record);
   gkv_rumours_add (self, record, NULL);
   gkv_engine_wake_at (self, now->mono);
 }
@@ -522,6 +552,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       expire_records (self);
       release_aside (self);
       judge_ephemerals (self);
+      gkv_horizons_tick (self);
       gkv_engine_consider_synced (self);
       if (self->rumours.length > 0)
         gkv_engine_wake_at (self, now->mono + GKV_MS);
@@ -641,6 +672,9 @@ gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder)
     { "records-taken", counters->records_taken },
     { "records-refused", counters->records_refused },
     { "records-too-new", counters->records_too_new },
+    { "records-dropped", counters->records_dropped },
+    { "records-doubted", counters->records_doubted },
+    { "tombstones-collected", counters->tombstones_collected },
     { "exchanges", counters->exchanges },
     { "exchanges-repeated", counters->exchanges_repeated },
     { "pages-received", counters->pages },

@@ -35,6 +35,11 @@ typedef struct
   guint64 secret[2];   /* for address tokens; from a random device */
   guint gossip_interval_ms;
   guint max_datagram_size; /* bytes, what the transport says */
+
+  /* 0: the usual */
+  gint64 tombstone_life_ms;
+  guint max_tombstones;
+  gint64 forget_dead_ms;
 } GkvEngineConfig;
 
 typedef struct

@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include "gkv-engine-private.h"
+#include "gkv-horizons.h"
 
 #include "../gkv-error.h"
 
@@ -43,6 +44,7 @@
 typedef struct
 {
   GkvRange range;
+  guint32 epoch; /* of our store, when it was asked first */
   gint64 sent;
   guint tries;
 } Asked;
@@ -76,6 +78,30 @@ get_child (GkvRange range, guint index)
   GkvRange child = { .prefix = range.prefix | (guint64) index << (60 - 4 * range.depth), .depth = range.depth + 1 };
 
   return child;
+}
+
+/* What is said of everything tells the horizon, too. */
+static void
+put_range (GkvEngine *self, GByteArray *body, GkvRange range)
+{
+  gkv_put_range (body, range);
+  if (range.depth == 0)
+    gkv_put_u64 (body, gkv_horizons_get (self));
+}
+
+static GkvRange
+read_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_reader_range (reader);
+
+  if (range.depth == 0 && !reader->failed)
+    {
+      GkvStamp horizon = gkv_reader_u64 (reader);
+
+      if (!reader->failed)
+        gkv_horizons_hear (self, link, horizon);
+    }
+  return range;
 }
 
 static void
@@ -124,7 +150,7 @@ send_ask (GkvEngine *self, GkvLink *link, GkvRange range)
   GkvSummary summary;
 
   gkv_store_summarise (self->store, range, &summary);
-  gkv_put_range (body, range);
+  put_range (self, body, range);
   gkv_put_u64 (body, summary.fingerprint.lo);
   gkv_put_u64 (body, summary.fingerprint.hi);
   gkv_link_send (self, link, GKV_MESSAGE_ASK);
@@ -135,6 +161,8 @@ ask (GkvEngine *self, GkvLink *link, GkvRange range)
 {
   Asked asked = { .range = range, .sent = self->now.mono };
 
+  if (range.depth == 0)
+    asked.epoch = gkv_store_end_epoch (self->store);
   g_array_append_val (link->exchange->asked, asked);
   send_ask (self, link, range);
   gkv_engine_wake_at (self, self->now.mono + ASK_PATIENCE);
@@ -153,15 +181,17 @@ ask_more (GkvEngine *self, GkvLink *link)
     }
 }
 
-/* Takes away the question that @range answers; FALSE when it wasn't asked. */
+/* Takes away the question that @range answers; FALSE when it wasn't asked. @epoch: (optional): when it was. */
 static gboolean
-is_answer (GkvLink *link, const GkvRange *range)
+is_answer (GkvLink *link, const GkvRange *range, guint32 *epoch)
 {
   GArray *asked = link->exchange != NULL ? link->exchange->asked : NULL;
 
   for (guint i = 0; asked != NULL && i < asked->len; i++)
     if (range_equal (&g_array_index (asked, Asked, i).range, range))
       {
+        if (epoch != NULL)
+          *epoch = g_array_index (asked, Asked, i).epoch;
         g_array_remove_index_fast (asked, i);
         return TRUE;
       }
@@ -220,6 +250,15 @@ matched (GkvEngine *self, GkvLink *link)
 
   link->member->matched = TRUE;
   gkv_engine_consider_synced (self);
+}
+
+/* They hold just what we held at the end of @epoch. */
+static void
+agree (GkvEngine *self, GkvLink *link, guint32 epoch)
+{
+  if (link->member != NULL && link->life == link->member->life)
+    gkv_horizons_agree (self, link->member, epoch);
+  matched (self, link);
 }
 
 void
@@ -297,7 +336,7 @@ put_listed (GkvRecord *record, gpointer user_data)
 static void
 handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = gkv_reader_range (reader);
+  GkvRange range = read_range (self, link, reader);
   GkvFingerprint theirs;
   GkvSummary mine;
   GByteArray *body;
@@ -309,14 +348,14 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   gkv_store_summarise (self->store, range, &mine);
   body = gkv_engine_begin_message (self);
-  gkv_put_range (body, range);
+  put_range (self, body, range);
 
   if (gkv_fingerprint_equal (&mine.fingerprint, &theirs))
     {
       gkv_put_u8 (body, self->synced ? SAME_FLAG_SYNCED : 0);
       gkv_link_send (self, link, GKV_MESSAGE_SAME);
       if (range.depth == 0)
-        matched (self, link);
+        agree (self, link, gkv_store_end_epoch (self->store));
     }
   else if (mine.count <= MAX_LISTED || range.depth == 16)
     {
@@ -337,15 +376,17 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
 static void
 handle_same (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = gkv_reader_range (reader);
+  GkvRange range = read_range (self, link, reader);
   guint8 flags = gkv_reader_u8 (reader);
+  guint32 epoch;
 
-  if (reader->failed || !is_answer (link, &range))
+  if (reader->failed || !is_answer (link, &range, &epoch))
     return;
 
   if (range.depth == 0)
     {
       link->n_repeats = 0;
+      agree (self, link, epoch);
       if (flags & SAME_FLAG_SYNCED)
         gkv_engine_set_synced (self);
     }
@@ -353,17 +394,24 @@ handle_same (GkvEngine *self, GkvLink *link, GkvReader *reader)
 }
 
 static void
+look_into (GkvLink *link, GkvRange range)
+{
+  if (link->exchange->todo.length < MAX_TODO)
+    g_queue_push_head (&link->exchange->todo, g_memdup2 (&range, sizeof range));
+}
+
+static void
 handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   const guint8 *all = reader->data;
-  GkvRange range = gkv_reader_range (reader);
+  GkvRange range = read_range (self, link, reader);
   guint64 theirs[16];
   GkvSummary mine;
 
   for (guint i = 0; i < 16; i++)
     theirs[i] = gkv_reader_u64 (reader);
 
-  if (reader->failed || range.depth >= 16 || !is_answer (link, &range))
+  if (reader->failed || range.depth >= 16 || !is_answer (link, &range, NULL))
     return;
 
   if (range.depth == 0 && !is_worth_it (self, link, all, reader->len))
@@ -375,12 +423,12 @@ handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
   gkv_store_summarise (self->store, range, &mine);
   if (mine.count == 0)
     {
-      gkv_transfer_pull (self, link, range);
+      gkv_transfer_pull (self, link, range, TRUE);
       gkv_exchange_consider_end (self, link);
       return;
     }
 
-  for (guint i = 0; i < 16 && link->exchange->todo.length < MAX_TODO; i++)
+  for (guint i = 0; i < 16; i++)
     {
       GkvRange child = get_child (range, i);
 
@@ -389,9 +437,9 @@ handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
         continue;
 
       if (mine.count == 0)
-        gkv_transfer_pull (self, link, child);
+        gkv_transfer_pull (self, link, child, TRUE);
       else
-        g_queue_push_head (&link->exchange->todo, g_memdup2 (&child, sizeof child));
+        look_into (link, child);
     }
   gkv_exchange_consider_end (self, link);
 }
@@ -436,7 +484,7 @@ static void
 handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   const guint8 *all = reader->data;
-  GkvRange range = gkv_reader_range (reader);
+  GkvRange range = read_range (self, link, reader);
   g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   g_autoptr (GPtrArray) given = g_ptr_array_new ();
   GkvSummary mine;
@@ -449,7 +497,7 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
       g_hash_table_replace (listed, &copy->hash, copy);
     }
 
-  if (reader->failed || !is_answer (link, &range))
+  if (reader->failed || !is_answer (link, &range, NULL))
     return;
 
   if (range.depth == 0 && !is_worth_it (self, link, all, reader->len))
@@ -459,7 +507,19 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
     }
 
   gkv_store_summarise (self->store, range, &mine);
-  if (mine.count > MAX_GIVEN)
+  if (mine.count > MAX_GIVEN && link->member->horizon > 0 && range.depth < 16)
+    {
+      /* Each of what they lack has to be judged: a little at a time. */
+      for (guint i = 0; i < 16; i++)
+        {
+          GkvRange child = get_child (range, i);
+
+          gkv_store_summarise (self->store, child, &mine);
+          if (mine.count > 0)
+            look_into (link, child);
+        }
+    }
+  else if (mine.count > MAX_GIVEN)
     {
       link->exchange->n_given++;
       gkv_put_range (gkv_engine_begin_message (self), range);
@@ -475,7 +535,7 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
           GkvRecord *record = g_ptr_array_index (records, i);
           Item *item = g_hash_table_lookup (listed, &record->hash);
 
-          if (item == NULL || is_given (item, record))
+          if (item == NULL ? gkv_horizons_stands (self, link, record) : is_given (item, record))
             g_ptr_array_add (given, record);
         }
       link->exchange->n_given += given->len;
@@ -513,7 +573,7 @@ handle_invite (GkvEngine *self, GkvLink *link, GkvReader *reader)
   GkvRange range = gkv_reader_range (reader);
 
   if (!reader->failed)
-    gkv_transfer_pull (self, link, range);
+    gkv_transfer_pull (self, link, range, FALSE);
 }
 
 void

@@ -546,6 +546,7 @@ dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
     case GKV_MESSAGE_LARGE:
     case GKV_MESSAGE_GET:
     case GKV_MESSAGE_DATA:
+    case GKV_MESSAGE_NONE:
       if (link->member != NULL)
         gkv_transfer_handle (self, link, kind, body);
       break;

@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include "gkv-engine-private.h"
+#include "gkv-horizons.h"
 
 #include "../gkv-error.h"
 
@@ -25,7 +26,6 @@
 #define SUSPICION (2 * GKV_SECOND)
 
 /* The dead are remembered, and tried now and then, for a day; those that left, for as long as gossip may still echo. */
-#define FORGET_DEAD   (24 * 60 * 60 * GKV_SECOND)
 #define FORGET_LEFT   (10 * 60 * GKV_SECOND)
 #define FORGET_PERIOD (60 * GKV_SECOND)
 
@@ -103,6 +103,7 @@ static void
 member_lost (GkvEngine *self, GkvMember *member)
 {
   member->matched = FALSE;
+  gkv_horizons_part (self, member);
   gkv_probes_cancel (self, member);
   if (member->link != NULL)
     gkv_exchange_free (self, member->link);
@@ -215,6 +216,7 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
   member->incarnation = incarnation;
   member->matched = FALSE;
   member->confirmed = 0;
+  member->horizon = 0;
   member->clock_reported = FALSE;
   member->round_trip_us = -1;
   if (member->link != NULL && member->link->life != life)
@@ -609,8 +611,8 @@ tick_forget (GkvEngine *self)
       forgotten = g_ptr_array_new ();
       g_hash_table_iter_init (&iter, self->members);
       while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-        if (!gkv_member_is_live (member) &&
-            self->now.mono - member->status_since >= (member->status == GKV_PEER_LEFT ? FORGET_LEFT : FORGET_DEAD))
+        if (!gkv_member_is_live (member) && self->now.mono - member->status_since >=
+                                                (member->status == GKV_PEER_LEFT ? FORGET_LEFT : self->forget_dead))
           g_ptr_array_add (forgotten, member);
 
       for (guint i = 0; i < forgotten->len; i++)

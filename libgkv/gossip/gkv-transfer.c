@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "gkv-engine-private.h"
+#include "gkv-horizons.h"
 
 #include <string.h>
 
@@ -24,6 +25,11 @@
 #define PAGE_PATIENCE    (300 * GKV_MS)
 #define PAGE_TRIES       8
 #define MAX_PULLS        4096
+
+/* Nothing of what is asked for is held here, not even an older version. */
+#define FLAG_EMPTY 1
+
+#define WANT_SIZE (8 + 1)
 
 #define PIECE          512
 #define PIECES_FIRST   32
@@ -46,6 +52,7 @@ typedef struct
 typedef struct
 {
   GkvRange range;
+  gboolean empty; /* nothing of it was held here */
   guint64 from;
   guint32 serial;
   gint64 sent;
@@ -198,12 +205,24 @@ gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, Gkv
 static void
 handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
-  for (guint n = 0; n < 2 * WANT_WINDOW && gkv_reader_get_left (reader) >= 8; n++)
-    {
-      GkvRecord *record = gkv_store_lookup_hash (self->store, gkv_reader_u64 (reader));
+  g_autoptr (GByteArray) gone = g_byte_array_new ();
 
-      if (record != NULL)
+  for (guint n = 0; n < 2 * WANT_WINDOW && gkv_reader_get_left (reader) >= WANT_SIZE; n++)
+    {
+      guint64 hash = gkv_reader_u64 (reader);
+      gboolean empty = gkv_reader_u8 (reader) & FLAG_EMPTY;
+      GkvRecord *record = gkv_store_lookup_hash (self->store, hash);
+
+      if (record != NULL && (!empty || gkv_horizons_stands (self, link, record)))
         gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
+      else
+        gkv_put_u64 (gone, hash);
+    }
+
+  if (gone->len > 0)
+    {
+      g_byte_array_append (gkv_engine_begin_message (self), gone->data, gone->len);
+      gkv_link_send (self, link, GKV_MESSAGE_NONE);
     }
 }
 
@@ -211,6 +230,7 @@ typedef struct
 {
   GkvEngine *engine;
   GkvLink *link;
+  gboolean judged; /* they hold nothing of it: what we hold may have been deleted there */
   gsize bytes_left;
   guint n_sent;
   gboolean more;
@@ -230,6 +250,9 @@ send_paged (GkvRecord *record, gpointer user_data)
       return FALSE;
     }
 
+  if (page->judged && !gkv_horizons_stands (page->engine, page->link, record))
+    return TRUE;
+
   gkv_transfer_send_record (page->engine, page->link, record, GKV_MESSAGE_RECORD);
   page->n_sent++;
   page->bytes_left -= MIN (size, page->bytes_left);
@@ -247,6 +270,7 @@ handle_pull (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   page.bytes_left = gkv_reader_u32 (reader);
   page.bytes_left = MIN (page.bytes_left, PAGE_MAX);
+  page.judged = gkv_reader_u8 (reader) & FLAG_EMPTY;
   if (reader->failed)
     return;
 
@@ -316,13 +340,14 @@ want_more (GkvEngine *self, GkvLink *link)
 
   body = gkv_engine_begin_message (self);
   while (transfer->n_wanted < WANT_WINDOW && transfer->want_queue.length > 0 &&
-         self->assembly_bytes < MAX_ASSEMBLY_BYTES && body->len + 8 <= gkv_engine_get_max_body (self))
+         self->assembly_bytes < MAX_ASSEMBLY_BYTES && body->len + WANT_SIZE <= gkv_engine_get_max_body (self))
     {
       Want *want = g_queue_pop_head (&transfer->want_queue);
 
       want->sent = self->now.mono;
       transfer->n_wanted++;
       gkv_put_u64 (body, want->hash);
+      gkv_put_u8 (body, gkv_store_lookup_hash (self->store, want->hash) == NULL ? FLAG_EMPTY : 0);
     }
   if (body->len > 0)
     {
@@ -386,6 +411,7 @@ send_pull (GkvEngine *self, GkvLink *link)
   gkv_put_range (body, pull->range);
   gkv_put_u64 (body, pull->from);
   gkv_put_u32 (body, transfer->page_bytes);
+  gkv_put_u8 (body, pull->empty ? FLAG_EMPTY : 0);
   gkv_link_send (self, link, GKV_MESSAGE_PULL);
   gkv_engine_wake_at (self, self->now.mono + PAGE_PATIENCE);
 }
@@ -399,7 +425,7 @@ is_covered (const Pull *pull, GkvRange range)
 }
 
 void
-gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range)
+gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty)
 {
   GkvTransfer *transfer = ensure_transfer (link);
   Pull *pull;
@@ -413,6 +439,7 @@ gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range)
 
   pull = g_new0 (Pull, 1);
   pull->range = range;
+  pull->empty = empty;
   pull->from = range.prefix;
   g_queue_push_tail (&transfer->pulls, pull);
   if (transfer->pulls.length == 1)
@@ -638,6 +665,18 @@ handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
     gkv_exchange_consider_end (self, link);
 }
 
+static void
+handle_none (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  if (link->transfer == NULL)
+    return;
+
+  while (gkv_reader_get_left (reader) >= 8)
+    forget_want (link, gkv_reader_u64 (reader));
+  want_more (self, link);
+  gkv_exchange_consider_end (self, link);
+}
+
 void
 gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
@@ -669,6 +708,10 @@ gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvRea
 
     case GKV_MESSAGE_DATA:
       handle_data (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_NONE:
+      handle_none (self, link, reader);
       break;
 
     default:

@@ -42,7 +42,7 @@ typedef enum
   /* What is new (gkv-rumours) */
   GKV_MESSAGE_RUMOUR = 16, /* a record, to be passed on by those to whom it is new */
 
-  /* What differs (gkv-exchange) */
+  /* What differs (gkv-exchange); where a range is everything, the sender's horizon u64 follows it */
   GKV_MESSAGE_ASK = 24,    /* range, fingerprint 16: does yours differ? */
   GKV_MESSAGE_SAME = 25,   /* range, flags u8 */
   GKV_MESSAGE_RANGE = 26,  /* range, 16 × fingerprint u64: mine, split */
@@ -52,12 +52,13 @@ typedef enum
 
   /* Getting it (gkv-transfer) */
   GKV_MESSAGE_RECORD = 32, /* a record that was asked for */
-  GKV_MESSAGE_WANT = 33,   /* (hash u64)… */
-  GKV_MESSAGE_PULL = 34,   /* serial u32, range, from u64, bytes u32: a page of records */
+  GKV_MESSAGE_WANT = 33,   /* (hash u64, flags u8)… */
+  GKV_MESSAGE_PULL = 34,   /* serial u32, range, from u64, bytes u32, flags u8: a page of records */
   GKV_MESSAGE_PAGE = 35,   /* serial u32, records u32, more u8, next u64: the page has ended */
   GKV_MESSAGE_LARGE = 36,  /* hash u64, fingerprint u64, size u32, life left varint: a record that needs pieces */
   GKV_MESSAGE_GET = 37,    /* hash u64, fingerprint u64, offset u32, bytes u32 */
   GKV_MESSAGE_DATA = 38,   /* hash u64, fingerprint u64, offset u32, the bytes */
+  GKV_MESSAGE_NONE = 39,   /* (hash u64)…: what was wanted isn't there any more */
 } GkvMessageKind;
 
 /* Reads with bounds: after the first read beyond the end everything reads as 0 and 'failed' stays TRUE. */

@@ -86,6 +86,7 @@ gkv_record_new (const GkvHashKey *hash_key,
   record->key_len = key_len;
   record->flags = flags & ~GKV_RECORD_TTL;
   record->content_len = content_len;
+  record->epoch = 0;
   record->hash = gkv_hash_64 (hash_key, key, key_len);
   record->stamp = stamp;
   if (interned)

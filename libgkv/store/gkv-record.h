@@ -34,6 +34,7 @@ struct _GkvRecord
 
   /*< public; read only >*/
   guint32 content_len;
+  guint32 epoch;              /* of the store, when it came in; see gkv_store_end_epoch () */
   guint64 hash;               /* of the key: where it stands in the store */
   GkvFingerprint fingerprint; /* of the whole record */
   GkvStamp stamp;

@@ -45,6 +45,7 @@ struct _GkvStore
   guint64 n_visible;
   guint64 n_tombstones;
   guint64 n_bytes;
+  guint32 epoch;
 };
 
 static Node *
@@ -355,6 +356,7 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
     }
 
   gkv_record_ref (record);
+  record->epoch = self->epoch;
   if (record->flags & GKV_RECORD_ASIDE)
     g_hash_table_insert (self->shadows, record, visible != NULL ? gkv_record_ref (visible) : NULL);
   count_record (self, record, 1);
@@ -378,6 +380,12 @@ gkv_store_remove (GkvStore *self, GkvRecord *record)
   take (&self->root, record, 0);
   gkv_record_unref (record);
   return TRUE;
+}
+
+guint32
+gkv_store_end_epoch (GkvStore *self)
+{
+  return self->epoch++;
 }
 
 /* Set aside */
@@ -554,6 +562,7 @@ gkv_store_new (const GkvHashKey *hash_key)
   GkvStore *self = g_new0 (GkvStore, 1);
 
   self->hash_key = *hash_key;
+  self->epoch = 1;
   self->deadlines = gkv_deadlines_new ();
   self->shadows = g_hash_table_new_full (NULL, NULL, NULL, shadow_unref);
   return self;

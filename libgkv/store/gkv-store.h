@@ -65,6 +65,10 @@ GkvStoreResult gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **rep
 /* Takes away @record, if it is the one held for its key. TRUE if it was. */
 gboolean gkv_store_remove (GkvStore *self, GkvRecord *record);
 
+/* Each record knows the epoch in which it came. Ends the one that runs and returns its number, from 1 up: what is held
+ * now has at most that number, what comes later a higher one. */
+guint32 gkv_store_end_epoch (GkvStore *self);
+
 /* Records with GKV_RECORD_ASIDE: how many, and bringing those with a stamp of at most @up_to out: the flag is cleared
  * and each is given to @func with @replaced semantics as for put (a copy of the shadow, or NULL). */
 guint gkv_store_get_n_aside (GkvStore *self);

@@ -11,12 +11,16 @@
 /* A remaining life is told in whole milliseconds, rounded down at each hop. */
 #define EXPIRY_SLACK (50 * SIM_MS)
 
+/* What was written so long before a cut has reached the other side. */
+#define PROPAGATION (10 * SIM_SECOND)
+
 /* In larger clusters maps are compared by their fingerprints alone. */
 #define MAX_COMPARED 16
 
 typedef struct
 {
   GkvRecord *record;
+  gint64 at;
   guint node;
   guint memory; /* the writer's at that time */
   gint64 end;   /* of its life; 0: none */
@@ -50,6 +54,20 @@ find_write (SimCluster *cluster, GkvRecord *record)
     }
 
   return NULL;
+}
+
+/* Whether who wrote @deletion can have known of @record. Once the deletion is forgotten, it ends no others. */
+static gboolean
+knew_of (SimCluster *cluster, const Write *deletion, GkvRecord *record)
+{
+  const Write *write = find_write (cluster, record);
+
+  /* What was written while the sides lost each other can't be told. */
+  if (cluster->parted_at > 0 && write != NULL && ABS (write->at - cluster->parted_at) <= PROPAGATION)
+    return FALSE;
+
+  return cluster->tombstone_life_ms == 0 || write == NULL || write->at < cluster->parted_at ||
+         sim_cluster_get (cluster, write->node)->side == sim_cluster_get (cluster, deletion->node)->side;
 }
 
 static char *
@@ -116,6 +134,7 @@ sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResu
   left = gkv_store_get_deadline (node->store, record);
   write = g_new0 (Write, 1);
   write->record = gkv_record_ref (record);
+  write->at = sim_network_get_now (cluster->network);
   write->node = node->index;
   write->memory = node->memory;
   write->end = left >= 0 ? left - node->mono_base : 0;
@@ -142,7 +161,10 @@ sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced)
   what = describe (record);
   before = describe (held);
 
-  if (held != NULL && gkv_record_compare (record, held) <= 0)
+  write = held != NULL && gkv_record_is_dead (held) ? find_write (cluster, held) : NULL;
+  if (held != NULL && gkv_record_compare (record, held) <= 0 &&
+      (write == NULL || gkv_record_is_dead (record) || knew_of (cluster, write, record)) &&
+      (cluster->tombstone_life_ms == 0 || !gkv_record_is_dead (record)))
     sim_cluster_complain (cluster, "%s went back from %s to %s", node->id, before, what);
   if (!is_same (replaced, shown))
     {
@@ -367,21 +389,49 @@ check_record (SimCluster *cluster, GkvRecord *record)
     sim_cluster_complain (cluster, "%s should have expired", what);
 }
 
-/* What a node that still has its memory wrote can't be lost: the same or a later record of the key is held. */
+/* Whether @write was followed by one that ends its key, or ended by itself. */
+static gboolean
+has_ended (GPtrArray *writes, const Write *write)
+{
+  for (guint i = 0; i < writes->len; i++)
+    {
+      const Write *other = g_ptr_array_index (writes, i);
+      gboolean ends =
+          gkv_record_is_dead (other->record) || other->end > 0 || (other->record->flags & GKV_RECORD_EPHEMERAL) != 0;
+
+      if (ends && gkv_record_compare (other->record, write->record) >= 0)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* What a node that still has its memory wrote can't be lost: the same or a later record of the key is held, or its end
+ * has been forgotten. */
 static void
-check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *held)
+check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *held, guint *n_doubted)
 {
   for (guint i = 0; i < writes->len; i++)
     {
       Write *write = g_ptr_array_index (writes, i);
       SimNode *writer = sim_cluster_get (cluster, write->node);
+      gboolean dead = gkv_record_is_dead (write->record);
       g_autofree char *what = NULL;
       g_autofree char *instead = NULL;
 
       if (writer->store == NULL || writer->memory != write->memory)
         continue;
-      if (held != NULL ? gkv_record_compare (held, write->record) >= 0 : gkv_record_is_dead (write->record))
+      if (held == NULL ? has_ended (writes, write) : gkv_record_compare (held, write->record) >= 0)
         continue;
+      if (held != NULL && dead && cluster->tombstone_life_ms > 0 && !knew_of (cluster, write, held))
+        continue;
+      if (held != NULL && !dead && cluster->tombstone_life_ms > 0 && has_ended (writes, write))
+        continue;
+      if (!dead && *n_doubted > 0)
+        {
+          *n_doubted -= 1;
+          continue;
+        }
 
       what = describe (write->record);
       instead = describe (held);
@@ -483,6 +533,7 @@ sim_check_promises (SimCluster *cluster)
 {
   gboolean small = cluster->nodes->len <= MAX_COMPARED;
   SimNode *any = NULL;
+  guint n_doubted = 0;
   GHashTableIter iter;
   const char *key;
   GPtrArray *writes;
@@ -496,6 +547,7 @@ sim_check_promises (SimCluster *cluster)
         continue;
 
       any = any != NULL ? any : node;
+      n_doubted += sim_node_get_stat (node, "records-doubted");
       check_sums (node);
       check_memory (node);
       if (!small)
@@ -516,6 +568,6 @@ sim_check_promises (SimCluster *cluster)
 
       if (held != NULL)
         check_record (cluster, held);
-      check_lost (cluster, key, writes, held);
+      check_lost (cluster, key, writes, held, &n_doubted);
     }
 }

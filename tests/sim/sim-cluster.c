@@ -262,6 +262,9 @@ sim_node_start (SimNode *self)
     .secret = { sim_network_random_64 (network), sim_network_random_64 (network) },
     .gossip_interval_ms = self->cluster->gossip_interval_ms,
     .max_datagram_size = MAX_DATAGRAM,
+    .tombstone_life_ms = self->cluster->tombstone_life_ms,
+    .max_tombstones = self->cluster->max_tombstones,
+    .forget_dead_ms = self->cluster->tombstone_life_ms,
   };
 
   g_assert_true (self->state == SIM_NODE_DOWN);

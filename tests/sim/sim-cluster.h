@@ -69,7 +69,10 @@ struct _SimCluster
   GPtrArray *nodes; /* SimNode, owned */
   GkvHashKey hash_key;
   guint gossip_interval_ms;
-  gboolean mirrors; /* nodes that start keep one */
+  gint64 tombstone_life_ms; /* and of a dead peer's memory; 0: the usual */
+  guint max_tombstones;     /* 0: the usual */
+  gint64 parted_at;         /* since when the sides have not spoken; 0: they do */
+  gboolean mirrors;         /* nodes that start keep one */
   gboolean verbose;
   guint n_addresses;
   GHashTable *ledger; /* see sim-check */

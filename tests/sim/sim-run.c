@@ -1,0 +1,102 @@
+/* What all runs share.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "sim-run.h"
+
+#include <string.h>
+
+SimCluster *
+sim_run_begin (const SimRun *run)
+{
+  SimCluster *cluster = sim_cluster_new (run->seed);
+
+  cluster->verbose = run->verbose;
+  return cluster;
+}
+
+guint
+sim_run_choose_n_nodes (const SimRun *run, SimCluster *cluster, guint least, guint most)
+{
+  guint chosen = least + sim_network_random (cluster->network, most - least + 1);
+
+  return run->n_nodes > 0 ? run->n_nodes : chosen;
+}
+
+SimNode *
+sim_run_pick (SimCluster *cluster, SimNodeState state)
+{
+  for (guint tries = 0; tries < 20; tries++)
+    {
+      SimNode *node = sim_cluster_get (cluster, sim_network_random (cluster->network, cluster->nodes->len));
+
+      if (node->state == state)
+        return node;
+    }
+  return NULL;
+}
+
+void
+sim_run_write (SimCluster *cluster, SimNode *node, guint n_keys)
+{
+  g_autofree char *key = g_strdup_printf ("key-%u", sim_network_random (cluster->network, n_keys));
+  g_autofree char *value = g_strdup_printf ("value-%u", sim_network_random (cluster->network, 1000000));
+  guint kind = sim_network_random (cluster->network, 20);
+
+  if (kind < 4)
+    {
+      if (sim_node_get (node, key) != NULL)
+        sim_node_delete (node, key);
+    }
+  else if (kind == 4)
+    {
+      sim_node_put (node, key, value, strlen (value), 1 + sim_network_random (cluster->network, 5000), 0);
+    }
+  else if (kind == 5)
+    {
+      g_autofree char *large = g_strnfill (2000 + sim_network_random (cluster->network, 60000), 'x');
+
+      sim_node_put (node, key, large, strlen (large), 0, 0);
+    }
+  else if (kind == 6)
+    {
+      sim_node_put (node, key, value, strlen (value), 0, GKV_RECORD_EPHEMERAL);
+    }
+  else
+    {
+      sim_node_put_string (node, key, value);
+    }
+}
+
+static gboolean
+is_settled (gpointer cluster)
+{
+  return sim_check_settled (cluster);
+}
+
+gboolean
+sim_run_end (const SimRun *run, const char *name, SimCluster *cluster)
+{
+  gboolean kept;
+
+  /* Who doesn't know an owner waits for it before its ephemeral records go. */
+  sim_network_run (cluster->network, 6 * SIM_SECOND);
+  if (!sim_network_run_until (cluster->network, 300 * SIM_SECOND, SIM_SECOND, is_settled, cluster))
+    {
+      g_autofree char *difference = sim_check_describe_difference (cluster);
+
+      sim_cluster_complain (cluster, "the maps still differ: %s", difference);
+    }
+  sim_check_promises (cluster);
+
+  sim_cluster_log (cluster, "trace %016" G_GINT64_MODIFIER "x", sim_network_get_trace (cluster->network));
+  kept = cluster->n_complaints == 0;
+  if (!kept)
+    g_printerr ("%s, seed %" G_GUINT64_FORMAT ", %u nodes: %s\n  again: sim --run %s --seed %" G_GUINT64_FORMAT
+                " --nodes %u --verbose\n",
+                name, run->seed, cluster->nodes->len, cluster->complaints->str, name, run->seed, run->n_nodes);
+  sim_cluster_free (cluster);
+  return kept;
+}

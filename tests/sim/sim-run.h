@@ -1,0 +1,32 @@
+/* The runs that there are: each makes a cluster from a seed, lets it suffer, and tells whether every promise was kept.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "sim-check.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  guint64 seed;
+  guint n_nodes; /* 0: chosen by the seed */
+  gboolean verbose;
+} SimRun;
+
+/* A minute of writes under every fault at once. */
+gboolean sim_run_faults (const SimRun *run);
+/* Two halves that delete, write and forget each other for three tombstone lives. */
+gboolean sim_run_halves (const SimRun *run);
+
+/* What all runs share (sim-run.c) */
+SimCluster *sim_run_begin (const SimRun *run);
+guint sim_run_choose_n_nodes (const SimRun *run, SimCluster *cluster, guint least, guint most);
+SimNode *sim_run_pick (SimCluster *cluster, SimNodeState state);
+/* A key of the @n_keys, written, deleted, written with a time to live, or with content that needs pieces. */
+void sim_run_write (SimCluster *cluster, SimNode *node, guint n_keys);
+/* Waits for the cluster to settle, judges it, and tells what was wrong. Frees @cluster. */
+gboolean sim_run_end (const SimRun *run, const char *name, SimCluster *cluster);
+
+G_END_DECLS
