@@ -135,6 +135,36 @@ is_too_deep (const char *text, gsize len)
   return FALSE;
 }
 
+static gboolean
+is_valid (JsonNode *node)
+{
+  if (JSON_NODE_HOLDS_ARRAY (node))
+    {
+      JsonArray *array = json_node_get_array (node);
+
+      for (guint i = 0; i < json_array_get_length (array); i++)
+        if (!is_valid (json_array_get_element (array, i)))
+          return FALSE;
+    }
+  else if (JSON_NODE_HOLDS_OBJECT (node))
+    {
+      JsonObjectIter iter;
+      const char *name;
+      JsonNode *member;
+
+      json_object_iter_init (&iter, json_node_get_object (node));
+      while (json_object_iter_next (&iter, &name, &member))
+        if (!g_utf8_validate (name, -1, NULL) || !is_valid (member))
+          return FALSE;
+    }
+  else if (json_node_get_value_type (node) == G_TYPE_STRING)
+    {
+      return g_utf8_validate (json_node_get_string (node), -1, NULL);
+    }
+
+  return TRUE;
+}
+
 static GVariant *
 gkv_json_codec_decode (GkvCodec *codec, GBytes *bytes, GError **error)
 {
@@ -158,6 +188,13 @@ gkv_json_codec_decode (GkvCodec *codec, GBytes *bytes, GError **error)
   if (json_parser_get_root (parser) == NULL)
     {
       g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CODEC, "These bytes are not JSON");
+      return NULL;
+    }
+
+  /* An escaped half of a surrogate pair is JSON, but no text. */
+  if (!is_valid (json_parser_get_root (parser)))
+    {
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CODEC, "This JSON has strings that are not Unicode");
       return NULL;
     }
 

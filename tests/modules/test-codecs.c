@@ -126,6 +126,24 @@ test_hostile (gconstpointer name)
   decode (codec, deep, 1000000);
 }
 
+/* What a parser takes may still be no text. */
+static void
+test_lone_surrogates (void)
+{
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("json", NULL);
+  const char *texts[] = { "\"\\ud800\"", "[{\"a\":\"\\udc00x\"}]", "{\"\\ud800\":1}" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GBytes) bytes = g_bytes_new_static (texts[i], strlen (texts[i]));
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) value = gkv_codec_decode (codec, bytes, &error);
+
+      g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
+      g_assert_null (value);
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -140,6 +158,7 @@ main (int argc, char *argv[])
       g_test_add_data_func (path, &cases[i], test_case);
     }
   g_test_add_func ("/codec/json/not-finite", test_not_finite);
+  g_test_add_func ("/codec/json/lone-surrogates", test_lone_surrogates);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       g_autofree char *path = g_strdup_printf ("/codec/%s/hostile", names[i]);
