@@ -6,6 +6,7 @@
  *   gkv-rumours   new records, sent on at once
  *   gkv-exchange  finding what differs from one peer
  *   gkv-transfer  getting what was found to be missing
+ *   gkv-pieces    getting a record that doesn't fit a datagram
  *   gkv-horizons  how deletions are forgotten
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -45,6 +46,7 @@ struct _GkvLink
 
   GkvExchange *exchange; /* NULL: none under way */
   GkvTransfer *transfer; /* NULL: nothing to get */
+  guint n_assemblies;    /* of pieces that come from here */
 
   /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
   guint64 ended_mine;
@@ -151,7 +153,7 @@ struct _GkvEngine
   /* gkv-rumours */
   GQueue rumours;
 
-  /* gkv-transfer */
+  /* gkv-pieces */
   GHashTable *assemblies; /* hash* → records that come in pieces, owned */
   gsize assembly_bytes;
 
@@ -247,16 +249,25 @@ void gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, G
 void gkv_exchange_consider_end (GkvEngine *self, GkvLink *link);
 
 /* gkv-transfer */
-void gkv_transfers_init (GkvEngine *self);
-void gkv_transfers_clear (GkvEngine *self);
 void gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash);
 /* @empty: nothing of it is held here. */
 void gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty);
 /* Tells of a record: sends it when it fits a datagram, or else that it is there. */
 void gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind);
+void gkv_transfer_forget_want (GkvLink *link, guint64 hash);
 gboolean gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link);
 void gkv_transfer_free (GkvEngine *self, GkvLink *link);
 void gkv_transfers_tick (GkvEngine *self);
 void gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
+
+/* gkv-pieces */
+void gkv_pieces_init (GkvEngine *self);
+void gkv_pieces_clear (GkvEngine *self);
+void gkv_pieces_tick (GkvEngine *self);
+void gkv_pieces_drop_link (GkvEngine *self, GkvLink *link);
+gboolean gkv_pieces_have_room (GkvEngine *self);
+/* Pieces of the record of this key have come lately. */
+gboolean gkv_pieces_are_coming (GkvEngine *self, guint64 hash);
+void gkv_pieces_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
 G_END_DECLS

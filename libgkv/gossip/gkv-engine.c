@@ -458,7 +458,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   gkv_links_init (self);
   gkv_members_init (self);
   gkv_probes_init (self);
-  gkv_transfers_init (self);
+  gkv_pieces_init (self);
   gkv_horizons_init (self, config);
   self->forget_dead = config->forget_dead_ms > 0 ? config->forget_dead_ms * GKV_MS : FORGET_DEAD;
   self->gossip_due = now->mono + self->gossip_interval;
@@ -482,7 +482,7 @@ gkv_engine_free (GkvEngine *self)
 
   gkv_rumours_clear (self);
   gkv_links_clear (self);
-  gkv_transfers_clear (self);
+  gkv_pieces_clear (self);
   gkv_probes_clear (self);
   gkv_members_clear (self);
   gkv_horizons_clear (self);
@@ -549,6 +549,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_probes_tick (self);
       gkv_exchanges_tick (self);
       gkv_transfers_tick (self);
+      gkv_pieces_tick (self);
       expire_records (self);
       release_aside (self);
       judge_ephemerals (self);

@@ -543,12 +543,16 @@ dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
     case GKV_MESSAGE_WANT:
     case GKV_MESSAGE_PULL:
     case GKV_MESSAGE_PAGE:
-    case GKV_MESSAGE_LARGE:
-    case GKV_MESSAGE_GET:
-    case GKV_MESSAGE_DATA:
     case GKV_MESSAGE_NONE:
       if (link->member != NULL)
         gkv_transfer_handle (self, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_LARGE:
+    case GKV_MESSAGE_GET:
+    case GKV_MESSAGE_DATA:
+      if (link->member != NULL)
+        gkv_pieces_handle (self, link, kind, body);
       break;
 
     default:

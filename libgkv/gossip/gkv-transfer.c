@@ -1,8 +1,7 @@
 /* Transfer: getting what was found to be missing, at the receiver's pace.
  *
  * Single records are wanted by the hash of their key, a window at a time. A range that is wholly missing is pulled in
- * pages whose size follows the loss. A record that doesn't fit a datagram is announced, and gathered in pieces; what
- * has come stays, whoever sends the rest. The sender keeps no state at all.
+ * pages whose size follows the loss. The sender keeps no state at all.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -10,8 +9,6 @@
 
 #include "gkv-engine-private.h"
 #include "gkv-horizons.h"
-
-#include <string.h>
 
 #define WANT_WINDOW   64
 #define WANT_PATIENCE (300 * GKV_MS)
@@ -31,17 +28,6 @@
 
 #define WANT_SIZE (8 + 1)
 
-#define PIECE          512
-#define PIECES_FIRST   32
-#define PIECES_MAX     192
-#define PIECE_PATIENCE (200 * GKV_MS)
-#define PIECE_TRIES    25
-#define MAX_GETS       16
-
-/* Bytes of records in pieces that may be under way at once; more wait for their turn. */
-#define MAX_ASSEMBLY_BYTES (48 * 1024 * 1024)
-#define MAX_LARGE_RECORD   (GKV_WIRE_MAX_CONTENT + 4096)
-
 typedef struct
 {
   guint64 hash;
@@ -60,25 +46,6 @@ typedef struct
   guint n_got; /* records since the page was asked for */
 } Pull;
 
-/* A record that comes in pieces. */
-typedef struct
-{
-  guint64 hash;
-  guint64 fingerprint;
-  gint64 left_ms;
-  GkvLink *link; /* who sends it now */
-  guint32 size;
-  guint8 *data;
-  guint8 *have; /* a byte a piece */
-  guint n_pieces, n_have;
-  guint first_missing;
-  guint window;
-  guint n_expected; /* pieces asked for that haven't come */
-  gint64 sent;
-  gint64 progress;
-  guint tries;
-} Assembly;
-
 struct _GkvTransfer
 {
   GHashTable *wants; /* hash* → Want */
@@ -87,28 +54,7 @@ struct _GkvTransfer
   GQueue pulls;      /* Pull*; the first is under way */
   guint32 next_serial;
   guint page_bytes;
-  guint n_assemblies; /* from this link */
 };
-
-static void
-assembly_free (Assembly *assembly)
-{
-  g_free (assembly->data);
-  g_free (assembly->have);
-  g_free (assembly);
-}
-
-void
-gkv_transfers_init (GkvEngine *self)
-{
-  self->assemblies = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) assembly_free);
-}
-
-void
-gkv_transfers_clear (GkvEngine *self)
-{
-  g_hash_table_unref (self->assemblies);
-}
 
 static GkvTransfer *
 ensure_transfer (GkvLink *link)
@@ -125,35 +71,14 @@ ensure_transfer (GkvLink *link)
   return link->transfer;
 }
 
-static void
-remove_assembly (GkvEngine *self, Assembly *assembly)
-{
-  self->assembly_bytes -= assembly->size;
-  if (assembly->link != NULL)
-    assembly->link->transfer->n_assemblies--;
-  g_hash_table_remove (self->assemblies, &assembly->hash);
-}
-
 void
 gkv_transfer_free (GkvEngine *self, GkvLink *link)
 {
   GkvTransfer *transfer = link->transfer;
-  GHashTableIter iter;
-  Assembly *assembly;
 
+  gkv_pieces_drop_link (self, link);
   if (transfer == NULL)
     return;
-
-  if (transfer->n_assemblies > 0)
-    {
-      g_hash_table_iter_init (&iter, self->assemblies);
-      while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
-        if (assembly->link == link)
-          {
-            self->assembly_bytes -= assembly->size;
-            g_hash_table_iter_remove (&iter);
-          }
-    }
 
   link->transfer = NULL;
   g_queue_clear (&transfer->want_queue);
@@ -167,8 +92,8 @@ gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link)
 {
   const GkvTransfer *transfer = link->transfer;
 
-  return transfer == NULL ||
-         (g_hash_table_size (transfer->wants) == 0 && transfer->pulls.length == 0 && transfer->n_assemblies == 0);
+  return link->n_assemblies == 0 &&
+         (transfer == NULL || (g_hash_table_size (transfer->wants) == 0 && transfer->pulls.length == 0));
 }
 
 /* Sending */
@@ -284,48 +209,6 @@ handle_pull (GkvEngine *self, GkvLink *link, GkvReader *reader)
   gkv_link_send (self, link, GKV_MESSAGE_PAGE);
 }
 
-static void
-handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  guint64 hash = gkv_reader_u64 (reader);
-  guint64 fingerprint = gkv_reader_u64 (reader);
-  gsize offset = gkv_reader_u32 (reader);
-  gsize len = gkv_reader_u32 (reader);
-  GkvRecord *record = gkv_store_lookup_hash (self->store, hash);
-  g_autoptr (GByteArray) head = NULL;
-  gsize size;
-
-  if (reader->failed || record == NULL || offset % PIECE != 0)
-    return;
-
-  if (record->fingerprint.lo != fingerprint)
-    {
-      gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
-      return;
-    }
-
-  head = g_byte_array_new ();
-  gkv_put_record_head (head, record, -1);
-  size = head->len + record->content_len;
-  len = MIN (len, PIECES_MAX * PIECE);
-
-  for (gsize end = MIN (offset + len, size); offset < end; offset += PIECE)
-    {
-      GByteArray *body = gkv_engine_begin_message (self);
-      gsize n = MIN (PIECE, size - offset);
-      gsize in_head = offset < head->len ? MIN (n, head->len - offset) : 0;
-
-      gkv_put_u64 (body, hash);
-      gkv_put_u64 (body, fingerprint);
-      gkv_put_u32 (body, offset);
-      if (in_head > 0)
-        g_byte_array_append (body, head->data + offset, in_head);
-      if (n > in_head)
-        g_byte_array_append (body, gkv_record_get_content (record) + offset + in_head - head->len, n - in_head);
-      gkv_link_send (self, link, GKV_MESSAGE_DATA);
-    }
-}
-
 /* Wanting */
 
 static void
@@ -339,8 +222,8 @@ want_more (GkvEngine *self, GkvLink *link)
     return;
 
   body = gkv_engine_begin_message (self);
-  while (transfer->n_wanted < WANT_WINDOW && transfer->want_queue.length > 0 &&
-         self->assembly_bytes < MAX_ASSEMBLY_BYTES && body->len + WANT_SIZE <= gkv_engine_get_max_body (self))
+  while (transfer->n_wanted < WANT_WINDOW && transfer->want_queue.length > 0 && gkv_pieces_have_room (self) &&
+         body->len + WANT_SIZE <= gkv_engine_get_max_body (self))
     {
       Want *want = g_queue_pop_head (&transfer->want_queue);
 
@@ -356,8 +239,8 @@ want_more (GkvEngine *self, GkvLink *link)
     }
 }
 
-static void
-forget_want (GkvLink *link, guint64 hash)
+void
+gkv_transfer_forget_want (GkvLink *link, guint64 hash)
 {
   GkvTransfer *transfer = link->transfer;
   Want *want = transfer != NULL ? g_hash_table_lookup (transfer->wants, &hash) : NULL;
@@ -376,11 +259,10 @@ void
 gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash)
 {
   GkvTransfer *transfer = ensure_transfer (link);
-  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
   Want *want;
 
   if (g_hash_table_contains (transfer->wants, &hash) || g_hash_table_size (transfer->wants) >= MAX_WANTS ||
-      (assembly != NULL && self->now.mono - assembly->progress < 2 * PIECE_PATIENCE))
+      gkv_pieces_are_coming (self, hash))
     return;
 
   want = g_new0 (Want, 1);
@@ -479,165 +361,6 @@ handle_page (GkvEngine *self, GkvLink *link, GkvReader *reader)
   gkv_exchange_consider_end (self, link);
 }
 
-/* Gathering pieces */
-
-static void
-get_more (GkvEngine *self, Assembly *assembly)
-{
-  guint budget = assembly->window;
-  guint i;
-
-  while (assembly->first_missing < assembly->n_pieces && assembly->have[assembly->first_missing])
-    assembly->first_missing++;
-
-  assembly->n_expected = 0;
-  assembly->sent = self->now.mono;
-
-  i = assembly->first_missing;
-  for (guint n = 0; n < MAX_GETS && i < assembly->n_pieces && budget > 0; n++)
-    {
-      GByteArray *body;
-      guint start, len;
-
-      while (i < assembly->n_pieces && assembly->have[i])
-        i++;
-      for (start = i, len = 0; i < assembly->n_pieces && !assembly->have[i] && len < budget; i++)
-        len++;
-      if (len == 0)
-        break;
-
-      body = gkv_engine_begin_message (self);
-      gkv_put_u64 (body, assembly->hash);
-      gkv_put_u64 (body, assembly->fingerprint);
-      gkv_put_u32 (body, start * PIECE);
-      gkv_put_u32 (body, len * PIECE);
-      gkv_link_send (self, assembly->link, GKV_MESSAGE_GET);
-      budget -= len;
-      assembly->n_expected += len;
-    }
-
-  gkv_engine_wake_at (self, self->now.mono + PIECE_PATIENCE);
-}
-
-static void
-handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  guint64 hash = gkv_reader_u64 (reader);
-  guint64 fingerprint = gkv_reader_u64 (reader);
-  guint32 size = gkv_reader_u32 (reader);
-  gint64 left_ms = (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
-  GkvRecord *held = gkv_store_lookup_hash (self->store, hash);
-  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
-  GkvTransfer *transfer = ensure_transfer (link);
-
-  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD)
-    return;
-
-  if (held != NULL && held->fingerprint.lo == fingerprint)
-    {
-      forget_want (link, hash);
-      gkv_exchange_consider_end (self, link);
-      return;
-    }
-
-  if (assembly != NULL && assembly->fingerprint == fingerprint && assembly->size == size)
-    {
-      forget_want (link, hash);
-      /* Whoever is alive sends the rest. */
-      if (assembly->link != link && self->now.mono - assembly->progress > 2 * PIECE_PATIENCE)
-        {
-          assembly->link->transfer->n_assemblies--;
-          assembly->link = link;
-          transfer->n_assemblies++;
-          assembly->tries = 0;
-          get_more (self, assembly);
-        }
-      return;
-    }
-
-  if (assembly != NULL)
-    remove_assembly (self, assembly);
-
-  if (self->assembly_bytes + size > MAX_ASSEMBLY_BYTES)
-    {
-      /* It is asked for again when there is room. */
-      forget_want (link, hash);
-      gkv_transfer_want (self, link, hash);
-      return;
-    }
-
-  forget_want (link, hash);
-  assembly = g_new0 (Assembly, 1);
-  assembly->hash = hash;
-  assembly->fingerprint = fingerprint;
-  assembly->left_ms = left_ms;
-  assembly->link = link;
-  assembly->size = size;
-  assembly->n_pieces = (size + PIECE - 1) / PIECE;
-  assembly->data = g_malloc (size);
-  assembly->have = g_malloc0 (assembly->n_pieces);
-  assembly->window = PIECES_FIRST;
-  assembly->progress = self->now.mono;
-  self->assembly_bytes += size;
-  transfer->n_assemblies++;
-  g_hash_table_insert (self->assemblies, &assembly->hash, assembly);
-  get_more (self, assembly);
-}
-
-static void
-finish_assembly (GkvEngine *self, Assembly *assembly)
-{
-  g_autoptr (GkvRecord) record = NULL;
-  GkvLink *link = assembly->link;
-  GkvReader reader;
-  gint64 left_ms;
-
-  gkv_reader_init (&reader, assembly->data, assembly->size);
-  record = gkv_reader_record (&reader, gkv_store_get_hash_key (self->store), &left_ms);
-  left_ms = assembly->left_ms;
-  remove_assembly (self, assembly);
-
-  if (record == NULL)
-    self->counters.records_refused++;
-  else if (gkv_engine_apply (self, link, record, left_ms))
-    gkv_rumours_add (self, record, link->member);
-
-  gkv_exchange_consider_end (self, link);
-}
-
-static void
-handle_data (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  guint64 hash = gkv_reader_u64 (reader);
-  guint64 fingerprint = gkv_reader_u64 (reader);
-  guint32 offset = gkv_reader_u32 (reader);
-  gsize len = gkv_reader_get_left (reader);
-  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
-  guint piece = offset / PIECE;
-
-  if (reader->failed || assembly == NULL || assembly->fingerprint != fingerprint || offset % PIECE != 0 ||
-      piece >= assembly->n_pieces || len != MIN (PIECE, assembly->size - offset) || assembly->have[piece])
-    return;
-
-  memcpy (assembly->data + offset, gkv_reader_bytes (reader, len), len);
-  assembly->have[piece] = TRUE;
-  assembly->n_have++;
-  assembly->progress = self->now.mono;
-  assembly->tries = 0;
-  if (assembly->n_expected > 0)
-    assembly->n_expected--;
-
-  if (assembly->n_have == assembly->n_pieces)
-    {
-      finish_assembly (self, assembly);
-    }
-  else if (assembly->n_expected == 0)
-    {
-      assembly->window = MIN (assembly->window + assembly->window / 4, PIECES_MAX);
-      get_more (self, assembly);
-    }
-}
-
 static void
 handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
@@ -656,7 +379,7 @@ handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (transfer == NULL)
     return;
 
-  forget_want (link, record->hash);
+  gkv_transfer_forget_want (link, record->hash);
   if (transfer->pulls.length > 0)
     ((Pull *) g_queue_peek_head (&transfer->pulls))->n_got++;
   if (transfer->want_queue.length > 0)
@@ -672,7 +395,7 @@ handle_none (GkvEngine *self, GkvLink *link, GkvReader *reader)
     return;
 
   while (gkv_reader_get_left (reader) >= 8)
-    forget_want (link, gkv_reader_u64 (reader));
+    gkv_transfer_forget_want (link, gkv_reader_u64 (reader));
   want_more (self, link);
   gkv_exchange_consider_end (self, link);
 }
@@ -696,18 +419,6 @@ gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvRea
 
     case GKV_MESSAGE_PAGE:
       handle_page (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_LARGE:
-      handle_large (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_GET:
-      handle_get (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_DATA:
-      handle_data (self, link, reader);
       break;
 
     case GKV_MESSAGE_NONE:
@@ -782,40 +493,6 @@ tick_pull (GkvEngine *self, GkvLink *link)
   send_pull (self, link);
 }
 
-static void
-tick_assemblies (GkvEngine *self)
-{
-  g_autoptr (GPtrArray) late = g_ptr_array_new ();
-  GHashTableIter iter;
-  Assembly *assembly;
-
-  g_hash_table_iter_init (&iter, self->assemblies);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
-    {
-      if (self->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE)
-        g_ptr_array_add (late, assembly);
-      else
-        gkv_engine_wake_at (self, MAX (assembly->sent, assembly->progress) + PIECE_PATIENCE);
-    }
-
-  for (guint i = 0; i < late->len; i++)
-    {
-      assembly = g_ptr_array_index (late, i);
-      assembly->window = MAX (assembly->window / 2, 4);
-      if (++assembly->tries < PIECE_TRIES)
-        {
-          get_more (self, assembly);
-        }
-      else
-        {
-          GkvLink *link = assembly->link;
-
-          remove_assembly (self, assembly);
-          gkv_exchange_consider_end (self, link);
-        }
-    }
-}
-
 void
 gkv_transfers_tick (GkvEngine *self)
 {
@@ -836,6 +513,4 @@ gkv_transfers_tick (GkvEngine *self)
       if (!was_idle && gkv_transfer_is_idle (self, link))
         gkv_exchange_consider_end (self, link);
     }
-
-  tick_assemblies (self);
 }

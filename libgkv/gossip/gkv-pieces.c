@@ -1,0 +1,350 @@
+/* Pieces: a record that doesn't fit a datagram is announced, and gathered in pieces, a window at a time, from whoever
+ * is alive. What has come stays, whoever sends the rest. The sender keeps no state.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-engine-private.h"
+
+#include <string.h>
+
+#define PIECE          512
+#define PIECES_FIRST   32
+#define PIECES_MAX     192
+#define PIECE_PATIENCE (200 * GKV_MS)
+#define PIECE_TRIES    25
+#define MAX_GETS       16
+
+/* Bytes of records in pieces that may be under way at once; more wait for their turn. */
+#define MAX_ASSEMBLY_BYTES (48 * 1024 * 1024)
+#define MAX_LARGE_RECORD   (GKV_WIRE_MAX_CONTENT + 4096)
+
+/* A record that comes in pieces. */
+typedef struct
+{
+  guint64 hash;
+  guint64 fingerprint;
+  gint64 left_ms;
+  GkvLink *link; /* who sends it now */
+  guint32 size;
+  guint8 *data;
+  guint8 *have; /* a byte a piece */
+  guint n_pieces, n_have;
+  guint first_missing;
+  guint window;
+  guint n_expected; /* pieces asked for that haven't come */
+  gint64 sent;
+  gint64 progress;
+  guint tries;
+} Assembly;
+
+static void
+assembly_free (Assembly *assembly)
+{
+  g_free (assembly->data);
+  g_free (assembly->have);
+  g_free (assembly);
+}
+
+void
+gkv_pieces_init (GkvEngine *self)
+{
+  self->assemblies = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) assembly_free);
+}
+
+void
+gkv_pieces_clear (GkvEngine *self)
+{
+  g_hash_table_unref (self->assemblies);
+}
+
+static void
+remove_assembly (GkvEngine *self, Assembly *assembly)
+{
+  self->assembly_bytes -= assembly->size;
+  assembly->link->n_assemblies--;
+  g_hash_table_remove (self->assemblies, &assembly->hash);
+}
+
+void
+gkv_pieces_drop_link (GkvEngine *self, GkvLink *link)
+{
+  GHashTableIter iter;
+  Assembly *assembly;
+
+  if (link->n_assemblies == 0)
+    return;
+
+  g_hash_table_iter_init (&iter, self->assemblies);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
+    if (assembly->link == link)
+      {
+        self->assembly_bytes -= assembly->size;
+        g_hash_table_iter_remove (&iter);
+      }
+  link->n_assemblies = 0;
+}
+
+gboolean
+gkv_pieces_have_room (GkvEngine *self)
+{
+  return self->assembly_bytes < MAX_ASSEMBLY_BYTES;
+}
+
+gboolean
+gkv_pieces_are_coming (GkvEngine *self, guint64 hash)
+{
+  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+
+  return assembly != NULL && self->now.mono - assembly->progress < 2 * PIECE_PATIENCE;
+}
+
+/* Sending */
+
+static void
+handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 hash = gkv_reader_u64 (reader);
+  guint64 fingerprint = gkv_reader_u64 (reader);
+  gsize offset = gkv_reader_u32 (reader);
+  gsize len = gkv_reader_u32 (reader);
+  GkvRecord *record = gkv_store_lookup_hash (self->store, hash);
+  g_autoptr (GByteArray) head = NULL;
+  gsize size;
+
+  if (reader->failed || record == NULL || offset % PIECE != 0)
+    return;
+
+  if (record->fingerprint.lo != fingerprint)
+    {
+      gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
+      return;
+    }
+
+  head = g_byte_array_new ();
+  gkv_put_record_head (head, record, -1);
+  size = head->len + record->content_len;
+  len = MIN (len, PIECES_MAX * PIECE);
+
+  for (gsize end = MIN (offset + len, size); offset < end; offset += PIECE)
+    {
+      GByteArray *body = gkv_engine_begin_message (self);
+      gsize n = MIN (PIECE, size - offset);
+      gsize in_head = offset < head->len ? MIN (n, head->len - offset) : 0;
+
+      gkv_put_u64 (body, hash);
+      gkv_put_u64 (body, fingerprint);
+      gkv_put_u32 (body, offset);
+      if (in_head > 0)
+        g_byte_array_append (body, head->data + offset, in_head);
+      if (n > in_head)
+        g_byte_array_append (body, gkv_record_get_content (record) + offset + in_head - head->len, n - in_head);
+      gkv_link_send (self, link, GKV_MESSAGE_DATA);
+    }
+}
+
+/* Receiving */
+
+static void
+get_more (GkvEngine *self, Assembly *assembly)
+{
+  guint budget = assembly->window;
+  guint i;
+
+  while (assembly->first_missing < assembly->n_pieces && assembly->have[assembly->first_missing])
+    assembly->first_missing++;
+
+  assembly->n_expected = 0;
+  assembly->sent = self->now.mono;
+
+  i = assembly->first_missing;
+  for (guint n = 0; n < MAX_GETS && i < assembly->n_pieces && budget > 0; n++)
+    {
+      GByteArray *body;
+      guint start, len;
+
+      while (i < assembly->n_pieces && assembly->have[i])
+        i++;
+      for (start = i, len = 0; i < assembly->n_pieces && !assembly->have[i] && len < budget; i++)
+        len++;
+      if (len == 0)
+        break;
+
+      body = gkv_engine_begin_message (self);
+      gkv_put_u64 (body, assembly->hash);
+      gkv_put_u64 (body, assembly->fingerprint);
+      gkv_put_u32 (body, start * PIECE);
+      gkv_put_u32 (body, len * PIECE);
+      gkv_link_send (self, assembly->link, GKV_MESSAGE_GET);
+      budget -= len;
+      assembly->n_expected += len;
+    }
+
+  gkv_engine_wake_at (self, self->now.mono + PIECE_PATIENCE);
+}
+
+static void
+handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 hash = gkv_reader_u64 (reader);
+  guint64 fingerprint = gkv_reader_u64 (reader);
+  guint32 size = gkv_reader_u32 (reader);
+  gint64 left_ms = (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
+  GkvRecord *held = gkv_store_lookup_hash (self->store, hash);
+  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+
+  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD)
+    return;
+
+  if (held != NULL && held->fingerprint.lo == fingerprint)
+    {
+      gkv_transfer_forget_want (link, hash);
+      gkv_exchange_consider_end (self, link);
+      return;
+    }
+
+  if (assembly != NULL && assembly->fingerprint == fingerprint && assembly->size == size)
+    {
+      gkv_transfer_forget_want (link, hash);
+      /* Whoever is alive sends the rest. */
+      if (assembly->link != link && self->now.mono - assembly->progress > 2 * PIECE_PATIENCE)
+        {
+          assembly->link->n_assemblies--;
+          assembly->link = link;
+          link->n_assemblies++;
+          assembly->tries = 0;
+          get_more (self, assembly);
+        }
+      return;
+    }
+
+  if (assembly != NULL)
+    remove_assembly (self, assembly);
+
+  if (self->assembly_bytes + size > MAX_ASSEMBLY_BYTES)
+    {
+      /* It is asked for again when there is room. */
+      gkv_transfer_forget_want (link, hash);
+      gkv_transfer_want (self, link, hash);
+      return;
+    }
+
+  gkv_transfer_forget_want (link, hash);
+  assembly = g_new0 (Assembly, 1);
+  assembly->hash = hash;
+  assembly->fingerprint = fingerprint;
+  assembly->left_ms = left_ms;
+  assembly->link = link;
+  assembly->size = size;
+  assembly->n_pieces = (size + PIECE - 1) / PIECE;
+  assembly->data = g_malloc (size);
+  assembly->have = g_malloc0 (assembly->n_pieces);
+  assembly->window = PIECES_FIRST;
+  assembly->progress = self->now.mono;
+  self->assembly_bytes += size;
+  link->n_assemblies++;
+  g_hash_table_insert (self->assemblies, &assembly->hash, assembly);
+  get_more (self, assembly);
+}
+
+static void
+finish_assembly (GkvEngine *self, Assembly *assembly)
+{
+  g_autoptr (GkvRecord) record = NULL;
+  GkvLink *link = assembly->link;
+  GkvReader reader;
+  gint64 left_ms;
+
+  gkv_reader_init (&reader, assembly->data, assembly->size);
+  record = gkv_reader_record (&reader, gkv_store_get_hash_key (self->store), &left_ms);
+  left_ms = assembly->left_ms;
+  remove_assembly (self, assembly);
+
+  if (record == NULL)
+    self->counters.records_refused++;
+  else if (gkv_engine_apply (self, link, record, left_ms))
+    gkv_rumours_add (self, record, link->member);
+
+  gkv_exchange_consider_end (self, link);
+}
+
+static void
+handle_data (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 hash = gkv_reader_u64 (reader);
+  guint64 fingerprint = gkv_reader_u64 (reader);
+  guint32 offset = gkv_reader_u32 (reader);
+  gsize len = gkv_reader_get_left (reader);
+  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+  guint piece = offset / PIECE;
+
+  if (reader->failed || assembly == NULL || assembly->fingerprint != fingerprint || offset % PIECE != 0 ||
+      piece >= assembly->n_pieces || len != MIN (PIECE, assembly->size - offset) || assembly->have[piece])
+    return;
+
+  memcpy (assembly->data + offset, gkv_reader_bytes (reader, len), len);
+  assembly->have[piece] = TRUE;
+  assembly->n_have++;
+  assembly->progress = self->now.mono;
+  assembly->tries = 0;
+  if (assembly->n_expected > 0)
+    assembly->n_expected--;
+
+  if (assembly->n_have == assembly->n_pieces)
+    {
+      finish_assembly (self, assembly);
+    }
+  else if (assembly->n_expected == 0)
+    {
+      assembly->window = MIN (assembly->window + assembly->window / 4, PIECES_MAX);
+      get_more (self, assembly);
+    }
+}
+
+void
+gkv_pieces_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+{
+  if (kind == GKV_MESSAGE_LARGE)
+    handle_large (self, link, reader);
+  else if (kind == GKV_MESSAGE_GET)
+    handle_get (self, link, reader);
+  else
+    handle_data (self, link, reader);
+}
+
+/* Time */
+
+void
+gkv_pieces_tick (GkvEngine *self)
+{
+  g_autoptr (GPtrArray) late = g_ptr_array_new ();
+  GHashTableIter iter;
+  Assembly *assembly;
+
+  g_hash_table_iter_init (&iter, self->assemblies);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
+    {
+      if (self->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE)
+        g_ptr_array_add (late, assembly);
+      else
+        gkv_engine_wake_at (self, MAX (assembly->sent, assembly->progress) + PIECE_PATIENCE);
+    }
+
+  for (guint i = 0; i < late->len; i++)
+    {
+      assembly = g_ptr_array_index (late, i);
+      assembly->window = MAX (assembly->window / 2, 4);
+      if (++assembly->tries < PIECE_TRIES)
+        {
+          get_more (self, assembly);
+        }
+      else
+        {
+          GkvLink *link = assembly->link;
+
+          remove_assembly (self, assembly);
+          gkv_exchange_consider_end (self, link);
+        }
+    }
+}
