@@ -29,7 +29,8 @@ gkv_bytes_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
       return NULL;
     }
 
-  return g_variant_get_data_as_bytes (value);
+  /* A copy: the value may still be at the mercy of who made it. */
+  return g_bytes_new (g_variant_get_data (value), g_variant_get_size (value));
 }
 
 static GVariant *
