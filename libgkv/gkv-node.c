@@ -21,13 +21,16 @@
  * [property@Gkv.Node:seeds] or [property@Gkv.Node:discovery] it joins others once it is started:
  *
  * ```c
- * g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "bind-address", "0.0.0.0:7000", NULL);
+ * g_autoptr (GkvNode) node = gkv_node_new ();
  *
- * g_signal_connect (node, "changed::greeting", G_CALLBACK (on_greeting), NULL);
- * if (!gkv_node_add_seed (node, "192.0.2.1:7000", &error) || !gkv_node_start (node, NULL, &error))
+ * gkv_node_set_bind_address (node, "0.0.0.0:7000");
+ * gkv_node_add_seed (node, "192.0.2.1:7000", NULL);
+ * g_signal_connect (node, "changed::greeting",
+ *                   G_CALLBACK (on_greeting), NULL);
+ * if (!gkv_node_start (node, NULL, &error))
  *   g_error ("%s", error->message);
  *
- * gkv_node_set_string (node, "greeting", "Hello", NULL, &error);
+ * gkv_node_set_string (node, "greeting", "Hello", NULL, NULL);
  * ```
  *
  * Options are properties. They can be written until the node is started, and are judged then, or by the first read or

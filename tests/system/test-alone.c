@@ -293,7 +293,7 @@ test_list (void)
   g_autoptr (GListModel) list = NULL;
   g_autoptr (GtSignalLogger) logger = gt_signal_logger_new ();
   g_autoptr (GkvEntry) first = NULL;
-  guint position, removed, added;
+  guint position = 9, removed = 9, added = 9;
 
   gkv_node_set_string (node, "app/b", "1", NULL, NULL);
   gkv_node_set_string (node, "other", "1", NULL, NULL);
