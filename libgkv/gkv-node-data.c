@@ -135,9 +135,9 @@ gkv_node_dup_value (GkvNode *self, GkvRecord *record, GError **error)
   if (value == NULL)
     return NULL;
 
+  /* It may have been replaced meanwhile; then it is in the way of nothing, and goes when its slot is needed. */
   g_mutex_lock (&self->lock);
-  if (gkv_store_lookup_visible (self->store, gkv_record_get_key (record), record->key_len) == record)
-    gkv_decoded_insert (self->decoded, record, value);
+  gkv_decoded_insert (self->decoded, record, value);
   g_mutex_unlock (&self->lock);
 
   return g_steal_pointer (&value);

@@ -33,7 +33,7 @@ typedef struct
 {
   Node node;
   guint allocated;
-  GkvRecord **records; /* by hash, then by key */
+  GkvRecord **records; /* by hash, then by key; after them, in the same block, their tags */
 } Leaf;
 
 struct _GkvStore
@@ -98,24 +98,31 @@ compare_place (const GkvRecord *record, guint64 hash, const char *key, gsize key
   return result != 0 ? result : (int) record->key_len - (int) key_len;
 }
 
-/* Where a key is, or would be. */
-static guint
-leaf_find (const Leaf *leaf, guint64 hash, const char *key, gsize key_len, gboolean *found)
+/* The upper half of a hash. Searching among those side by side saves a visit to each record on the way. */
+static inline guint32
+get_tag (guint64 hash)
 {
+  return hash >> 32;
+}
+
+static inline guint32 *
+leaf_get_tags (const Leaf *leaf)
+{
+  return leaf->records != NULL ? (guint32 *) (leaf->records + leaf->allocated) : NULL;
+}
+
+/* The first whose tag is at least @tag. */
+static guint
+leaf_find_tag (const Leaf *leaf, guint32 tag)
+{
+  const guint32 *tags = leaf_get_tags (leaf);
   guint low = 0, high = leaf->node.count;
 
-  *found = FALSE;
   while (low < high)
     {
       guint middle = (low + high) / 2;
-      int result = compare_place (leaf->records[middle], hash, key, key_len);
 
-      if (result == 0)
-        {
-          *found = TRUE;
-          return middle;
-        }
-      if (result < 0)
+      if (tags[middle] < tag)
         low = middle + 1;
       else
         high = middle;
@@ -124,30 +131,64 @@ leaf_find (const Leaf *leaf, guint64 hash, const char *key, gsize key_len, gbool
   return low;
 }
 
+/* Where a key is, or would be. */
+static guint
+leaf_find (const Leaf *leaf, guint64 hash, const char *key, gsize key_len, gboolean *found)
+{
+  const guint32 *tags = leaf_get_tags (leaf);
+  guint i = leaf_find_tag (leaf, get_tag (hash));
+  int result = -1;
+
+  while (i < leaf->node.count && tags[i] == get_tag (hash) &&
+         (result = compare_place (leaf->records[i], hash, key, key_len)) < 0)
+    i++;
+
+  *found = result == 0;
+  return i;
+}
+
 /* The first whose hash is at least @from. */
 static guint
 leaf_lower_bound (const Leaf *leaf, guint64 from)
 {
-  guint i = 0;
+  const guint32 *tags = leaf_get_tags (leaf);
+  guint i = leaf_find_tag (leaf, get_tag (from));
 
-  while (i < leaf->node.count && leaf->records[i]->hash < from)
+  while (i < leaf->node.count && tags[i] == get_tag (from) && leaf->records[i]->hash < from)
     i++;
   return i;
+}
+
+static void
+leaf_grow (Leaf *leaf)
+{
+  Leaf grown = *leaf;
+
+  grown.allocated += LEAF_STEP;
+  grown.records = g_malloc (grown.allocated * (sizeof *grown.records + sizeof (guint32)));
+  if (leaf->node.count > 0)
+    {
+      memcpy (grown.records, leaf->records, leaf->node.count * sizeof *grown.records);
+      memcpy (leaf_get_tags (&grown), leaf_get_tags (leaf), leaf->node.count * sizeof (guint32));
+    }
+  g_free (leaf->records);
+  *leaf = grown;
 }
 
 static void
 leaf_insert (Leaf *leaf, guint index, GkvRecord *record)
 {
   guint count = leaf->node.count;
+  guint32 *tags;
 
   if (count == leaf->allocated)
-    {
-      leaf->allocated += LEAF_STEP;
-      leaf->records = g_renew (GkvRecord *, leaf->records, leaf->allocated);
-    }
+    leaf_grow (leaf);
 
+  tags = leaf_get_tags (leaf);
   memmove (leaf->records + index + 1, leaf->records + index, (count - index) * sizeof *leaf->records);
+  memmove (tags + index + 1, tags + index, (count - index) * sizeof *tags);
   leaf->records[index] = record;
+  tags[index] = get_tag (record->hash);
   leaf->node.count++;
   gkv_fingerprint_add (&leaf->node.fingerprint, &record->fingerprint);
 }
@@ -309,11 +350,13 @@ take (Node **slot, GkvRecord *record, guint depth)
   if (node->is_leaf)
     {
       Leaf *leaf = (Leaf *) node;
+      guint32 *tags = leaf_get_tags (leaf);
       gboolean found;
       guint index = leaf_find (leaf, record->hash, gkv_record_get_key (record), record->key_len, &found);
 
       node->count--;
       memmove (leaf->records + index, leaf->records + index + 1, (node->count - index) * sizeof *leaf->records);
+      memmove (tags + index, tags + index + 1, (node->count - index) * sizeof *tags);
       gkv_fingerprint_subtract (&node->fingerprint, &record->fingerprint);
       if (node->count == 0)
         {
