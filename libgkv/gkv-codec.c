@@ -63,6 +63,15 @@
  * Returns: whether it may
  */
 
+/**
+ * GkvCodecInterface::is_lossless:
+ * @self: a codec
+ *
+ * Tells whether decoding what was encoded always succeeds and gives an equal value.
+ *
+ * Returns: whether it does
+ */
+
 G_DEFINE_INTERFACE (GkvCodec, gkv_codec, G_TYPE_OBJECT)
 
 static gboolean
@@ -71,10 +80,17 @@ gkv_codec_default_is_thread_safe (GkvCodec *self)
   return FALSE;
 }
 
+static gboolean
+gkv_codec_default_is_lossless (GkvCodec *self)
+{
+  return FALSE;
+}
+
 static void
 gkv_codec_default_init (GkvCodecInterface *iface)
 {
   iface->is_thread_safe = gkv_codec_default_is_thread_safe;
+  iface->is_lossless = gkv_codec_default_is_lossless;
 }
 
 static gboolean
@@ -145,7 +161,7 @@ gkv_codec_get_name (GkvCodec *self)
 GBytes *
 gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error)
 {
-  g_autoptr (GVariant) owned = NULL;
+  g_autoptr (GVariant) owned G_GNUC_UNUSED = NULL;
   GkvCodecInterface *iface;
   GError *cause = NULL;
   GBytes *bytes = NULL;
@@ -153,10 +169,11 @@ gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error)
   g_return_val_if_fail (GKV_IS_CODEC (self), NULL);
   g_return_val_if_fail (value != NULL, NULL);
 
-  owned = g_variant_ref_sink (value);
+  if (g_variant_is_floating (value))
+    owned = g_variant_ref_sink (value);
   iface = GKV_CODEC_GET_IFACE (self);
   if (iface->encode != NULL)
-    bytes = iface->encode (self, owned, &cause);
+    bytes = iface->encode (self, value, &cause);
 
   if (bytes == NULL || cause != NULL)
     {
@@ -214,4 +231,21 @@ gkv_codec_is_thread_safe (GkvCodec *self)
   g_return_val_if_fail (GKV_IS_CODEC (self), FALSE);
 
   return GKV_CODEC_GET_IFACE (self)->is_thread_safe (self);
+}
+
+/**
+ * gkv_codec_is_lossless:
+ * @self: a codec
+ *
+ * Tells whether decoding what was encoded always succeeds and gives an equal value. A node decodes what it has just
+ * encoded with any other codec, to see what its readers will see. May be called from any thread.
+ *
+ * Returns: %FALSE unless the codec says otherwise
+ */
+gboolean
+gkv_codec_is_lossless (GkvCodec *self)
+{
+  g_return_val_if_fail (GKV_IS_CODEC (self), FALSE);
+
+  return GKV_CODEC_GET_IFACE (self)->is_lossless (self);
 }

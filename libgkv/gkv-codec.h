@@ -33,6 +33,7 @@ G_DECLARE_INTERFACE (GkvCodec, gkv_codec, GKV, CODEC, GObject)
  * @encode: makes bytes of a value, or sets an error; required
  * @decode: makes a value of bytes, or sets an error; required. The bytes come from the network: anything can be in them
  * @is_thread_safe: whether @encode and @decode may be called from any thread; %FALSE unless overridden
+ * @is_lossless: whether @decode always gives back what @encode was given; %FALSE unless overridden
  *
  * What a codec implements. It is called through the functions of [iface@Gkv.Codec] only.
  */
@@ -44,6 +45,7 @@ struct _GkvCodecInterface
   GBytes *(*encode) (GkvCodec *self, GVariant *value, GError **error);
   GVariant *(*decode) (GkvCodec *self, GBytes *bytes, GError **error);
   gboolean (*is_thread_safe) (GkvCodec *self);
+  gboolean (*is_lossless) (GkvCodec *self);
 
   /*< private >*/
   gpointer reserved[8];
@@ -63,5 +65,8 @@ GVariant *gkv_codec_decode (GkvCodec *self, GBytes *bytes, GError **error);
 
 GKV_AVAILABLE_IN_ALL
 gboolean gkv_codec_is_thread_safe (GkvCodec *self);
+
+GKV_AVAILABLE_IN_ALL
+gboolean gkv_codec_is_lossless (GkvCodec *self);
 
 G_END_DECLS

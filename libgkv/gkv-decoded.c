@@ -1,4 +1,5 @@
-/* GkvDecoded: the values that were decoded last. Direct-mapped: each record has one slot that it can be in.
+/* GkvDecoded: the values that were decoded last: sets of four, each record belonging to one of them. The first of a set
+ * is the one read last.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -6,7 +7,8 @@
 
 #include "gkv-decoded.h"
 
-#define N_SLOTS (4096)
+#define N_SETS (1024)
+#define N_WAYS (4)
 /* Larger contents are decoded at each reading: they would make the cache's memory unbounded for practical purposes. */
 #define MAX_CONTENT_LEN (4096)
 
@@ -18,13 +20,14 @@ typedef struct
 
 struct _GkvDecoded
 {
-  GkvDecodedSlot slots[N_SLOTS];
+  GkvDecodedSlot slots[N_SETS][N_WAYS];
+  guint8 missed[N_SETS]; /* a part of the hash of the record that was missed last */
 };
 
-static GkvDecodedSlot *
-gkv_decoded_get_slot (GkvDecoded *self, GkvRecord *record)
+static guint
+gkv_decoded_get_set (GkvRecord *record)
 {
-  return &self->slots[record->hash % N_SLOTS];
+  return record->hash % N_SETS;
 }
 
 static void
@@ -43,18 +46,34 @@ gkv_decoded_new (void)
 void
 gkv_decoded_free (GkvDecoded *self)
 {
-  for (guint i = 0; i < N_SLOTS; i++)
-    gkv_decoded_slot_clear (&self->slots[i]);
+  for (guint i = 0; i < N_SETS * N_WAYS; i++)
+    gkv_decoded_slot_clear (&self->slots[i / N_WAYS][i % N_WAYS]);
 
   g_free (self);
+}
+
+gboolean
+gkv_decoded_admit (GkvDecoded *self, GkvRecord *record)
+{
+  guint set = gkv_decoded_get_set (record);
+  guint8 mark = record->hash >> 56;
+
+  if (record->content_len > MAX_CONTENT_LEN)
+    return FALSE;
+
+  if (self->slots[set][N_WAYS - 1].record == NULL || self->missed[set] == mark)
+    return TRUE;
+
+  self->missed[set] = mark;
+  return FALSE;
 }
 
 void
 gkv_decoded_insert (GkvDecoded *self, GkvRecord *record, GVariant *value)
 {
-  GkvDecodedSlot *slot = gkv_decoded_get_slot (self, record);
+  GkvDecodedSlot *slot = &self->slots[gkv_decoded_get_set (record)][N_WAYS - 1];
 
-  if (record->content_len > MAX_CONTENT_LEN || slot->record == record)
+  if (gkv_decoded_lookup (self, record) != NULL)
     return;
 
   gkv_decoded_slot_clear (slot);
@@ -65,16 +84,28 @@ gkv_decoded_insert (GkvDecoded *self, GkvRecord *record, GVariant *value)
 void
 gkv_decoded_drop (GkvDecoded *self, GkvRecord *record)
 {
-  GkvDecodedSlot *slot = gkv_decoded_get_slot (self, record);
+  GkvDecodedSlot *slots = self->slots[gkv_decoded_get_set (record)];
 
-  if (slot->record == record)
-    gkv_decoded_slot_clear (slot);
+  for (guint i = 0; i < N_WAYS; i++)
+    if (slots[i].record == record)
+      gkv_decoded_slot_clear (&slots[i]);
 }
 
 GVariant *
 gkv_decoded_lookup (GkvDecoded *self, GkvRecord *record)
 {
-  GkvDecodedSlot *slot = gkv_decoded_get_slot (self, record);
+  GkvDecodedSlot *slots = self->slots[gkv_decoded_get_set (record)];
 
-  return slot->record == record ? slot->value : NULL;
+  for (guint i = 0; i < N_WAYS; i++)
+    if (slots[i].record == record)
+      {
+        GkvDecodedSlot found = slots[i];
+
+        for (; i > 0; i--)
+          slots[i] = slots[i - 1];
+        slots[0] = found;
+        return found.value;
+      }
+
+  return NULL;
 }

@@ -18,6 +18,9 @@ typedef struct _GkvDecoded GkvDecoded;
 GkvDecoded *gkv_decoded_new (void);
 void gkv_decoded_free (GkvDecoded *self);
 
+/* To be asked after a miss, before decoding: whether the value is to be inserted. Where that would push another out,
+ * only what is missed twice is let in: who reads once over a large map would else wash the others out. */
+gboolean gkv_decoded_admit (GkvDecoded *self, GkvRecord *record);
 void gkv_decoded_insert (GkvDecoded *self, GkvRecord *record, GVariant *value);
 void gkv_decoded_drop (GkvDecoded *self, GkvRecord *record);
 

@@ -83,64 +83,75 @@ gkv_node_ref_codec_locked (GkvNode *self, GError **error)
   return g_object_ref (self->codec);
 }
 
-GVariant *
-gkv_node_decode (GkvNode *self, GkvRecord *record, GError **error)
+/* What reading needs besides the record, taken under the lock: nothing calls out under it. */
+typedef struct
 {
-  g_autoptr (GkvCodec) codec = NULL;
+  GkvCodec *codec;
+  char *name;    /* GRefString; NULL when the codec has none */
+  gboolean keep; /* whether the value belongs into the cache */
+} GkvRead;
+
+static gboolean
+gkv_node_begin_read_locked (GkvNode *self, GkvRecord *record, GkvRead *read, GError **error)
+{
+  read->codec = gkv_node_ref_codec_locked (self, error);
+  if (read->codec == NULL)
+    return FALSE;
+
+  read->name = self->codec_name != NULL ? g_ref_string_acquire (self->codec_name) : NULL;
+  read->keep = gkv_decoded_admit (self->decoded, record);
+
+  return TRUE;
+}
+
+static GVariant *
+gkv_node_end_read (GkvNode *self, GkvRecord *record, GkvRead *read, GError **error)
+{
+  g_autoptr (GkvCodec) codec = read->codec;
+  g_autoptr (GRefString) name = read->name;
   g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GVariant) value = NULL;
-  g_autofree char *mine = NULL;
+  GVariant *value;
 
-  g_mutex_lock (&self->lock);
-  codec = gkv_node_ref_codec_locked (self, error);
-  if (codec != NULL && g_strcmp0 (record->codec, self->codec_name) != 0)
-    mine = g_strdup (self->codec_name);
-  g_mutex_unlock (&self->lock);
-
-  if (codec == NULL)
-    return NULL;
-
-  if (mine != NULL)
+  /* Both are interned. */
+  if (record->codec != name)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
                    "The value of “%s” was written with the codec “%s”, and this node has the codec “%s”",
-                   gkv_record_get_key (record), record->codec, mine);
+                   gkv_record_get_key (record), record->codec, name);
       return NULL;
     }
 
   bytes = g_bytes_new_with_free_func (gkv_record_get_content (record), record->content_len,
                                       (GDestroyNotify) gkv_record_unref, gkv_record_ref (record));
   value = gkv_codec_decode (codec, bytes, error);
-  if (value == NULL)
-    return NULL;
 
-  return g_variant_take_ref (g_steal_pointer (&value));
+  if (value != NULL && read->keep)
+    {
+      /* It may have been replaced meanwhile; then it is in the way of nothing, and goes when its slot is needed. */
+      g_mutex_lock (&self->lock);
+      gkv_decoded_insert (self->decoded, record, value);
+      g_mutex_unlock (&self->lock);
+    }
+
+  return value;
 }
 
 GVariant *
 gkv_node_dup_value (GkvNode *self, GkvRecord *record, GError **error)
 {
-  g_autoptr (GVariant) value = NULL;
+  GkvRead read;
+  GVariant *value;
+  gboolean begun = FALSE;
 
   g_mutex_lock (&self->lock);
   value = gkv_decoded_lookup (self->decoded, record);
   if (value != NULL)
     g_variant_ref (value);
+  else
+    begun = gkv_node_begin_read_locked (self, record, &read, error);
   g_mutex_unlock (&self->lock);
 
-  if (value != NULL)
-    return g_steal_pointer (&value);
-
-  value = gkv_node_decode (self, record, error);
-  if (value == NULL)
-    return NULL;
-
-  /* It may have been replaced meanwhile; then it is in the way of nothing, and goes when its slot is needed. */
-  g_mutex_lock (&self->lock);
-  gkv_decoded_insert (self->decoded, record, value);
-  g_mutex_unlock (&self->lock);
-
-  return g_steal_pointer (&value);
+  return begun ? gkv_node_end_read (self, record, &read, error) : value;
 }
 
 static gboolean
@@ -190,13 +201,17 @@ gkv_node_check_key (const char *key, GError **error)
   return TRUE;
 }
 
-/* Puts a record with a new stamp; what is to be emitted is queued. The record, or NULL with an error. */
+/* Puts a record with a new stamp. The record, or NULL with an error; what was visible before in @replaced. */
 static GkvRecord *
-gkv_node_put_locked (
-    GkvNode *self, const char *key, const GkvWrite *write, const char *codec_name, GBytes *bytes, GError **error)
+gkv_node_put_locked (GkvNode *self,
+                     const char *key,
+                     const GkvWrite *write,
+                     const char *codec_name,
+                     GBytes *bytes,
+                     GkvRecord **replaced,
+                     GError **error)
 {
   g_autoptr (GkvRecord) record = NULL;
-  g_autoptr (GkvRecord) replaced = NULL;
   GkvTime now = gkv_node_now ();
   gsize len = 0;
   gconstpointer data = bytes != NULL ? g_bytes_get_data (bytes, &len) : NULL;
@@ -206,7 +221,7 @@ gkv_node_put_locked (
                       gkv_clock_next (&self->clock, now.wall), self->node_id, codec_name, TRUE, self->life, data, len);
 
   /* Stamps are above all that was seen, apart from what is set aside. */
-  if (gkv_store_put (self->store, record, &replaced) == GKV_STORE_KEPT)
+  if (gkv_store_put (self->store, record, replaced) == GKV_STORE_KEPT)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CLOCK,
                    "“%s” was written by a node whose clock is more than an hour ahead, and can't be written until this "
@@ -223,8 +238,6 @@ gkv_node_put_locked (
       gkv_node_wake_locked (self, deadline);
     }
 
-  gkv_node_queue_change_locked (self, record, replaced);
-
   if (self->engine != NULL)
     {
       gkv_engine_push (self->engine, record, &now);
@@ -234,49 +247,60 @@ gkv_node_put_locked (
   return g_steal_pointer (&record);
 }
 
-/* Emits a change made by this thread, if this is where it may leave; the node's source does otherwise. */
-static void
-gkv_node_emit_own (GkvNode *self, GkvRecord *record, GVariant *value)
+/* Puts a record and emits the change, if this is where it may leave; the node's source does otherwise. With a @key that
+ * must be there already, for deleting. @value: what @bytes decode to, when that is known. */
+static gboolean
+gkv_node_commit (GkvNode *self,
+                 const char *key,
+                 const GkvWrite *write,
+                 const char *codec_name,
+                 GBytes *bytes,
+                 GVariant *value,
+                 GError **error)
 {
-  g_autoptr (GkvNode) alive G_GNUC_UNUSED = g_object_ref (self);
-  g_autoptr (GkvRecord) visible = NULL;
-  const char *key = gkv_record_get_key (record);
+  g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
+  g_autoptr (GkvRecord) record = NULL;
+  g_autoptr (GkvRecord) replaced = NULL;
   gboolean entered = gkv_node_enter_context (self);
-  gboolean ours = FALSE;
+  gboolean emit = FALSE;
   gboolean loud;
 
   g_mutex_lock (&self->lock);
-  if (!entered || gkv_node_is_emitting (self, key))
-    {
-      gkv_node_wake_locked (self, 0);
-    }
-  else if (self->state != GKV_NODE_CLOSED)
-    {
-      /* Another thread may have written since: then this emits what is there now, once for both. */
-      ours = gkv_changes_take (&self->changes, key, &loud);
-      visible = gkv_node_find_locked (self, key);
-      if (visible != NULL)
-        gkv_record_ref (visible);
-    }
+  if (!gkv_node_check_usable_locked (self, error))
+    ;
+  else if ((write->flags & GKV_RECORD_DEAD) != 0 && gkv_node_find_locked (self, key) == NULL)
+    gkv_node_fail_not_found (key, error);
+  else
+    record = gkv_node_put_locked (self, key, write, codec_name, bytes, &replaced, error);
+
+  if (record != NULL)
+    emit = gkv_node_take_change_locked (self, record, replaced, entered, &loud);
   g_mutex_unlock (&self->lock);
 
-  if (ours)
-    gkv_node_emit_key (self, key, visible, visible == record ? value : NULL, loud);
+  if (emit && gkv_node_has_audience (self))
+    {
+      alive = g_object_ref (self);
+      gkv_node_emit_key (self, key, gkv_record_is_dead (record) ? NULL : record, value, loud);
+    }
 
   if (entered)
     gkv_node_leave_context (self);
+
+  return record != NULL;
 }
 
 static gboolean
 gkv_node_write (
-    GkvNode *self, const char *key, GVariant *given, const GkvWrite *write, GCancellable *cancellable, GError **error)
+    GkvNode *self, const char *key, GVariant *value, const GkvWrite *write, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GVariant) value = given != NULL ? g_variant_ref_sink (given) : NULL;
+  g_autoptr (GVariant) owned G_GNUC_UNUSED =
+      value != NULL && g_variant_is_floating (value) ? g_variant_ref_sink (value) : NULL;
   g_autoptr (GVariant) decoded = NULL;
   g_autoptr (GkvCodec) codec = NULL;
   g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GkvRecord) record = NULL;
   char *codec_name = NULL;
+  gboolean is_lossless = FALSE;
+  gboolean done = FALSE;
 
   if (!gkv_node_check_cancelled (cancellable, error))
     return FALSE;
@@ -285,7 +309,10 @@ gkv_node_write (
   if (gkv_node_check_usable_locked (self, error))
     codec = gkv_node_ref_codec_locked (self, error);
   if (codec != NULL)
-    codec_name = g_ref_string_acquire (self->codec_name);
+    {
+      codec_name = g_ref_string_acquire (self->codec_name);
+      is_lossless = self->codec_is_lossless;
+    }
   g_mutex_unlock (&self->lock);
 
   if (codec == NULL)
@@ -311,29 +338,15 @@ gkv_node_write (
     }
 
   /* What everybody will see, the writer included. A value that doesn't come back is none to keep. */
-  if (bytes != NULL)
+  if (bytes != NULL && !is_lossless)
     decoded = gkv_codec_decode (codec, bytes, error);
 
-  if (decoded != NULL)
-    {
-      decoded = g_variant_take_ref (g_steal_pointer (&decoded));
-
-      g_mutex_lock (&self->lock);
-      if (gkv_node_check_usable_locked (self, error))
-        record = gkv_node_put_locked (self, key, write, codec_name, bytes, error);
-      if (record != NULL)
-        gkv_decoded_insert (self->decoded, record, decoded);
-      g_mutex_unlock (&self->lock);
-    }
+  if (bytes != NULL && (is_lossless || decoded != NULL))
+    done = gkv_node_commit (self, key, write, codec_name, bytes, decoded, error);
 
   g_ref_string_release (codec_name);
 
-  if (record == NULL)
-    return FALSE;
-
-  gkv_node_emit_own (self, record, decoded);
-
-  return TRUE;
+  return done;
 }
 
 /* public methods */
@@ -450,6 +463,8 @@ gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, G
 {
   g_autoptr (GkvRecord) record = NULL;
   GVariant *value = NULL;
+  GkvRead read;
+  gboolean begun = FALSE;
 
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
   g_return_val_if_fail (key != NULL, NULL);
@@ -458,37 +473,20 @@ gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, G
     return NULL;
 
   g_mutex_lock (&self->lock);
-  if (!gkv_node_check_usable_locked (self, error))
+  if (gkv_node_check_usable_locked (self, error))
     {
-      g_mutex_unlock (&self->lock);
-      return NULL;
-    }
+      GkvRecord *found = gkv_node_find_locked (self, key);
 
-  record = gkv_node_find_locked (self, key);
-  if (record != NULL)
-    value = gkv_decoded_lookup (self->decoded, record);
-  if (value != NULL)
-    {
-      /* the way that must be quick */
-      g_variant_ref (value);
-      record = NULL;
-    }
-  else if (record != NULL)
-    {
-      gkv_record_ref (record);
+      if (found == NULL)
+        gkv_node_fail_not_found (key, error);
+      else if ((value = gkv_decoded_lookup (self->decoded, found)) != NULL)
+        g_variant_ref (value);
+      else if ((begun = gkv_node_begin_read_locked (self, found, &read, error)))
+        record = gkv_record_ref (found);
     }
   g_mutex_unlock (&self->lock);
 
-  if (value != NULL)
-    return value;
-
-  if (record == NULL)
-    {
-      gkv_node_fail_not_found (key, error);
-      return NULL;
-    }
-
-  return gkv_node_dup_value (self, record, error);
+  return begun ? gkv_node_end_read (self, record, &read, error) : value;
 }
 
 /**
@@ -527,7 +525,6 @@ gkv_node_lookup (GkvNode *self, const char *key)
 gboolean
 gkv_node_delete (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GkvRecord) record = NULL;
   GkvWrite write = { GKV_RECORD_DEAD, 0 };
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
@@ -536,21 +533,7 @@ gkv_node_delete (GkvNode *self, const char *key, GCancellable *cancellable, GErr
   if (!gkv_node_check_cancelled (cancellable, error))
     return FALSE;
 
-  g_mutex_lock (&self->lock);
-  if (!gkv_node_check_usable_locked (self, error))
-    ;
-  else if (gkv_node_find_locked (self, key) == NULL)
-    gkv_node_fail_not_found (key, error);
-  else
-    record = gkv_node_put_locked (self, key, &write, self->no_codec_name, NULL, error);
-  g_mutex_unlock (&self->lock);
-
-  if (record == NULL)
-    return FALSE;
-
-  gkv_node_emit_own (self, record, NULL);
-
-  return TRUE;
+  return gkv_node_commit (self, key, &write, self->no_codec_name, NULL, NULL, error);
 }
 
 /**

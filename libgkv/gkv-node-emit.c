@@ -13,23 +13,7 @@
 /* Errors remembered for that. */
 #define MAX_ERRORS (64)
 
-void
-gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced)
-{
-  GkvRecord *visible = gkv_store_get_visible (self->store, record);
-  gboolean loud;
-
-  if (visible == replaced)
-    return;
-
-  if (replaced != NULL)
-    gkv_decoded_drop (self->decoded, replaced);
-
-  loud = visible == NULL || replaced == NULL || !gkv_record_same_value (visible, replaced);
-  gkv_changes_push (&self->changes, record, loud);
-}
-
-gboolean
+static gboolean
 gkv_node_is_emitting (GkvNode *self, const char *key)
 {
   for (GkvEmission *emission = self->emission; emission != NULL; emission = emission->outer)
@@ -37,6 +21,62 @@ gkv_node_is_emitting (GkvNode *self, const char *key)
       return TRUE;
 
   return FALSE;
+}
+
+/* FALSE: an application sees what it saw. */
+static gboolean
+gkv_node_judge_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean *loud)
+{
+  GkvRecord *visible = gkv_store_get_visible (self->store, record);
+
+  if (visible == replaced)
+    return FALSE;
+
+  if (replaced != NULL)
+    gkv_decoded_drop (self->decoded, replaced);
+
+  *loud = visible == NULL || replaced == NULL || !gkv_record_same_value (visible, replaced);
+
+  return TRUE;
+}
+
+void
+gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced)
+{
+  gboolean loud;
+
+  if (gkv_node_judge_change_locked (self, record, replaced, &loud))
+    gkv_changes_push (&self->changes, record, loud);
+}
+
+gboolean
+gkv_node_take_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean entered, gboolean *loud)
+{
+  const char *key = gkv_record_get_key (record);
+  gboolean now = entered && !gkv_node_is_emitting (self, key);
+
+  if (!gkv_node_judge_change_locked (self, record, replaced, loud))
+    return FALSE;
+
+  if (now && gkv_changes_is_empty (&self->changes))
+    return TRUE;
+
+  /* What another thread wrote of the key may be queued: then one emission is for both. */
+  gkv_changes_push (&self->changes, record, *loud);
+  if (now)
+    return gkv_changes_take (&self->changes, key, loud);
+
+  gkv_node_wake_locked (self, 0);
+
+  return FALSE;
+}
+
+gboolean
+gkv_node_has_audience (GkvNode *self)
+{
+  return !gkv_list_index_is_empty (self->lists) ||
+         g_signal_handler_find (self, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_UNBLOCKED, gkv_node_signal_changed, 0, NULL,
+                                NULL, NULL) != 0;
 }
 
 static gboolean

@@ -118,6 +118,7 @@ gkv_node_make_codec_and_relock (GkvNode *self, GError **error)
     {
       self->codec_name = g_ref_string_new_intern (gkv_codec_get_name (codec));
       self->codec_is_thread_safe = gkv_codec_is_thread_safe (codec);
+      self->codec_is_lossless = gkv_codec_is_lossless (codec);
       self->codec = g_steal_pointer (&codec);
     }
 
@@ -490,6 +491,7 @@ gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
   g_autoptr (GkvCodec) old = NULL;
   const char *name;
   gboolean is_thread_safe;
+  gboolean is_lossless;
 
   g_return_if_fail (GKV_IS_NODE (self));
   g_return_if_fail (codec == NULL || GKV_IS_CODEC (codec));
@@ -500,6 +502,7 @@ gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
   /* The codec can be anybody's: it isn't asked under the lock. */
   name = codec != NULL ? gkv_codec_get_name (codec) : NULL;
   is_thread_safe = codec != NULL && gkv_codec_is_thread_safe (codec);
+  is_lossless = codec != NULL && gkv_codec_is_lossless (codec);
 
   if (!gkv_node_begin_change_and_lock (self, "codec"))
     return;
@@ -509,6 +512,7 @@ gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
   g_clear_pointer (&self->codec_name, g_ref_string_release);
   self->codec_name = name != NULL && *name != '\0' ? g_ref_string_new_intern (name) : NULL;
   self->codec_is_thread_safe = is_thread_safe;
+  self->codec_is_lossless = is_lossless;
   g_mutex_unlock (&self->lock);
 
   g_object_notify (G_OBJECT (self), "codec");

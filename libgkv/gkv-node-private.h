@@ -63,6 +63,7 @@ struct _GkvNode
   GkvCodec *codec;
   char *codec_name; /* GRefString, interned; NULL when the codec has no name */
   gboolean codec_is_thread_safe;
+  gboolean codec_is_lossless;
   GkvTransport *transport;
   GkvDiscovery *discovery;
 
@@ -124,8 +125,7 @@ gboolean gkv_node_check_usable_locked (GkvNode *self, GError **error);
 /* What an application sees of @key: borrowed, or NULL. */
 GkvRecord *gkv_node_find_locked (GkvNode *self, const char *key);
 gint64 gkv_node_get_expires_locked (GkvNode *self, GkvRecord *record);
-/* Decodes without looking into the cache. Not under the lock. */
-GVariant *gkv_node_decode (GkvNode *self, GkvRecord *record, GError **error);
+/* Not under the lock. */
 GVariant *gkv_node_dup_value (GkvNode *self, GkvRecord *record, GError **error);
 /* Marks what has expired; gives the next deadline, G_MAXINT64 for none. */
 gint64 gkv_node_expire_locked (GkvNode *self, gint64 mono);
@@ -133,10 +133,15 @@ gint64 gkv_node_expire_locked (GkvNode *self, gint64 mono);
 /* gkv-node-emit.c */
 /* @record was taken, @replaced was visible before. Queues what there is to emit; the caller sees to it that it is. */
 void gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced);
+/* The same for a record that this thread wrote, with the outcome of gkv_node_enter_context (). TRUE: nothing is queued,
+ * it is to be emitted by gkv_node_emit_key () as soon as the lock is left. */
+gboolean
+gkv_node_take_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean entered, gboolean *loud);
+/* Whether anybody is told of changes at all. */
+gboolean gkv_node_has_audience (GkvNode *self);
 /* @record: what is visible of @key now, or NULL. @value: what it decodes to, when that is known already. @loud: whether
  * the value changed, and not only who wrote it and when. */
 void gkv_node_emit_key (GkvNode *self, const char *key, GkvRecord *record, GVariant *value, gboolean loud);
-gboolean gkv_node_is_emitting (GkvNode *self, const char *key);
 /* Emits what is queued until @until. TRUE if more is left. */
 gboolean gkv_node_emit_queued (GkvNode *self, gint64 until);
 /* Emits `error`, unless the same was emitted of late. */

@@ -476,17 +476,12 @@ gkv_node_notify_transport (GkvNode *self)
 gboolean
 gkv_node_enter_context (GkvNode *self)
 {
-  GMainContext *current;
+  GMainContext *current = g_main_context_get_thread_default ();
+  gboolean home =
+      self->thread == g_thread_self () && self->context == (current != NULL ? current : g_main_context_default ());
 
-  if (!g_main_context_is_owner (self->context))
-    {
-      if (self->thread != g_thread_self ())
-        return FALSE;
-
-      current = g_main_context_get_thread_default ();
-      if (self->context != (current != NULL ? current : g_main_context_default ()))
-        return FALSE;
-    }
+  if (!home && !g_main_context_is_owner (self->context))
+    return FALSE;
 
   return g_main_context_acquire (self->context);
 }

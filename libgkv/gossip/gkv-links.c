@@ -185,7 +185,14 @@ static guint64
 compute_token (GkvEngine *self, const char *address, gint64 epoch)
 {
   g_autofree char *text = g_strdup_printf ("%" G_GINT64_FORMAT " %s", epoch, address);
-  guint64 token = gkv_hash_64 (&self->secret, text, strlen (text));
+  g_autoptr (GHmac) hmac = g_hmac_new (G_CHECKSUM_SHA256, (const guint8 *) &self->secret, sizeof self->secret);
+  guint8 digest[32];
+  gsize len = sizeof digest;
+  guint64 token;
+
+  g_hmac_update (hmac, (const guint8 *) text, -1);
+  g_hmac_get_digest (hmac, digest, &len);
+  memcpy (&token, digest, sizeof token);
 
   return token != 0 ? token : 1;
 }

@@ -1,4 +1,4 @@
-/* Keyed hashing: SipHash-2-4.
+/* Keyed hashing: SipHash-1-3.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -8,11 +8,6 @@
 
 #include <string.h>
 
-typedef struct
-{
-  guint64 v0, v1, v2, v3;
-} State;
-
 static inline guint64
 rotate (guint64 x, guint bits)
 {
@@ -20,7 +15,7 @@ rotate (guint64 x, guint bits)
 }
 
 static inline void
-sip_round (State *s)
+do_round (GkvHasher *s)
 {
   s->v0 += s->v1;
   s->v1 = rotate (s->v1, 13) ^ s->v0;
@@ -34,66 +29,125 @@ sip_round (State *s)
   s->v2 = rotate (s->v2, 32);
 }
 
-static inline guint64
-load (const guint8 *bytes)
+static inline void
+absorb (GkvHasher *s, guint64 word)
 {
-  guint64 word;
-
-  memcpy (&word, bytes, sizeof word);
-  return GUINT64_FROM_LE (word);
+  s->v3 ^= word;
+  do_round (s);
+  s->v0 ^= word;
 }
 
-static State
-absorb (const GkvHashKey *key, const guint8 *data, gsize len, gboolean wide)
+/* Absorbs the whole words of @data. Returns what is left of it, fewer than eight bytes, as a word. */
+static inline guint64
+absorb_bytes (GkvHasher *s, gconstpointer data, gsize len)
 {
-  State s = { key->k0 ^ G_GUINT64_CONSTANT (0x736f6d6570736575),
-              key->k1 ^ G_GUINT64_CONSTANT (0x646f72616e646f6d) ^ (wide ? 0xee : 0),
-              key->k0 ^ G_GUINT64_CONSTANT (0x6c7967656e657261), key->k1 ^ G_GUINT64_CONSTANT (0x7465646279746573) };
-  guint64 last = (guint64) len << 56;
+  const guint8 *bytes = data;
+  guint64 word;
   gsize i;
 
   for (i = 0; i + 8 <= len; i += 8)
     {
-      guint64 word = load (data + i);
-
-      s.v3 ^= word;
-      sip_round (&s);
-      sip_round (&s);
-      s.v0 ^= word;
+      memcpy (&word, bytes + i, sizeof word);
+      absorb (s, GUINT64_FROM_LE (word));
     }
 
+  word = 0;
   for (gsize j = 0; i + j < len; j++)
-    last |= (guint64) data[i + j] << (8 * j);
-  s.v3 ^= last;
-  sip_round (&s);
-  sip_round (&s);
-  s.v0 ^= last;
-  s.v2 ^= wide ? 0xee : 0xff;
-  for (guint n = 0; n < 4; n++)
-    sip_round (&s);
-  return s;
+    word |= (guint64) bytes[i + j] << (8 * j);
+  return word;
+}
+
+static inline void
+finish (GkvHasher *s, guint64 mark)
+{
+  s->v2 ^= mark;
+  for (guint n = 0; n < 3; n++)
+    do_round (s);
+}
+
+static inline guint64
+get_result (const GkvHasher *s)
+{
+  return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+static inline void
+start (GkvHasher *s, const GkvHashKey *key)
+{
+  s->v0 = key->k0 ^ G_GUINT64_CONSTANT (0x736f6d6570736575);
+  s->v1 = key->k1 ^ G_GUINT64_CONSTANT (0x646f72616e646f6d);
+  s->v2 = key->k0 ^ G_GUINT64_CONSTANT (0x6c7967656e657261);
+  s->v3 = key->k1 ^ G_GUINT64_CONSTANT (0x7465646279746573);
 }
 
 guint64
 gkv_hash_64 (const GkvHashKey *key, gconstpointer data, gsize len)
 {
-  State s = absorb (key, data, len, FALSE);
+  GkvHasher s;
+  guint64 rest;
 
-  return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+  start (&s, key);
+  rest = absorb_bytes (&s, data, len);
+  absorb (&s, rest | (guint64) len << 56);
+  finish (&s, 0xff);
+
+  return get_result (&s);
+}
+
+void
+gkv_hasher_init (GkvHasher *self, const GkvHashKey *key)
+{
+  start (self, key);
+  self->v1 ^= 0xee;
+}
+
+void
+gkv_hasher_add_word (GkvHasher *self, guint64 word)
+{
+  absorb (self, word);
+}
+
+void
+gkv_hasher_add_padded (GkvHasher *self, gconstpointer data, gsize len)
+{
+  guint64 rest = absorb_bytes (self, data, len);
+
+  if (len % 8 != 0)
+    absorb (self, rest);
+}
+
+/* The last word has the length in its upper byte, as SipHash has it. */
+static GkvFingerprint
+end (GkvHasher *self, guint64 last)
+{
+  GkvFingerprint result;
+
+  absorb (self, last);
+  finish (self, 0xee);
+  result.lo = get_result (self);
+  self->v1 ^= 0xdd;
+  finish (self, 0);
+  result.hi = get_result (self);
+
+  return result;
+}
+
+GkvFingerprint
+gkv_hasher_end (GkvHasher *self)
+{
+  return end (self, 0);
 }
 
 GkvFingerprint
 gkv_hash_128 (const GkvHashKey *key, gconstpointer data, gsize len)
 {
-  State s = absorb (key, data, len, TRUE);
-  GkvFingerprint result;
+  GkvHasher s;
+  guint64 rest;
 
-  result.lo = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-  s.v1 ^= 0xdd;
-  for (guint n = 0; n < 4; n++)
-    sip_round (&s);
-  result.hi = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-  return result;
+  gkv_hasher_init (&s, key);
+  rest = absorb_bytes (&s, data, len);
+
+  return end (&s, rest | (guint64) len << 56);
 }
 
 GkvHashKey

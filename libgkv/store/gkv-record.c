@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-/* Small records are hashed from the stack. */
-#define STACK_BUFFER 512
-
 static guint8 *
 put_bytes (guint8 *out, gconstpointer bytes, gsize len)
 {
@@ -19,42 +16,26 @@ put_bytes (guint8 *out, gconstpointer bytes, gsize len)
   return out + len;
 }
 
-static guint8 *
-put_u64 (guint8 *out, guint64 value)
-{
-  value = GUINT64_TO_LE (value);
-  return put_bytes (out, &value, sizeof value);
-}
-
-/* What is hashed, all numbers little-endian in eight bytes: flags, stamp, life, then the lengths of origin, codec, key
- * and content, then origin, codec and key, and last the 128-bit hash of the content. */
+/* What is hashed: flags, stamp, life, lengths, and the strings, each padded to whole words. */
 static GkvFingerprint
 compute_fingerprint (const GkvHashKey *hash_key, const GkvRecord *record)
 {
   gsize origin_len = strlen (record->origin);
   gsize codec_len = strlen (record->codec);
-  GkvFingerprint content = gkv_hash_128 (hash_key, gkv_record_get_content (record), record->content_len);
-  gsize len = 7 * 8 + origin_len + codec_len + record->key_len + 16;
-  guint8 stack[STACK_BUFFER];
-  g_autofree guint8 *heap = len > sizeof stack ? g_malloc (len) : NULL;
-  guint8 *buffer = heap != NULL ? heap : stack;
-  guint8 *out = buffer;
+  GkvHasher hasher;
 
-  out = put_u64 (out, record->flags & GKV_RECORD_HASHED_FLAGS);
-  out = put_u64 (out, record->stamp);
-  out = put_u64 (out, gkv_record_get_life (record));
-  out = put_u64 (out, origin_len);
-  out = put_u64 (out, codec_len);
-  out = put_u64 (out, record->key_len);
-  out = put_u64 (out, record->content_len);
-  out = put_bytes (out, record->origin, origin_len);
-  out = put_bytes (out, record->codec, codec_len);
-  out = put_bytes (out, gkv_record_get_key (record), record->key_len);
-  out = put_u64 (out, content.lo);
-  out = put_u64 (out, content.hi);
-  g_assert (out == buffer + len);
+  gkv_hasher_init (&hasher, hash_key);
+  gkv_hasher_add_word (&hasher, (record->flags & GKV_RECORD_HASHED_FLAGS) | (guint64) record->content_len << 32);
+  gkv_hasher_add_word (&hasher, record->key_len | (guint64) origin_len << 16 | (guint64) codec_len << 40);
+  gkv_hasher_add_word (&hasher, record->stamp);
+  if (record->flags & GKV_RECORD_EPHEMERAL)
+    gkv_hasher_add_word (&hasher, gkv_record_get_life (record));
+  gkv_hasher_add_padded (&hasher, record->origin, origin_len);
+  gkv_hasher_add_padded (&hasher, record->codec, codec_len);
+  gkv_hasher_add_padded (&hasher, gkv_record_get_key (record), record->key_len);
+  gkv_hasher_add_padded (&hasher, gkv_record_get_content (record), record->content_len);
 
-  return gkv_hash_128 (hash_key, buffer, len);
+  return gkv_hasher_end (&hasher);
 }
 
 GkvRecord *

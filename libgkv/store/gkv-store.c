@@ -13,14 +13,14 @@
 /* A leaf that gets more becomes a branch; a branch that gets fewer becomes a leaf. In between, both stay. */
 #define LEAF_MAX   32
 #define LEAF_AGAIN 12
-#define LEAF_STEP  4
+#define LEAF_STEP  2
 #define MAX_DEPTH  16
 
 typedef struct
 {
   GkvFingerprint fingerprint;
-  guint64 count;
-  gboolean is_leaf;
+  guint32 count;    /* of records below */
+  guint32 capacity; /* of a leaf: how many fit, a multiple of LEAF_STEP; 0 of a branch */
 } Node;
 
 typedef struct
@@ -29,11 +29,11 @@ typedef struct
   Node *children[16]; /* NULL: nothing there */
 } Branch;
 
+/* One block of memory, and all that a search compares next to each other: each visit to another is a cache miss. */
 typedef struct
 {
   Node node;
-  guint allocated;
-  GkvRecord **records; /* by hash, then by key; after them, in the same block, their tags */
+  guint32 tags[]; /* by hash, then by key; after them, as many GkvRecord * */
 } Leaf;
 
 struct _GkvStore
@@ -48,25 +48,37 @@ struct _GkvStore
   guint32 epoch;
 };
 
-static Node *
-leaf_new (void)
+static inline gboolean
+is_leaf (const Node *node)
 {
-  Leaf *leaf = g_new0 (Leaf, 1);
+  return node->capacity > 0;
+}
 
-  leaf->node.is_leaf = TRUE;
+static inline GkvRecord **
+leaf_get_records (Leaf *leaf)
+{
+  return (GkvRecord **) (leaf->tags + leaf->node.capacity);
+}
+
+static Node *
+leaf_new (guint capacity)
+{
+  Leaf *leaf = g_malloc (sizeof *leaf + capacity * (sizeof (guint32) + sizeof (GkvRecord *)));
+
+  memset (leaf, 0, sizeof *leaf);
+  leaf->node.capacity = capacity;
   return &leaf->node;
 }
 
 static void
 node_free (Node *node)
 {
-  if (node->is_leaf)
+  if (is_leaf (node))
     {
       Leaf *leaf = (Leaf *) node;
 
       for (guint i = 0; i < node->count; i++)
-        gkv_record_unref (leaf->records[i]);
-      g_free (leaf->records);
+        gkv_record_unref (leaf_get_records (leaf)[i]);
     }
   else
     {
@@ -105,42 +117,32 @@ get_tag (guint64 hash)
   return hash >> 32;
 }
 
-static inline guint32 *
-leaf_get_tags (const Leaf *leaf)
-{
-  return leaf->records != NULL ? (guint32 *) (leaf->records + leaf->allocated) : NULL;
-}
-
-/* The first whose tag is at least @tag. */
-static guint
+/* The first whose tag is at least @tag. Halves without a branch: which way it goes is a toss each time. */
+static inline guint
 leaf_find_tag (const Leaf *leaf, guint32 tag)
 {
-  const guint32 *tags = leaf_get_tags (leaf);
-  guint low = 0, high = leaf->node.count;
+  guint base = 0, left = leaf->node.count;
 
-  while (low < high)
+  while (left > 1)
     {
-      guint middle = (low + high) / 2;
+      guint half = left / 2;
 
-      if (tags[middle] < tag)
-        low = middle + 1;
-      else
-        high = middle;
+      base += leaf->tags[base + half - 1] < tag ? half : 0;
+      left -= half;
     }
 
-  return low;
+  return base + (left == 1 && leaf->tags[base] < tag);
 }
 
 /* Where a key is, or would be. */
 static guint
-leaf_find (const Leaf *leaf, guint64 hash, const char *key, gsize key_len, gboolean *found)
+leaf_find (Leaf *leaf, guint64 hash, const char *key, gsize key_len, gboolean *found)
 {
-  const guint32 *tags = leaf_get_tags (leaf);
   guint i = leaf_find_tag (leaf, get_tag (hash));
   int result = -1;
 
-  while (i < leaf->node.count && tags[i] == get_tag (hash) &&
-         (result = compare_place (leaf->records[i], hash, key, key_len)) < 0)
+  while (i < leaf->node.count && leaf->tags[i] == get_tag (hash) &&
+         (result = compare_place (leaf_get_records (leaf)[i], hash, key, key_len)) < 0)
     i++;
 
   *found = result == 0;
@@ -149,48 +151,61 @@ leaf_find (const Leaf *leaf, guint64 hash, const char *key, gsize key_len, gbool
 
 /* The first whose hash is at least @from. */
 static guint
-leaf_lower_bound (const Leaf *leaf, guint64 from)
+leaf_lower_bound (Leaf *leaf, guint64 from)
 {
-  const guint32 *tags = leaf_get_tags (leaf);
   guint i = leaf_find_tag (leaf, get_tag (from));
 
-  while (i < leaf->node.count && tags[i] == get_tag (from) && leaf->records[i]->hash < from)
+  while (i < leaf->node.count && leaf->tags[i] == get_tag (from) && leaf_get_records (leaf)[i]->hash < from)
     i++;
   return i;
 }
 
-static void
+static Leaf *
 leaf_grow (Leaf *leaf)
 {
-  Leaf grown = *leaf;
+  Leaf *grown = (Leaf *) leaf_new (leaf->node.capacity + LEAF_STEP);
 
-  grown.allocated += LEAF_STEP;
-  grown.records = g_malloc (grown.allocated * (sizeof *grown.records + sizeof (guint32)));
-  if (leaf->node.count > 0)
+  grown->node.fingerprint = leaf->node.fingerprint;
+  grown->node.count = leaf->node.count;
+  memcpy (grown->tags, leaf->tags, leaf->node.count * sizeof *leaf->tags);
+  memcpy (leaf_get_records (grown), leaf_get_records (leaf), leaf->node.count * sizeof (GkvRecord *));
+  g_free (leaf);
+  return grown;
+}
+
+/* Puts @record at @index of the leaf in @slot, which may become another. */
+static void
+leaf_insert (Node **slot, guint index, GkvRecord *record)
+{
+  Leaf *leaf = (Leaf *) *slot;
+  guint after = leaf->node.count - index;
+  GkvRecord **records;
+
+  if (leaf->node.count == leaf->node.capacity)
     {
-      memcpy (grown.records, leaf->records, leaf->node.count * sizeof *grown.records);
-      memcpy (leaf_get_tags (&grown), leaf_get_tags (leaf), leaf->node.count * sizeof (guint32));
+      leaf = leaf_grow (leaf);
+      *slot = &leaf->node;
     }
-  g_free (leaf->records);
-  *leaf = grown;
+
+  records = leaf_get_records (leaf);
+  memmove (records + index + 1, records + index, after * sizeof *records);
+  memmove (leaf->tags + index + 1, leaf->tags + index, after * sizeof *leaf->tags);
+  records[index] = record;
+  leaf->tags[index] = get_tag (record->hash);
+  leaf->node.count++;
+  gkv_fingerprint_add (&leaf->node.fingerprint, &record->fingerprint);
 }
 
 static void
-leaf_insert (Leaf *leaf, guint index, GkvRecord *record)
+leaf_remove (Leaf *leaf, guint index)
 {
-  guint count = leaf->node.count;
-  guint32 *tags;
+  guint after = leaf->node.count - index - 1;
+  GkvRecord **records = leaf_get_records (leaf);
 
-  if (count == leaf->allocated)
-    leaf_grow (leaf);
-
-  tags = leaf_get_tags (leaf);
-  memmove (leaf->records + index + 1, leaf->records + index, (count - index) * sizeof *leaf->records);
-  memmove (tags + index + 1, tags + index, (count - index) * sizeof *tags);
-  leaf->records[index] = record;
-  tags[index] = get_tag (record->hash);
-  leaf->node.count++;
-  gkv_fingerprint_add (&leaf->node.fingerprint, &record->fingerprint);
+  gkv_fingerprint_subtract (&leaf->node.fingerprint, &records[index]->fingerprint);
+  memmove (records + index, records + index + 1, after * sizeof *records);
+  memmove (leaf->tags + index, leaf->tags + index + 1, after * sizeof *leaf->tags);
+  leaf->node.count--;
 }
 
 static Node *
@@ -202,28 +217,25 @@ leaf_split (Leaf *leaf, guint depth)
   branch->node.fingerprint = leaf->node.fingerprint;
   for (guint i = 0; i < leaf->node.count; i++)
     {
-      Node **child = &branch->children[get_digit (leaf->records[i]->hash, depth)];
+      GkvRecord *record = leaf_get_records (leaf)[i];
+      Node **child = &branch->children[get_digit (record->hash, depth)];
 
       if (*child == NULL)
-        *child = leaf_new ();
-      leaf_insert ((Leaf *) *child, (*child)->count, leaf->records[i]);
+        *child = leaf_new (LEAF_STEP);
+      leaf_insert (child, (*child)->count, record);
     }
 
-  g_free (leaf->records);
   g_free (leaf);
   return &branch->node;
 }
 
 static void
-gather (Node *node, Leaf *into)
+gather (Node *node, Node **into)
 {
-  if (node->is_leaf)
+  if (is_leaf (node))
     {
-      Leaf *leaf = (Leaf *) node;
-
       for (guint i = 0; i < node->count; i++)
-        leaf_insert (into, into->node.count, leaf->records[i]);
-      g_free (leaf->records);
+        leaf_insert (into, (*into)->count, leaf_get_records ((Leaf *) node)[i]);
     }
   else
     {
@@ -243,15 +255,14 @@ find_leaf (GkvStore *self, guint64 hash)
 {
   Node *node = self->root;
 
-  for (guint depth = 0; node != NULL && !node->is_leaf; depth++)
+  for (guint depth = 0; node != NULL && !is_leaf (node); depth++)
     node = ((Branch *) node)->children[get_digit (hash, depth)];
   return (Leaf *) node;
 }
 
-GkvRecord *
-gkv_store_lookup (GkvStore *self, const char *key, gsize key_len)
+static GkvRecord *
+lookup (GkvStore *self, guint64 hash, const char *key, gsize key_len)
 {
-  guint64 hash = gkv_hash_64 (&self->hash_key, key, key_len);
   Leaf *leaf = find_leaf (self, hash);
   gboolean found;
   guint index;
@@ -260,16 +271,27 @@ gkv_store_lookup (GkvStore *self, const char *key, gsize key_len)
     return NULL;
 
   index = leaf_find (leaf, hash, key, key_len, &found);
-  return found ? leaf->records[index] : NULL;
+  return found ? leaf_get_records (leaf)[index] : NULL;
+}
+
+GkvRecord *
+gkv_store_lookup (GkvStore *self, const char *key, gsize key_len)
+{
+  return lookup (self, gkv_hash_64 (&self->hash_key, key, key_len), key, key_len);
 }
 
 GkvRecord *
 gkv_store_lookup_hash (GkvStore *self, guint64 hash)
 {
   Leaf *leaf = find_leaf (self, hash);
-  guint index = leaf != NULL ? leaf_lower_bound (leaf, hash) : 0;
+  GkvRecord *record;
+  guint index;
 
-  return leaf != NULL && index < leaf->node.count && leaf->records[index]->hash == hash ? leaf->records[index] : NULL;
+  if (leaf == NULL || (index = leaf_lower_bound (leaf, hash)) == leaf->node.count)
+    return NULL;
+
+  record = leaf_get_records (leaf)[index];
+  return record->hash == hash ? record : NULL;
 }
 
 GkvRecord *
@@ -309,9 +331,9 @@ insert (Node **slot, GkvRecord *record, guint depth)
   GkvRecord *old = NULL;
 
   if (node == NULL)
-    node = *slot = leaf_new ();
+    node = *slot = leaf_new (LEAF_STEP);
 
-  if (node->is_leaf)
+  if (is_leaf (node))
     {
       Leaf *leaf = (Leaf *) node;
       gboolean found;
@@ -319,16 +341,16 @@ insert (Node **slot, GkvRecord *record, guint depth)
 
       if (found)
         {
-          old = leaf->records[index];
-          leaf->records[index] = record;
+          old = leaf_get_records (leaf)[index];
+          leaf_get_records (leaf)[index] = record;
           gkv_fingerprint_subtract (&node->fingerprint, &old->fingerprint);
           gkv_fingerprint_add (&node->fingerprint, &record->fingerprint);
           return old;
         }
 
-      leaf_insert (leaf, index, record);
-      if (node->count > LEAF_MAX && depth < MAX_DEPTH)
-        *slot = leaf_split (leaf, depth);
+      leaf_insert (slot, index, record);
+      if ((*slot)->count > LEAF_MAX && depth < MAX_DEPTH)
+        *slot = leaf_split ((Leaf *) *slot, depth);
       return NULL;
     }
 
@@ -347,17 +369,12 @@ take (Node **slot, GkvRecord *record, guint depth)
 {
   Node *node = *slot;
 
-  if (node->is_leaf)
+  if (is_leaf (node))
     {
       Leaf *leaf = (Leaf *) node;
-      guint32 *tags = leaf_get_tags (leaf);
       gboolean found;
-      guint index = leaf_find (leaf, record->hash, gkv_record_get_key (record), record->key_len, &found);
 
-      node->count--;
-      memmove (leaf->records + index, leaf->records + index + 1, (node->count - index) * sizeof *leaf->records);
-      memmove (tags + index, tags + index + 1, (node->count - index) * sizeof *tags);
-      gkv_fingerprint_subtract (&node->fingerprint, &record->fingerprint);
+      leaf_remove (leaf, leaf_find (leaf, record->hash, gkv_record_get_key (record), record->key_len, &found));
       if (node->count == 0)
         {
           node_free (node);
@@ -371,15 +388,15 @@ take (Node **slot, GkvRecord *record, guint depth)
   gkv_fingerprint_subtract (&node->fingerprint, &record->fingerprint);
   if (node->count <= LEAF_AGAIN)
     {
-      *slot = leaf_new ();
-      gather (node, (Leaf *) *slot);
+      *slot = leaf_new (LEAF_STEP);
+      gather (node, slot);
     }
 }
 
 GkvStoreResult
 gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
 {
-  GkvRecord *held = gkv_store_lookup (self, gkv_record_get_key (record), record->key_len);
+  GkvRecord *held = lookup (self, record->hash, gkv_record_get_key (record), record->key_len);
   g_autoptr (GkvRecord) visible = NULL;
 
   if (replaced != NULL)
@@ -395,7 +412,8 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
         gkv_record_ref (visible);
       count_record (self, held, -1);
       gkv_deadlines_remove (self->deadlines, held);
-      g_hash_table_remove (self->shadows, held);
+      if (held->flags & GKV_RECORD_ASIDE)
+        g_hash_table_remove (self->shadows, held);
     }
 
   gkv_record_ref (record);
@@ -414,7 +432,7 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
 gboolean
 gkv_store_remove (GkvStore *self, GkvRecord *record)
 {
-  if (gkv_store_lookup (self, gkv_record_get_key (record), record->key_len) != record)
+  if (lookup (self, record->hash, gkv_record_get_key (record), record->key_len) != record)
     return FALSE;
 
   count_record (self, record, -1);
@@ -510,15 +528,15 @@ gkv_store_summarise (GkvStore *self, GkvRange range, GkvSummary *summary)
           return;
         }
 
-      if (node->is_leaf)
+      if (is_leaf (node))
         {
           Leaf *leaf = (Leaf *) node;
 
           for (guint i = 0; i < node->count; i++)
-            if (is_in_range (leaf->records[i]->hash, range))
+            if (is_in_range (leaf_get_records (leaf)[i]->hash, range))
               {
                 summary->count++;
-                gkv_fingerprint_add (&summary->fingerprint, &leaf->records[i]->fingerprint);
+                gkv_fingerprint_add (&summary->fingerprint, &leaf_get_records (leaf)[i]->fingerprint);
               }
           return;
         }
@@ -534,13 +552,17 @@ walk (Node *node, guint depth, guint64 prefix, GkvRange range, guint64 from, Gkv
   if (node == NULL)
     return TRUE;
 
-  if (node->is_leaf)
+  if (is_leaf (node))
     {
       Leaf *leaf = (Leaf *) node;
 
       for (guint i = leaf_lower_bound (leaf, from); i < node->count; i++)
-        if (is_in_range (leaf->records[i]->hash, range) && !func (leaf->records[i], user_data))
-          return FALSE;
+        {
+          GkvRecord *record = leaf_get_records (leaf)[i];
+
+          if (is_in_range (record->hash, range) && !func (record, user_data))
+            return FALSE;
+        }
       return TRUE;
     }
 

@@ -51,6 +51,12 @@ gkv_bytes_codec_is_thread_safe (GkvCodec *codec)
   return TRUE;
 }
 
+static gboolean
+gkv_bytes_codec_is_lossless (GkvCodec *codec)
+{
+  return TRUE;
+}
+
 static void
 codec_iface_init (GkvCodecInterface *iface)
 {
@@ -58,6 +64,7 @@ codec_iface_init (GkvCodecInterface *iface)
   iface->encode = gkv_bytes_codec_encode;
   iface->decode = gkv_bytes_codec_decode;
   iface->is_thread_safe = gkv_bytes_codec_is_thread_safe;
+  iface->is_lossless = gkv_bytes_codec_is_lossless;
 }
 
 static void

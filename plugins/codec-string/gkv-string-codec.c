@@ -64,6 +64,12 @@ gkv_string_codec_is_thread_safe (GkvCodec *codec)
   return TRUE;
 }
 
+static gboolean
+gkv_string_codec_is_lossless (GkvCodec *codec)
+{
+  return TRUE;
+}
+
 static void
 codec_iface_init (GkvCodecInterface *iface)
 {
@@ -71,6 +77,7 @@ codec_iface_init (GkvCodecInterface *iface)
   iface->encode = gkv_string_codec_encode;
   iface->decode = gkv_string_codec_decode;
   iface->is_thread_safe = gkv_string_codec_is_thread_safe;
+  iface->is_lossless = gkv_string_codec_is_lossless;
 }
 
 static void

@@ -34,52 +34,102 @@ to_little_endian (GVariant *value)
 #endif
 }
 
-static GBytes *
-gkv_variant_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
+/* Some values can be built that are nested too deeply to be read. Of most the type tells that they aren't. */
+static gboolean
+is_shallow (const char *type)
 {
-  g_autoptr (GVariant) boxed = NULL;
-  g_autoptr (GVariant) normal = NULL;
-  g_autoptr (GVariant) swapped = NULL;
-
-  if (strchr (g_variant_get_type_string (value), 'h') != NULL)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The codec “variant” can't carry values of type “%s”: a handle is good in one process only",
-                   g_variant_get_type_string (value));
-      return NULL;
-    }
-
-  boxed = g_variant_ref_sink (g_variant_new_variant (value));
-  normal = g_variant_get_normal_form (boxed);
-  swapped = to_little_endian (normal);
-  return g_variant_get_data_as_bytes (swapped);
+  return strchr (type, G_VARIANT_CLASS_VARIANT) == NULL && strlen (type) < 100;
 }
 
-/* GLib aligns what is larger than eight bytes by itself; of a smaller variant it would read the content unaligned. */
+/* As GLib would box it: a variant's content begins at a multiple of 8 of its bytes, which is 0. */
 static GBytes *
-align (GBytes *bytes)
+box (GVariant *value, const char *type)
+{
+  gsize size = g_variant_get_size (value);
+  gsize type_len = strlen (type);
+  guint8 *data = g_malloc (size + 1 + type_len);
+
+  g_variant_store (value, data);
+  data[size] = '\0';
+  memcpy (data + size + 1, type, type_len);
+
+  return g_bytes_new_take (data, size + 1 + type_len);
+}
+
+/* GLib aligns what is larger than eight bytes by itself; smaller it would read unaligned. */
+static GBytes *
+align (GBytes *bytes, const char *type)
 {
   gsize size;
   gconstpointer data = g_bytes_get_data (bytes, &size);
 
-  return (gsize) data % 8 != 0 ? g_bytes_new (data, size) : g_bytes_ref (bytes);
+  if ((gsize) data % 8 == 0 || g_str_equal (type, "s") || g_str_equal (type, "ay"))
+    return g_bytes_ref (bytes);
+
+  return g_bytes_new (data, size);
+}
+
+static GVariant *
+unbox (GBytes *bytes)
+{
+  gsize size;
+  const char *data = g_bytes_get_data (bytes, &size);
+  const char *end = size > 0 ? memrchr (data, '\0', size) : NULL;
+  g_autofree char *type = end != NULL ? g_strndup (end + 1, data + size - end - 1) : NULL;
+  g_autoptr (GBytes) content = NULL;
+  g_autoptr (GBytes) aligned = NULL;
+
+  if (type == NULL || !g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
+    return NULL;
+
+  content = g_bytes_new_from_bytes (bytes, 0, end - data);
+  aligned = align (content, type);
+
+  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), aligned, FALSE));
 }
 
 static GVariant *
 gkv_variant_codec_decode (GkvCodec *codec, GBytes *bytes, GError **error)
 {
-  g_autoptr (GBytes) aligned = align (bytes);
-  g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, aligned, FALSE));
-  g_autoptr (GVariant) swapped = NULL;
+  g_autoptr (GVariant) value = unbox (bytes);
 
-  if (!g_variant_is_normal_form (boxed))
+  if (value == NULL || !g_variant_is_normal_form (value))
     {
       g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CODEC, "These bytes are not a GVariant in normal form");
       return NULL;
     }
 
-  swapped = to_little_endian (boxed);
-  return g_variant_get_variant (swapped);
+  return to_little_endian (value);
+}
+
+static GBytes *
+gkv_variant_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
+{
+  g_autoptr (GVariant) normal = NULL;
+  g_autoptr (GVariant) swapped = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  const char *type = g_variant_get_type_string (value);
+
+  if (strchr (type, G_VARIANT_CLASS_HANDLE) != NULL)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
+                   "The codec “variant” can't carry values of type “%s”: a handle is good in one process only", type);
+      return NULL;
+    }
+
+  normal = g_variant_get_normal_form (value);
+  swapped = to_little_endian (normal);
+  bytes = box (swapped, type);
+
+  if (!is_shallow (type))
+    {
+      g_autoptr (GVariant) back = gkv_variant_codec_decode (codec, bytes, error);
+
+      if (back == NULL)
+        return NULL;
+    }
+
+  return g_steal_pointer (&bytes);
 }
 
 static const char *
@@ -94,6 +144,12 @@ gkv_variant_codec_is_thread_safe (GkvCodec *codec)
   return TRUE;
 }
 
+static gboolean
+gkv_variant_codec_is_lossless (GkvCodec *codec)
+{
+  return TRUE;
+}
+
 static void
 codec_iface_init (GkvCodecInterface *iface)
 {
@@ -101,6 +157,7 @@ codec_iface_init (GkvCodecInterface *iface)
   iface->encode = gkv_variant_codec_encode;
   iface->decode = gkv_variant_codec_decode;
   iface->is_thread_safe = gkv_variant_codec_is_thread_safe;
+  iface->is_lossless = gkv_variant_codec_is_lossless;
 }
 
 static void

@@ -118,7 +118,7 @@ main (int argc, char *argv[])
 
   for (guint i = 0; i < n_keys; i++)
     payload += strlen (keys[i]) + g_variant_get_size (value);
-  g_print ("%-34s %8.0f bytes target   100\n", "memory a record, beside key and value",
+  g_print ("%-34s %8.1f bytes target   100\n", "memory a record, beside key and value",
            (double) (mallinfo2 ().uordblks + mallinfo2 ().hblkhd - before - payload) / n_keys);
 
   return found == 4 * n_rounds ? 0 : 1;

@@ -103,6 +103,7 @@ CALLS = {
     "gkv_codec_encode": (lambda: codec.encode(GLib.Variant("y", 7)).get_size(), equals(3)),
     "gkv_codec_decode": (lambda: codec.decode(codec.encode(GLib.Variant("i", 7))).unpack(), equals(7)),
     "gkv_codec_is_thread_safe": (lambda: codec.is_thread_safe(), is_true),
+    "gkv_codec_is_lossless": (lambda: codec.is_lossless(), is_true),
     "gkv_transport_new_for_name": (lambda: Gkv.Transport.new_for_name("udp"), not_none),
     "gkv_transport_open": (lambda: transport.open("127.0.0.1:0"), is_true),
     "gkv_transport_close": (lambda: transport.close(), anything),

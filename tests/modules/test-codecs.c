@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+/* GLib's limit on how deeply a GVariant can be nested. */
+#define GKV_MAX_DEPTH (128)
+
 typedef struct
 {
   const char *codec;
@@ -74,6 +77,89 @@ test_case (gconstpointer data)
   g_assert_no_error (error);
   expected = g_variant_ref_sink (g_variant_new_parsed (test->expected));
   g_assert_cmpvariant (result, expected);
+  if (gkv_codec_is_lossless (codec))
+    g_assert_cmpvariant (result, value);
+}
+
+static void
+test_lossless (void)
+{
+  const struct
+  {
+    const char *name;
+    gboolean is_lossless;
+  } codecs[] = { { "variant", TRUE }, { "bytes", TRUE }, { "string", TRUE }, { "json", FALSE } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (codecs); i++)
+    {
+      g_autoptr (GkvCodec) codec = gkv_codec_new_for_name (codecs[i].name, NULL);
+
+      g_assert_cmpint (gkv_codec_is_lossless (codec), ==, codecs[i].is_lossless);
+    }
+}
+
+/* The format is GLib's own: that of a value boxed in a variant. */
+static void
+test_boxed (void)
+{
+  const char *texts[] = { "'text'",    "int64 7",    "true", "{'a': <[1, 2]>}",    "('x', uint16 3)", "b'raw'",
+                          "@a{sv} {}", "<<'deep'>>", "()",   "[nothing, just 'x']" };
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("variant", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_parsed (texts[i]));
+      g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
+      g_autoptr (GVariant) wire = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref (boxed) : g_variant_byteswap (boxed);
+      g_autoptr (GBytes) bytes = gkv_codec_encode (codec, value, NULL);
+
+      g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), g_variant_get_data (wire),
+                       g_variant_get_size (wire));
+    }
+}
+
+/* What GLib lets one build, but nobody read, is refused before it is kept. */
+static void
+test_too_deep (void)
+{
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("variant", NULL);
+  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_string ("core"));
+  g_autofree char *type = g_strnfill (GKV_MAX_DEPTH, 'a');
+  g_autofree char *deepest = g_strconcat (type, "i", NULL);
+
+  for (guint i = 0; i < 3 * GKV_MAX_DEPTH; i++)
+    {
+      g_autoptr (GVariant) inner = value;
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GBytes) bytes = gkv_codec_encode (codec, inner, &error);
+
+      if (bytes != NULL)
+        {
+          g_autoptr (GVariant) back = gkv_codec_decode (codec, bytes, &error);
+
+          g_assert_no_error (error);
+          g_assert_cmpvariant (back, inner);
+        }
+      else
+        {
+          g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
+          g_assert_cmpuint (i, >, GKV_MAX_DEPTH / 2);
+        }
+      value = g_variant_ref_sink (g_variant_new_variant (inner));
+    }
+
+  if (g_variant_type_string_is_valid (deepest))
+    {
+      g_autoptr (GVariant) array = g_variant_ref_sink (g_variant_new_array (G_VARIANT_TYPE (deepest + 1), NULL, 0));
+      g_autoptr (GBytes) bytes = gkv_codec_encode (codec, array, NULL);
+
+      if (bytes != NULL)
+        {
+          g_autoptr (GVariant) back = gkv_codec_decode (codec, bytes, NULL);
+
+          g_assert_cmpvariant (back, array);
+        }
+    }
 }
 
 static void
@@ -157,6 +243,9 @@ main (int argc, char *argv[])
 
       g_test_add_data_func (path, &cases[i], test_case);
     }
+  g_test_add_func ("/codec/lossless", test_lossless);
+  g_test_add_func ("/codec/variant/boxed", test_boxed);
+  g_test_add_func ("/codec/variant/too-deep", test_too_deep);
   g_test_add_func ("/codec/json/not-finite", test_not_finite);
   g_test_add_func ("/codec/json/lone-surrogates", test_lone_surrogates);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)

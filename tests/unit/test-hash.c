@@ -7,6 +7,8 @@
 #include "store/gkv-clock.h"
 #include "store/gkv-hash.h"
 
+#include <string.h>
+
 static GkvHashKey
 make_reference_key (void)
 {
@@ -15,30 +17,68 @@ make_reference_key (void)
   return key;
 }
 
-/* The first vectors of the reference implementation: key 00…0f, input of n bytes 00, 01, … */
+/* What another implementation, the Rust crate siphasher, makes of SipHash-1-3: key 00…0f, input of n bytes 00, 01, … */
 static void
 test_vectors (void)
 {
   const guint64 expected_64[] = {
-    G_GUINT64_CONSTANT (0x726fdb47dd0e0e31), G_GUINT64_CONSTANT (0x74f839c593dc67fd),
-    G_GUINT64_CONSTANT (0x0d6c8009d9a94f5a), G_GUINT64_CONSTANT (0x85676696d7fb7e2d),
-    G_GUINT64_CONSTANT (0xcf2794e0277187b7), G_GUINT64_CONSTANT (0x18765564cd99a68d),
-    G_GUINT64_CONSTANT (0xcbc9466e58fee3ce), G_GUINT64_CONSTANT (0xab0200f58b01d137),
-    G_GUINT64_CONSTANT (0x93f5f5799a932462),
+    G_GUINT64_CONSTANT (0xabac0158050fc4dc), G_GUINT64_CONSTANT (0xc9f49bf37d57ca93),
+    G_GUINT64_CONSTANT (0x82cb9b024dc7d44d), G_GUINT64_CONSTANT (0x8bf80ab8e7ddf7fb),
+    G_GUINT64_CONSTANT (0xcf75576088d38328), G_GUINT64_CONSTANT (0xdef9d52f49533b67),
+    G_GUINT64_CONSTANT (0xc50d2b50c59f22a7), G_GUINT64_CONSTANT (0xd3927d989bb11140),
+    G_GUINT64_CONSTANT (0x369095118d299a8e),
+  };
+  const struct
+  {
+    gsize len;
+    GkvFingerprint result;
+  } expected_128[] = {
+    { 0, { G_GUINT64_CONSTANT (0xbea58827b2bc7ee7), G_GUINT64_CONSTANT (0x013030dd6adb62fd) } },
+    { 9, { G_GUINT64_CONSTANT (0x9439f32c04b8dd81), G_GUINT64_CONSTANT (0x427c1394000e72f4) } },
+    { 16, { G_GUINT64_CONSTANT (0xeb8e511557d9a8d0), G_GUINT64_CONSTANT (0x93179e3df8b013b5) } },
   };
   GkvHashKey key = make_reference_key ();
-  GkvFingerprint wide;
   guint8 input[64];
 
   for (guint i = 0; i < sizeof input; i++)
     input[i] = i;
   for (guint i = 0; i < G_N_ELEMENTS (expected_64); i++)
     g_assert_cmphex (gkv_hash_64 (&key, input, i), ==, expected_64[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (expected_128); i++)
+    {
+      GkvFingerprint wide = gkv_hash_128 (&key, input, expected_128[i].len);
 
-  /* "a3817f04ba25a8e6 6df67214c7550293", as bytes, for no input at all. */
-  wide = gkv_hash_128 (&key, input, 0);
-  g_assert_cmphex (wide.lo, ==, G_GUINT64_CONSTANT (0xe6a825ba047f81a3));
-  g_assert_cmphex (wide.hi, ==, G_GUINT64_CONSTANT (0x930255c71472f66d));
+      g_assert_cmphex (wide.lo, ==, expected_128[i].result.lo);
+      g_assert_cmphex (wide.hi, ==, expected_128[i].result.hi);
+    }
+}
+
+/* In parts it is the same as in one; the length that SipHash appends is the one word that differs. */
+static void
+test_parts (void)
+{
+  GkvHashKey key = make_reference_key ();
+  guint8 whole[16] = "fifteen bytes..";
+  GkvFingerprint parts[2];
+  GkvHasher hasher;
+  guint64 word;
+
+  gkv_hasher_init (&hasher, &key);
+  gkv_hasher_add_padded (&hasher, whole, 15);
+  parts[0] = gkv_hasher_end (&hasher);
+
+  gkv_hasher_init (&hasher, &key);
+  memcpy (&word, whole, 8);
+  gkv_hasher_add_word (&hasher, GUINT64_FROM_LE (word));
+  gkv_hasher_add_padded (&hasher, whole + 8, 8);
+  parts[1] = gkv_hasher_end (&hasher);
+
+  g_assert_true (gkv_fingerprint_equal (&parts[0], &parts[1]));
+
+  gkv_hasher_init (&hasher, &key);
+  gkv_hasher_add_padded (&hasher, "another", 7);
+  parts[1] = gkv_hasher_end (&hasher);
+  g_assert_false (gkv_fingerprint_equal (&parts[0], &parts[1]));
 }
 
 static void
@@ -94,6 +134,7 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/hash/vectors", test_vectors);
+  g_test_add_func ("/hash/parts", test_parts);
   g_test_add_func ("/hash/sums", test_sums);
   g_test_add_func ("/hash/clusters", test_cluster_keys);
   g_test_add_func ("/clock", test_clock);
