@@ -250,6 +250,8 @@ void gkv_exchange_consider_end (GkvEngine *self, GkvLink *link);
 
 /* gkv-transfer */
 void gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash);
+/* Ours was offered: the other sends its own if that is newer, or wants ours. If neither comes, theirs is wanted. */
+void gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash);
 /* @empty: nothing of it is held here. */
 void gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty);
 /* Tells of a record: sends it when it fits a datagram, or else that it is there. */

@@ -444,6 +444,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->max_datagram = CLAMP (config->max_datagram_size, MIN_DATAGRAM, MAX_DATAGRAM);
   self->rand = g_rand_new_with_seed (config->random_seed);
   self->store = store;
+  gkv_store_keep_sketch (store);
   self->clock = clock;
   self->now = *now;
   self->started = now->mono;

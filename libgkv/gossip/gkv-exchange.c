@@ -1,9 +1,11 @@
 /* Exchanges: finding what differs from one peer.
  *
  * One side asks: here is the fingerprint of a range of mine, does yours differ? The other answers that it is the same,
- * or splits the range in sixteen, or, where it holds little there, lists all that it has. The asker goes on with the
- * parts that differ. So a map in sync costs one small datagram each way, whatever its size; differences cost in
- * proportion to their number; and all state is with the asker, who repeats what gets lost.
+ * or, where it holds little there, lists all that it has. Where it holds much, the answer about everything is a sketch
+ * (gkv-sketches), from which a few differences can be read at once; there may be more of them, and then, as with any
+ * part, the range is split in sixteen, and the asker goes on with the parts that differ. So a map in sync costs one
+ * small datagram each way, whatever its size; differences cost in proportion to their number; and all state is with the
+ * asker, who repeats what gets lost.
  *
  * Source: Meyer, "Range-Based Set Reconciliation", SRDS 2023; here over the nodes of the store's trie.
  *
@@ -11,22 +13,17 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-exchange-private.h"
 #include "gkv-horizons.h"
 
 #include "../gkv-error.h"
 
 /* A range of at most so many records is listed, not split: the list fits a datagram. */
 #define MAX_LISTED 24
-#define ITEM_SIZE  (8 + 8 + 4)
 
 /* A peer that lacks more of a range than this is invited to fetch it page by page. */
 #define MAX_GIVEN 96
 
-/* What is given in one answer without being asked for. */
-#define MAX_GIVEN_BYTES (8 * 1024)
-
-#define MAX_ASKED     16
 #define MAX_TODO      65536
 #define ASK_PATIENCE  (400 * GKV_MS)
 #define ASK_TRIES     5
@@ -40,31 +37,6 @@
 #define QUIET_LAST  (60 * 60 * GKV_SECOND)
 
 #define SAME_FLAG_SYNCED 1
-
-typedef struct
-{
-  GkvRange range;
-  guint32 epoch; /* of our store, when it was asked first */
-  gint64 sent;
-  guint tries;
-} Asked;
-
-struct _GkvExchange
-{
-  GQueue todo;   /* GkvRange*, deepest first */
-  GArray *asked; /* Asked */
-  guint64 flush_ticket;
-  guint n_given;
-  gboolean differs;
-  guint64 mine, theirs; /* both sides' digests at the start */
-};
-
-typedef struct
-{
-  guint64 hash;
-  GkvStamp stamp;
-  guint32 fingerprint;
-} Item;
 
 static gboolean
 range_equal (const GkvRange *a, const GkvRange *b)
@@ -80,17 +52,16 @@ get_child (GkvRange range, guint index)
   return child;
 }
 
-/* What is said of everything tells the horizon, too. */
-static void
-put_range (GkvEngine *self, GByteArray *body, GkvRange range)
+void
+gkv_exchange_put_range (GkvEngine *self, GByteArray *body, GkvRange range)
 {
   gkv_put_range (body, range);
   if (range.depth == 0)
     gkv_put_u64 (body, gkv_horizons_get (self));
 }
 
-static GkvRange
-read_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
+GkvRange
+gkv_exchange_read_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   GkvRange range = gkv_reader_range (reader);
 
@@ -104,67 +75,37 @@ read_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
   return range;
 }
 
-static void
-put_item (GByteArray *body, const GkvRecord *record)
-{
-  gkv_put_u64 (body, record->hash);
-  gkv_put_u64 (body, record->stamp);
-  gkv_put_u32 (body, record->fingerprint.lo);
-}
-
-static Item
-read_item (GkvReader *reader)
-{
-  Item item;
-
-  item.hash = gkv_reader_u64 (reader);
-  item.stamp = gkv_reader_u64 (reader);
-  item.fingerprint = gkv_reader_u32 (reader);
-  return item;
-}
-
-/* Whether what the other has may win over what we have. When the stamps tie, both sides show theirs. */
-static gboolean
-is_wanted (const Item *theirs, const GkvRecord *mine)
-{
-  if (mine == NULL)
-    return TRUE;
-
-  return theirs->stamp > mine->stamp ||
-         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
-}
-
-static gboolean
-is_given (const Item *theirs, const GkvRecord *mine)
-{
-  return mine->stamp > theirs->stamp ||
-         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
-}
-
 /* Asking */
 
 static void
-send_ask (GkvEngine *self, GkvLink *link, GkvRange range)
+send_ask (GkvEngine *self, GkvLink *link, const GkvAsked *asked)
 {
   GByteArray *body = gkv_engine_begin_message (self);
   GkvSummary summary;
 
-  gkv_store_summarise (self->store, range, &summary);
-  put_range (self, body, range);
+  if (asked->chunk > 0)
+    {
+      gkv_put_u8 (body, asked->chunk);
+      gkv_link_send (self, link, GKV_MESSAGE_ASK_CHUNK);
+      return;
+    }
+
+  gkv_store_summarise (self->store, asked->range, &summary);
+  gkv_exchange_put_range (self, body, asked->range);
   gkv_put_u64 (body, summary.fingerprint.lo);
   gkv_put_u64 (body, summary.fingerprint.hi);
   gkv_link_send (self, link, GKV_MESSAGE_ASK);
 }
 
-static void
-ask (GkvEngine *self, GkvLink *link, GkvRange range)
+void
+gkv_exchange_ask (GkvEngine *self, GkvLink *link, GkvRange range, guint chunk)
 {
-  Asked asked = { .range = range, .sent = self->now.mono };
+  GkvAsked asked = { .range = range, .chunk = chunk, .sent = self->now.mono };
 
-  if (range.depth == 0)
+  if (range.depth == 0 && chunk == 0)
     asked.epoch = gkv_store_end_epoch (self->store);
   g_array_append_val (link->exchange->asked, asked);
-  send_ask (self, link, range);
+  send_ask (self, link, &asked);
   gkv_engine_wake_at (self, self->now.mono + ASK_PATIENCE);
 }
 
@@ -173,28 +114,31 @@ ask_more (GkvEngine *self, GkvLink *link)
 {
   GkvExchange *exchange = link->exchange;
 
-  while (exchange->asked->len < MAX_ASKED && exchange->todo.length > 0)
+  while (exchange->asked->len < GKV_EXCHANGE_MAX_ASKED && exchange->todo.length > 0)
     {
       g_autofree GkvRange *range = g_queue_pop_head (&exchange->todo);
 
-      ask (self, link, *range);
+      gkv_exchange_ask (self, link, *range, 0);
     }
 }
 
-/* Takes away the question that @range answers; FALSE when it wasn't asked. @epoch: (optional): when it was. */
-static gboolean
-is_answer (GkvLink *link, const GkvRange *range, guint32 *epoch)
+gboolean
+gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint32 *epoch)
 {
   GArray *asked = link->exchange != NULL ? link->exchange->asked : NULL;
 
   for (guint i = 0; asked != NULL && i < asked->len; i++)
-    if (range_equal (&g_array_index (asked, Asked, i).range, range))
-      {
-        if (epoch != NULL)
-          *epoch = g_array_index (asked, Asked, i).epoch;
-        g_array_remove_index_fast (asked, i);
-        return TRUE;
-      }
+    {
+      GkvAsked *question = &g_array_index (asked, GkvAsked, i);
+
+      if (range_equal (&question->range, range) && question->chunk == chunk)
+        {
+          if (epoch != NULL)
+            *epoch = question->epoch;
+          g_array_remove_index_fast (asked, i);
+          return TRUE;
+        }
+    }
 
   return FALSE;
 }
@@ -210,10 +154,10 @@ gkv_exchange_begin (GkvEngine *self, GkvLink *link)
   self->counters.exchanges++;
   self->n_exchanges++;
   link->exchange = g_new0 (GkvExchange, 1);
-  link->exchange->asked = g_array_new (FALSE, FALSE, sizeof (Asked));
+  link->exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
   g_queue_init (&link->exchange->todo);
   link->exchange->flush_ticket = self->flush_ticket;
-  ask (self, link, everything);
+  gkv_exchange_ask (self, link, everything, 0);
 }
 
 void
@@ -227,6 +171,7 @@ gkv_exchange_free (GkvEngine *self, GkvLink *link)
   self->n_exchanges--;
   g_queue_clear_full (&exchange->todo, g_free);
   g_array_unref (exchange->asked);
+  gkv_sketching_free (exchange->sketching);
   g_free (exchange);
 }
 
@@ -289,8 +234,8 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
 }
 
 /* FALSE: the same two sides have met often enough for now. */
-static gboolean
-is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
+gboolean
+gkv_exchange_is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
 {
   GkvExchange *exchange = link->exchange;
   GkvSummary summary;
@@ -329,14 +274,14 @@ is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
 static gboolean
 put_listed (GkvRecord *record, gpointer user_data)
 {
-  put_item (user_data, record);
+  gkv_put_item (user_data, record);
   return TRUE;
 }
 
 static void
 handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = read_range (self, link, reader);
+  GkvRange range = gkv_exchange_read_range (self, link, reader);
   GkvFingerprint theirs;
   GkvSummary mine;
   GByteArray *body;
@@ -348,7 +293,7 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   gkv_store_summarise (self->store, range, &mine);
   body = gkv_engine_begin_message (self);
-  put_range (self, body, range);
+  gkv_exchange_put_range (self, body, range);
 
   if (gkv_fingerprint_equal (&mine.fingerprint, &theirs))
     {
@@ -361,6 +306,10 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
     {
       gkv_store_foreach (self->store, range, 0, put_listed, body);
       gkv_link_send (self, link, GKV_MESSAGE_ITEMS);
+    }
+  else if (range.depth == 0 && (theirs.lo | theirs.hi) != 0 && gkv_sketches_can_send (self))
+    {
+      gkv_sketches_send (self, link, 0);
     }
   else
     {
@@ -376,11 +325,11 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
 static void
 handle_same (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = read_range (self, link, reader);
+  GkvRange range = gkv_exchange_read_range (self, link, reader);
   guint8 flags = gkv_reader_u8 (reader);
   guint32 epoch;
 
-  if (reader->failed || !is_answer (link, &range, &epoch))
+  if (reader->failed || !gkv_exchange_is_answer (link, &range, 0, &epoch))
     return;
 
   if (range.depth == 0)
@@ -400,21 +349,41 @@ look_into (GkvLink *link, GkvRange range)
     g_queue_push_head (&link->exchange->todo, g_memdup2 (&range, sizeof range));
 }
 
+void
+gkv_exchange_split (GkvEngine *self, GkvLink *link, GkvRange range, const guint64 *theirs)
+{
+  GkvSummary mine;
+
+  for (guint i = 0; i < 16; i++)
+    {
+      GkvRange child = get_child (range, i);
+
+      gkv_store_summarise (self->store, child, &mine);
+      if (theirs != NULL && mine.fingerprint.lo == theirs[i])
+        continue;
+
+      if (mine.count == 0)
+        gkv_transfer_pull (self, link, child, TRUE);
+      else
+        look_into (link, child);
+    }
+}
+
 static void
 handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   const guint8 *all = reader->data;
-  GkvRange range = read_range (self, link, reader);
+  GkvRange range = gkv_exchange_read_range (self, link, reader);
   guint64 theirs[16];
   GkvSummary mine;
 
   for (guint i = 0; i < 16; i++)
     theirs[i] = gkv_reader_u64 (reader);
 
-  if (reader->failed || range.depth >= 16 || !is_answer (link, &range, NULL))
+  if (reader->failed || range.depth >= 16 || !gkv_exchange_is_answer (link, &range, 0, NULL))
     return;
 
-  if (range.depth == 0 && !is_worth_it (self, link, all, reader->len))
+  if (range.depth == 0 && !gkv_exchange_is_worth_it (self, link, all, reader->len))
     {
       gkv_exchange_free (self, link);
       return;
@@ -428,19 +397,7 @@ handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
-  for (guint i = 0; i < 16; i++)
-    {
-      GkvRange child = get_child (range, i);
-
-      gkv_store_summarise (self->store, child, &mine);
-      if (mine.fingerprint.lo == theirs[i])
-        continue;
-
-      if (mine.count == 0)
-        gkv_transfer_pull (self, link, child, TRUE);
-      else
-        look_into (link, child);
-    }
+  gkv_exchange_split (self, link, range, theirs);
   gkv_exchange_consider_end (self, link);
 }
 
@@ -451,56 +408,27 @@ add_to_array (GkvRecord *record, gpointer user_data)
   return TRUE;
 }
 
-/* Few and small ones go at once; otherwise they are offered, and the other asks at its own pace. */
-static void
-give (GkvEngine *self, GkvLink *link, GPtrArray *records)
-{
-  GByteArray *body;
-  gsize bytes = 0;
-
-  for (guint i = 0; i < records->len; i++)
-    bytes += gkv_record_get_wire_size (g_ptr_array_index (records, i));
-
-  if (bytes <= MAX_GIVEN_BYTES)
-    {
-      for (guint i = 0; i < records->len; i++)
-        gkv_transfer_send_record (self, link, g_ptr_array_index (records, i), GKV_MESSAGE_RECORD);
-      return;
-    }
-
-  body = gkv_engine_begin_message (self);
-  for (guint i = 0; i < records->len; i++)
-    {
-      put_item (body, g_ptr_array_index (records, i));
-      if (body->len + ITEM_SIZE > gkv_engine_get_max_body (self) || i + 1 == records->len)
-        {
-          gkv_link_send (self, link, GKV_MESSAGE_OFFER);
-          body = gkv_engine_begin_message (self);
-        }
-    }
-}
-
 static void
 handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   const guint8 *all = reader->data;
-  GkvRange range = read_range (self, link, reader);
+  GkvRange range = gkv_exchange_read_range (self, link, reader);
   g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   g_autoptr (GPtrArray) given = g_ptr_array_new ();
   GkvSummary mine;
 
   while (gkv_reader_get_left (reader) > 0)
     {
-      Item item = read_item (reader);
-      Item *copy = g_memdup2 (&item, sizeof item);
+      GkvItem item = gkv_reader_item (reader);
+      GkvItem *copy = g_memdup2 (&item, sizeof item);
 
       g_hash_table_replace (listed, &copy->hash, copy);
     }
 
-  if (reader->failed || !is_answer (link, &range, NULL))
+  if (reader->failed || !gkv_exchange_is_answer (link, &range, 0, NULL))
     return;
 
-  if (range.depth == 0 && !is_worth_it (self, link, all, reader->len))
+  if (range.depth == 0 && !gkv_exchange_is_worth_it (self, link, all, reader->len))
     {
       gkv_exchange_free (self, link);
       return;
@@ -533,38 +461,26 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
       for (guint i = 0; i < records->len; i++)
         {
           GkvRecord *record = g_ptr_array_index (records, i);
-          Item *item = g_hash_table_lookup (listed, &record->hash);
+          GkvItem *item = g_hash_table_lookup (listed, &record->hash);
 
-          if (item == NULL ? gkv_horizons_stands (self, link, record) : is_given (item, record))
+          if (item == NULL ? gkv_horizons_stands (self, link, record) : gkv_item_is_given (item, record))
             g_ptr_array_add (given, record);
         }
       link->exchange->n_given += given->len;
-      give (self, link, given);
+      gkv_offers_give (self, link, given);
     }
 
   {
     GHashTableIter iter;
-    Item *item;
+    GkvItem *item;
 
     g_hash_table_iter_init (&iter, listed);
     while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &item))
-      if (is_wanted (item, gkv_store_lookup_hash (self->store, item->hash)))
+      if (gkv_item_is_wanted (item, gkv_store_lookup_hash (self->store, item->hash)))
         gkv_transfer_want (self, link, item->hash);
   }
 
   gkv_exchange_consider_end (self, link);
-}
-
-static void
-handle_offer (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  while (gkv_reader_get_left (reader) > 0)
-    {
-      Item item = read_item (reader);
-
-      if (!reader->failed && is_wanted (&item, gkv_store_lookup_hash (self->store, item.hash)))
-        gkv_transfer_want (self, link, item.hash);
-    }
 }
 
 static void
@@ -598,11 +514,19 @@ gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvRea
       break;
 
     case GKV_MESSAGE_OFFER:
-      handle_offer (self, link, reader);
+      gkv_offers_handle (self, link, reader);
       break;
 
     case GKV_MESSAGE_INVITE:
       handle_invite (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_SKETCH:
+      gkv_sketches_handle (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_ASK_CHUNK:
+      gkv_sketches_handle_ask (self, link, reader);
       break;
 
     default:
@@ -619,7 +543,7 @@ repeat_questions (GkvEngine *self, GkvLink *link)
 
   for (guint i = 0; i < asked->len; i++)
     {
-      Asked *question = &g_array_index (asked, Asked, i);
+      GkvAsked *question = &g_array_index (asked, GkvAsked, i);
 
       if (self->now.mono - question->sent < ASK_PATIENCE)
         {
@@ -634,7 +558,7 @@ repeat_questions (GkvEngine *self, GkvLink *link)
         }
 
       question->sent = self->now.mono;
-      send_ask (self, link, question->range);
+      send_ask (self, link, question);
       gkv_engine_wake_at (self, self->now.mono + ASK_PATIENCE);
     }
 }

@@ -542,6 +542,8 @@ dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
     case GKV_MESSAGE_ITEMS:
     case GKV_MESSAGE_OFFER:
     case GKV_MESSAGE_INVITE:
+    case GKV_MESSAGE_SKETCH:
+    case GKV_MESSAGE_ASK_CHUNK:
       if (link->member != NULL)
         gkv_exchange_handle (self, link, kind, body);
       break;

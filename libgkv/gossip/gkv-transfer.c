@@ -31,7 +31,8 @@
 typedef struct
 {
   guint64 hash;
-  gint64 sent; /* 0: waits for its turn */
+  gint64 sent;       /* 0: waits for its turn */
+  gboolean expected; /* ours was offered: theirs comes unasked if it is newer */
   guint tries;
 } Want;
 
@@ -127,16 +128,28 @@ gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, Gkv
   }
 }
 
+static gboolean
+forget_expected (GkvLink *link, guint64 hash)
+{
+  Want *want = link->transfer != NULL ? g_hash_table_lookup (link->transfer->wants, &hash) : NULL;
+
+  return want != NULL && want->expected && g_hash_table_remove (link->transfer->wants, &hash);
+}
+
 static void
 handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   g_autoptr (GByteArray) gone = g_byte_array_new ();
+  gboolean decided = FALSE;
 
   for (guint n = 0; n < 2 * WANT_WINDOW && gkv_reader_get_left (reader) >= WANT_SIZE; n++)
     {
       guint64 hash = gkv_reader_u64 (reader);
       gboolean empty = gkv_reader_u8 (reader) & FLAG_EMPTY;
       GkvRecord *record = gkv_store_lookup_hash (self->store, hash);
+
+      /* Ours is newer: theirs isn't needed. */
+      decided = forget_expected (link, hash) || decided;
 
       if (record != NULL && (!empty || gkv_horizons_stands (self, link, record)))
         gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
@@ -149,6 +162,8 @@ handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
       g_byte_array_append (gkv_engine_begin_message (self), gone->data, gone->len);
       gkv_link_send (self, link, GKV_MESSAGE_NONE);
     }
+  if (decided)
+    gkv_exchange_consider_end (self, link);
 }
 
 typedef struct
@@ -248,28 +263,52 @@ gkv_transfer_forget_want (GkvLink *link, guint64 hash)
   if (want == NULL)
     return;
 
-  if (want->sent != 0)
-    transfer->n_wanted--;
-  else
+  if (want->sent == 0)
     g_queue_remove (&transfer->want_queue, want);
+  else if (!want->expected)
+    transfer->n_wanted--;
   g_hash_table_remove (transfer->wants, &hash);
 }
 
-void
-gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash)
+static Want *
+add_want (GkvEngine *self, GkvLink *link, guint64 hash)
 {
   GkvTransfer *transfer = ensure_transfer (link);
   Want *want;
 
   if (g_hash_table_contains (transfer->wants, &hash) || g_hash_table_size (transfer->wants) >= MAX_WANTS ||
       gkv_pieces_are_coming (self, hash))
-    return;
+    return NULL;
 
   want = g_new0 (Want, 1);
   want->hash = hash;
   g_hash_table_insert (transfer->wants, &want->hash, want);
-  g_queue_push_tail (&transfer->want_queue, want);
+  return want;
+}
+
+void
+gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash)
+{
+  Want *want = add_want (self, link, hash);
+
+  if (want == NULL)
+    return;
+
+  g_queue_push_tail (&link->transfer->want_queue, want);
   gkv_engine_wake_at (self, self->now.mono);
+}
+
+void
+gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash)
+{
+  Want *want = add_want (self, link, hash);
+
+  if (want == NULL)
+    return;
+
+  want->expected = TRUE;
+  want->sent = self->now.mono;
+  gkv_engine_wake_at (self, self->now.mono + WANT_PATIENCE);
 }
 
 /* Pulling */
@@ -439,7 +478,7 @@ tick_wants (GkvEngine *self, GkvLink *link)
   GHashTableIter iter;
   Want *want;
 
-  if (transfer->n_wanted > 0)
+  if (g_hash_table_size (transfer->wants) > transfer->want_queue.length)
     {
       g_hash_table_iter_init (&iter, transfer->wants);
       while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &want))
@@ -453,7 +492,9 @@ tick_wants (GkvEngine *self, GkvLink *link)
               continue;
             }
 
-          transfer->n_wanted--;
+          if (!want->expected)
+            transfer->n_wanted--;
+          want->expected = FALSE;
           want->sent = 0;
           if (++want->tries >= WANT_TRIES)
             g_hash_table_iter_remove (&iter);

@@ -43,12 +43,14 @@ typedef enum
   GKV_MESSAGE_RUMOUR = 16, /* a record, to be passed on by those to whom it is new */
 
   /* What differs (gkv-exchange); where a range is everything, the sender's horizon u64 follows it */
-  GKV_MESSAGE_ASK = 24,    /* range, fingerprint 16: does yours differ? */
-  GKV_MESSAGE_SAME = 25,   /* range, flags u8 */
-  GKV_MESSAGE_RANGE = 26,  /* range, 16 × fingerprint u64: mine, split */
-  GKV_MESSAGE_ITEMS = 27,  /* range, (hash u64, stamp u64, fingerprint u32)…: all that I have there */
-  GKV_MESSAGE_OFFER = 28,  /* (hash u64, stamp u64, fingerprint u32)…: what you seem to lack */
-  GKV_MESSAGE_INVITE = 29, /* range: you seem to lack much of it */
+  GKV_MESSAGE_ASK = 24,       /* range, fingerprint 16: does yours differ? */
+  GKV_MESSAGE_SAME = 25,      /* range, flags u8 */
+  GKV_MESSAGE_RANGE = 26,     /* range, 16 × fingerprint u64: mine, split */
+  GKV_MESSAGE_ITEMS = 27,     /* range, (hash u64, stamp u64, fingerprint u32)…: all that I have there */
+  GKV_MESSAGE_OFFER = 28,     /* (hash u64, stamp u64, fingerprint u32)…: what you seem to lack */
+  GKV_MESSAGE_INVITE = 29,    /* range: you seem to lack much of it */
+  GKV_MESSAGE_SKETCH = 30,    /* range, chunk u8, records varint, 64 × (hash u64, version u32, check u32, count u8) */
+  GKV_MESSAGE_ASK_CHUNK = 31, /* chunk u8: more of your sketch */
 
   /* Getting it (gkv-transfer) */
   GKV_MESSAGE_RECORD = 32, /* a record that was asked for */

@@ -41,6 +41,7 @@ struct _GkvStore
   GkvHashKey hash_key;
   Node *root;
   GkvDeadlines *deadlines;
+  GkvSketch *sketch;   /* NULL: not kept */
   GHashTable *shadows; /* record set aside → what is visible in its place, or NULL */
   guint64 n_visible;
   guint64 n_tombstones;
@@ -314,6 +315,18 @@ gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len)
 /* Changing */
 
 static void
+sketch_record (GkvStore *self, GkvRecord *record, int by)
+{
+  if (self->sketch == NULL)
+    return;
+
+  if (by > 0)
+    gkv_sketch_add (self->sketch, record->hash, record->fingerprint.lo);
+  else
+    gkv_sketch_subtract (self->sketch, record->hash, record->fingerprint.lo);
+}
+
+static void
 count_record (GkvStore *self, GkvRecord *record, int by)
 {
   self->n_bytes += by * (gint64) (record->key_len + record->content_len);
@@ -411,6 +424,7 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
       if (visible != NULL)
         gkv_record_ref (visible);
       count_record (self, held, -1);
+      sketch_record (self, held, -1);
       gkv_deadlines_remove (self->deadlines, held);
       if (held->flags & GKV_RECORD_ASIDE)
         g_hash_table_remove (self->shadows, held);
@@ -421,6 +435,7 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
   if (record->flags & GKV_RECORD_ASIDE)
     g_hash_table_insert (self->shadows, record, visible != NULL ? gkv_record_ref (visible) : NULL);
   count_record (self, record, 1);
+  sketch_record (self, record, 1);
   insert (&self->root, record, 0);
 
   if (replaced != NULL)
@@ -436,6 +451,7 @@ gkv_store_remove (GkvStore *self, GkvRecord *record)
     return FALSE;
 
   count_record (self, record, -1);
+  sketch_record (self, record, -1);
   gkv_deadlines_remove (self->deadlines, record);
   g_hash_table_remove (self->shadows, record);
   take (&self->root, record, 0);
@@ -588,6 +604,33 @@ gkv_store_foreach (GkvStore *self, GkvRange range, guint64 from, GkvStoreFunc fu
   walk (self->root, 0, 0, range, from, func, user_data);
 }
 
+/* The sketch */
+
+static gboolean
+sketch_each (GkvRecord *record, gpointer user_data)
+{
+  sketch_record (user_data, record, 1);
+  return TRUE;
+}
+
+void
+gkv_store_keep_sketch (GkvStore *self)
+{
+  const GkvRange everything = { 0, 0 };
+
+  if (self->sketch != NULL)
+    return;
+
+  self->sketch = g_new0 (GkvSketch, 1);
+  gkv_store_foreach (self, everything, 0, sketch_each, self);
+}
+
+const GkvSketch *
+gkv_store_get_sketch (GkvStore *self)
+{
+  return self->sketch;
+}
+
 /* Counts */
 
 guint64
@@ -638,6 +681,7 @@ gkv_store_free (GkvStore *self)
 {
   g_clear_pointer (&self->root, node_free);
   g_hash_table_unref (self->shadows);
+  g_free (self->sketch);
   gkv_deadlines_free (self->deadlines);
   g_free (self);
 }

@@ -16,6 +16,7 @@
 G_BEGIN_DECLS
 
 #include "gkv-record.h"
+#include "gkv-sketch.h"
 
 typedef struct _GkvStore GkvStore;
 
@@ -92,6 +93,12 @@ guint64 gkv_store_get_n_bytes (GkvStore *self);
 
 /* Count and fingerprint of a range: O(1) for the root, O(depth) otherwise. */
 void gkv_store_summarise (GkvStore *self, GkvRange range, GkvSummary *summary);
+
+/* Keeps a sketch of all records up to date from now on: of use to nodes that have peers. It reads over all of them
+ * once, if it wasn't kept already. */
+void gkv_store_keep_sketch (GkvStore *self);
+/* NULL when none is kept. */
+const GkvSketch *gkv_store_get_sketch (GkvStore *self);
 
 /* Walks the winning records of a range in the order of their hashes, from the first whose hash is at least @from. */
 void gkv_store_foreach (GkvStore *self, GkvRange range, guint64 from, GkvStoreFunc func, gpointer user_data);

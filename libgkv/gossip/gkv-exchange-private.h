@@ -1,0 +1,78 @@
+/* What gkv-exchange, gkv-sketches and gkv-offers share: the state of an exchange, and what is said of a single record.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-engine-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GkvSketching GkvSketching;
+
+/* A question that waits for its answer. */
+typedef struct
+{
+  GkvRange range;
+  guint chunk;   /* of a sketch; 0: the question is about the range */
+  guint32 epoch; /* of our store, when it was asked first */
+  gint64 sent;
+  guint tries;
+} GkvAsked;
+
+struct _GkvExchange
+{
+  GQueue todo;              /* GkvRange*, deepest first */
+  GArray *asked;            /* GkvAsked */
+  GkvSketching *sketching; /* NULL: none under way */
+  guint64 flush_ticket;
+  guint n_given;
+  gboolean differs;
+  guint64 mine, theirs; /* both sides' digests at the start */
+};
+
+/* A version of a record. */
+typedef struct
+{
+  guint64 hash; /* of the key */
+  GkvStamp stamp;
+  guint32 fingerprint;
+} GkvItem;
+
+#define GKV_ITEM_SIZE (8 + 8 + 4)
+
+/* Questions under way at once. */
+#define GKV_EXCHANGE_MAX_ASKED 16
+
+/* gkv-exchange */
+/* What is said of everything tells the horizon, too. */
+void gkv_exchange_put_range (GkvEngine *self, GByteArray *body, GkvRange range);
+GkvRange gkv_exchange_read_range (GkvEngine *self, GkvLink *link, GkvReader *reader);
+void gkv_exchange_ask (GkvEngine *self, GkvLink *link, GkvRange range, guint chunk);
+/* Takes away the question that this answers; FALSE when it wasn't asked. @epoch: (optional): when it was. */
+gboolean gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint32 *epoch);
+/* Goes on with those parts of a range that differ from @theirs, or with all of them for NULL. */
+void gkv_exchange_split (GkvEngine *self, GkvLink *link, GkvRange range, const guint64 *theirs);
+/* FALSE: the same two sides have met often enough for now. */
+gboolean gkv_exchange_is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len);
+
+/* gkv-sketches */
+gboolean gkv_sketches_can_send (GkvEngine *self);
+void gkv_sketches_send (GkvEngine *self, GkvLink *link, guint chunk);
+void gkv_sketches_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
+void gkv_sketches_handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader);
+void gkv_sketching_free (GkvSketching *sketching);
+
+/* gkv-offers */
+void gkv_put_item (GByteArray *body, const GkvRecord *record);
+GkvItem gkv_reader_item (GkvReader *reader);
+/* Whether what the other has may win over what we have. When the stamps tie, both sides show theirs. */
+gboolean gkv_item_is_wanted (const GkvItem *theirs, const GkvRecord *mine);
+gboolean gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine);
+/* Gives records to one who lacks them: few and small ones go at once; otherwise they are offered, and the other asks at
+ * its own pace. */
+void gkv_offers_give (GkvEngine *self, GkvLink *link, GPtrArray *records);
+void gkv_offers_send (GkvEngine *self, GkvLink *link, GPtrArray *records);
+void gkv_offers_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
+
+G_END_DECLS

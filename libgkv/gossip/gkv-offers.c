@@ -1,0 +1,97 @@
+/* Offers: what one side holds, told by key, time and fingerprint, so that the other can see what it lacks.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-exchange-private.h"
+
+/* What is given in one answer without being asked for. */
+#define MAX_GIVEN_BYTES (48 * 1024)
+
+void
+gkv_put_item (GByteArray *body, const GkvRecord *record)
+{
+  gkv_put_u64 (body, record->hash);
+  gkv_put_u64 (body, record->stamp);
+  gkv_put_u32 (body, record->fingerprint.lo);
+}
+
+GkvItem
+gkv_reader_item (GkvReader *reader)
+{
+  GkvItem item;
+
+  item.hash = gkv_reader_u64 (reader);
+  item.stamp = gkv_reader_u64 (reader);
+  item.fingerprint = gkv_reader_u32 (reader);
+  return item;
+}
+
+gboolean
+gkv_item_is_wanted (const GkvItem *theirs, const GkvRecord *mine)
+{
+  if (mine == NULL)
+    return TRUE;
+
+  return theirs->stamp > mine->stamp ||
+         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
+}
+
+gboolean
+gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine)
+{
+  return mine->stamp > theirs->stamp ||
+         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
+}
+
+void
+gkv_offers_send (GkvEngine *self, GkvLink *link, GPtrArray *records)
+{
+  GByteArray *body = gkv_engine_begin_message (self);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      gkv_put_item (body, g_ptr_array_index (records, i));
+      if (body->len + GKV_ITEM_SIZE > gkv_engine_get_max_body (self) || i + 1 == records->len)
+        {
+          gkv_link_send (self, link, GKV_MESSAGE_OFFER);
+          body = gkv_engine_begin_message (self);
+        }
+    }
+}
+
+void
+gkv_offers_give (GkvEngine *self, GkvLink *link, GPtrArray *records)
+{
+  gsize bytes = 0;
+
+  for (guint i = 0; i < records->len; i++)
+    bytes += gkv_record_get_wire_size (g_ptr_array_index (records, i));
+
+  if (bytes > MAX_GIVEN_BYTES)
+    {
+      gkv_offers_send (self, link, records);
+      return;
+    }
+
+  for (guint i = 0; i < records->len; i++)
+    gkv_transfer_send_record (self, link, g_ptr_array_index (records, i), GKV_MESSAGE_RECORD);
+}
+
+void
+gkv_offers_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  while (gkv_reader_get_left (reader) > 0)
+    {
+      GkvItem item = gkv_reader_item (reader);
+      GkvRecord *mine = gkv_store_lookup_hash (self->store, item.hash);
+
+      if (reader->failed)
+        break;
+      if (gkv_item_is_wanted (&item, mine))
+        gkv_transfer_want (self, link, item.hash);
+      if (mine != NULL && gkv_item_is_given (&item, mine))
+        gkv_transfer_send_record (self, link, mine, GKV_MESSAGE_RECORD);
+    }
+}

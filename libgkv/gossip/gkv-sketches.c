@@ -1,0 +1,264 @@
+/* Sketches: finding a few differences between two large maps in one round trip.
+ *
+ * Who is asked about everything and holds something else answers with the first chunk of its sketch. The asker takes it
+ * from its own; most often that tells all that differs. When it doesn't, it tells how much that is: then more chunks are
+ * asked for, or, when it is too much, the parts of the range. What can't be read, since one side was written to
+ * meanwhile, is left to the parts as well.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-exchange-private.h"
+#include "gkv-horizons.h"
+
+#define CELL_SIZE (8 + 4 + 4 + 1)
+
+/* What isn't a cell: the range with the horizon, the chunk and the count. */
+#define HEAD_SIZE (1 + 8 + 1 + 10)
+
+/* Of estimates, which are rough: up to so many the second level is asked for, and the third. */
+#define FEW  150
+#define MANY (GKV_SKETCH_MAX_DIFFERENCES + GKV_SKETCH_MAX_DIFFERENCES / 4)
+
+struct _GkvSketching
+{
+  GkvSketch difference; /* ours minus theirs */
+  guint levels;         /* those that are there, a bit each */
+  guint level;          /* the one that is being got */
+  guint next, end;      /* chunks of it to be asked for */
+  guint n_missing;
+  guint estimate;
+};
+
+typedef struct
+{
+  guint64 hash;
+  guint32 version;
+  gboolean ours;
+} Difference;
+
+static const GkvRange everything = { 0, 0 };
+
+void
+gkv_sketching_free (GkvSketching *sketching)
+{
+  g_free (sketching);
+}
+
+/* Answering */
+
+gboolean
+gkv_sketches_can_send (GkvEngine *self)
+{
+  return gkv_engine_get_max_body (self) >= HEAD_SIZE + GKV_SKETCH_CHUNK * CELL_SIZE;
+}
+
+void
+gkv_sketches_send (GkvEngine *self, GkvLink *link, guint chunk)
+{
+  const GkvSketchCell *cells = gkv_store_get_sketch (self->store)->cells + chunk * GKV_SKETCH_CHUNK;
+  GByteArray *body = gkv_engine_begin_message (self);
+  GkvSummary mine;
+
+  gkv_store_summarise (self->store, everything, &mine);
+  gkv_exchange_put_range (self, body, everything);
+  gkv_put_u8 (body, chunk);
+  gkv_put_varint (body, mine.count);
+  for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
+    {
+      gkv_put_u64 (body, cells[i].hash);
+      gkv_put_u32 (body, cells[i].version);
+      gkv_put_u32 (body, cells[i].check);
+      gkv_put_u8 (body, cells[i].count);
+    }
+  gkv_link_send (self, link, GKV_MESSAGE_SKETCH);
+}
+
+void
+gkv_sketches_handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint chunk = gkv_reader_u8 (reader);
+
+  if (!reader->failed && chunk < GKV_SKETCH_N_CHUNKS && gkv_sketches_can_send (self))
+    gkv_sketches_send (self, link, chunk);
+}
+
+/* Asking */
+
+static void
+ask_more (GkvEngine *self, GkvLink *link)
+{
+  GkvSketching *sketching = link->exchange->sketching;
+
+  while (sketching->next < sketching->end && link->exchange->asked->len < GKV_EXCHANGE_MAX_ASKED)
+    gkv_exchange_ask (self, link, everything, sketching->next++);
+}
+
+static void
+get_level (GkvEngine *self, GkvLink *link, guint level)
+{
+  GkvSketching *sketching = link->exchange->sketching;
+
+  sketching->level = level;
+  gkv_sketch_get_chunks (level, &sketching->next, &sketching->end);
+  sketching->n_missing = sketching->end - sketching->next;
+  ask_more (self, link);
+}
+
+static void
+add_difference (guint64 hash, guint32 version, gboolean ours, gpointer user_data)
+{
+  Difference difference = { hash, version, ours };
+
+  g_array_append_val ((GArray *) user_data, difference);
+}
+
+/* Fetches what they have, and gives what we have. Of a key that both have, neither sketch tells who wins: ours is
+ * offered, and they give theirs, or want ours. */
+static void
+settle (GkvEngine *self, GkvLink *link, GArray *differences)
+{
+  g_autoptr (GHashTable) ours = g_hash_table_new (g_int64_hash, g_int64_equal);
+  g_autoptr (GPtrArray) given = g_ptr_array_new ();
+  g_autoptr (GPtrArray) offered = g_ptr_array_new ();
+  GHashTableIter iter;
+  guint64 *hash;
+
+  for (guint i = 0; i < differences->len; i++)
+    {
+      Difference *difference = &g_array_index (differences, Difference, i);
+
+      if (difference->ours)
+        g_hash_table_add (ours, &difference->hash);
+    }
+
+  for (guint i = 0; i < differences->len; i++)
+    {
+      Difference *difference = &g_array_index (differences, Difference, i);
+      GkvRecord *held = gkv_store_lookup_hash (self->store, difference->hash);
+
+      if (difference->ours || (held != NULL && (guint32) held->fingerprint.lo == difference->version))
+        continue;
+
+      if (held != NULL && g_hash_table_remove (ours, &difference->hash))
+        {
+          g_ptr_array_add (offered, held);
+          gkv_transfer_expect (self, link, difference->hash);
+        }
+      else
+        {
+          gkv_transfer_want (self, link, difference->hash);
+        }
+    }
+
+  g_hash_table_iter_init (&iter, ours);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &hash, NULL))
+    {
+      GkvRecord *held = gkv_store_lookup_hash (self->store, *hash);
+
+      if (held != NULL && gkv_horizons_stands (self, link, held))
+        g_ptr_array_add (given, held);
+    }
+
+  link->exchange->n_given += given->len + offered->len;
+  gkv_offers_give (self, link, given);
+  gkv_offers_send (self, link, offered);
+}
+
+/* A level is complete. */
+static void
+read_level (GkvEngine *self, GkvLink *link)
+{
+  GkvSketching *sketching = link->exchange->sketching;
+  g_autofree GkvSketch *copy = g_memdup2 (&sketching->difference, sizeof sketching->difference);
+  g_autoptr (GArray) differences = g_array_new (FALSE, FALSE, sizeof (Difference));
+  gboolean complete;
+
+  sketching->levels |= 1 << sketching->level;
+  complete = gkv_sketch_decode (copy, sketching->levels, add_difference, differences);
+
+  if (!complete && sketching->level + 1 < GKV_SKETCH_N_LEVELS && sketching->estimate <= MANY)
+    {
+      get_level (self, link, sketching->estimate <= FEW ? sketching->level + 1 : GKV_SKETCH_N_LEVELS - 1);
+      return;
+    }
+
+  if (complete || sketching->level > 0)
+    settle (self, link, differences);
+  if (!complete || differences->len == 0)
+    gkv_exchange_split (self, link, everything, NULL);
+
+  g_clear_pointer (&link->exchange->sketching, gkv_sketching_free);
+}
+
+static gboolean
+begin (GkvEngine *self, GkvLink *link, GkvReader *reader, gint64 surplus)
+{
+  GkvExchange *exchange = link->exchange;
+
+  if (!gkv_exchange_is_worth_it (self, link, reader->data, reader->len))
+    {
+      gkv_exchange_free (self, link);
+      return FALSE;
+    }
+
+  if (ABS (surplus) > MANY)
+    {
+      gkv_exchange_split (self, link, everything, NULL);
+      return FALSE;
+    }
+
+  gkv_sketching_free (exchange->sketching);
+  exchange->sketching = g_new0 (GkvSketching, 1);
+  exchange->sketching->n_missing = 1;
+  return TRUE;
+}
+
+void
+gkv_sketches_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_exchange_read_range (self, link, reader);
+  guint chunk = gkv_reader_u8 (reader);
+  guint64 their_count = gkv_reader_varint (reader);
+  GkvSketching *sketching;
+  const GkvSketchCell *mine;
+  GkvSketchCell *cells;
+  GkvSummary summary;
+  gint64 surplus;
+
+  if (reader->failed || range.depth != 0 || chunk >= GKV_SKETCH_N_CHUNKS ||
+      gkv_reader_get_left (reader) < GKV_SKETCH_CHUNK * CELL_SIZE ||
+      !gkv_exchange_is_answer (link, &everything, chunk, NULL))
+    return;
+
+  gkv_store_summarise (self->store, everything, &summary);
+  surplus = (gint64) (summary.count - their_count);
+  if (chunk == 0 && !begin (self, link, reader, surplus))
+    {
+      gkv_exchange_consider_end (self, link);
+      return;
+    }
+
+  sketching = link->exchange->sketching;
+  if (sketching == NULL)
+    return;
+
+  mine = gkv_store_get_sketch (self->store)->cells + chunk * GKV_SKETCH_CHUNK;
+  cells = sketching->difference.cells + chunk * GKV_SKETCH_CHUNK;
+  for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
+    {
+      cells[i].hash = mine[i].hash ^ gkv_reader_u64 (reader);
+      cells[i].version = mine[i].version ^ gkv_reader_u32 (reader);
+      cells[i].check = mine[i].check ^ gkv_reader_u32 (reader);
+      cells[i].count = mine[i].count - gkv_reader_u8 (reader);
+    }
+  if (chunk == 0)
+    sketching->estimate = gkv_sketch_estimate (&sketching->difference, surplus);
+
+  sketching->n_missing--;
+  ask_more (self, link);
+  if (sketching->n_missing == 0)
+    read_level (self, link);
+  gkv_exchange_consider_end (self, link);
+}
