@@ -22,8 +22,8 @@ typedef struct
 
 struct _GkvExchange
 {
-  GQueue todo;              /* GkvRange*, deepest first */
-  GArray *asked;            /* GkvAsked */
+  GQueue todo;             /* GkvRange*, deepest first */
+  GArray *asked;           /* GkvAsked */
   GkvSketching *sketching; /* NULL: none under way */
   guint64 flush_ticket;
   guint n_given;

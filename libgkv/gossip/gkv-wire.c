@@ -189,7 +189,7 @@ gkv_put_range (GByteArray *out, GkvRange range)
     gkv_put_u64 (out, range.prefix);
 }
 
-/* Flags, stamp, origin, codec, key, [remaining life in ms], [owner's life], room for fields to come, content. */
+/* Flags, stamp, origin, codec, key, [remaining life in ms], [owner's life], fields of a later version, content. */
 void
 gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_ms)
 {
@@ -205,7 +205,9 @@ gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_ms)
     gkv_put_varint (out, left_ms);
   if (flags & GKV_RECORD_EPHEMERAL)
     gkv_put_u64 (out, gkv_record_get_life (record));
-  gkv_put_varint (out, 0);
+  gkv_put_varint (out, record->fields_len);
+  if (record->fields_len > 0)
+    g_byte_array_append (out, gkv_record_get_fields (record), record->fields_len);
 }
 
 void
@@ -219,8 +221,8 @@ gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms)
 gsize
 gkv_record_get_wire_size (const GkvRecord *record)
 {
-  return 1 + 8 + 2 + strlen (record->origin) + 1 + strlen (record->codec) + 2 + record->key_len + 10 + 8 + 1 +
-         record->content_len;
+  return 1 + 8 + 2 + strlen (record->origin) + 1 + strlen (record->codec) + 2 + record->key_len + 10 + 8 + 2 +
+         record->fields_len + record->content_len;
 }
 
 GkvRecord *
@@ -233,20 +235,23 @@ gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, gint64 *left_m
   g_autofree char *key = gkv_reader_string (reader, GKV_WIRE_MAX_KEY);
   guint64 life = 0;
   guint64 left = 0;
-  gsize content_len;
+  const guint8 *fields;
+  gsize fields_len, content_len;
 
   if (flags & GKV_RECORD_TTL)
     left = gkv_reader_varint (reader);
   if (flags & GKV_RECORD_EPHEMERAL)
     life = gkv_reader_u64 (reader);
-  gkv_reader_bytes (reader, gkv_reader_varint (reader));
+  fields_len = gkv_reader_varint (reader);
+  fields = gkv_reader_bytes (reader, fields_len);
   content_len = gkv_reader_get_left (reader);
 
-  if (reader->failed || stamp == 0 || *origin == '\0' || *key == '\0' || content_len > GKV_WIRE_MAX_CONTENT)
+  if (reader->failed || fields_len > GKV_WIRE_MAX_FIELDS || stamp == 0 || *origin == '\0' || *key == '\0' ||
+      content_len > GKV_WIRE_MAX_CONTENT)
     return NULL;
 
   *left_ms = flags & GKV_RECORD_TTL ? (gint64) MIN (left, (guint64) G_MAXINT64 / 2000) : -1;
 
-  return gkv_record_new (hash_key, key, strlen (key), flags, stamp, origin, codec, FALSE, life,
-                         gkv_reader_bytes (reader, content_len), content_len);
+  return gkv_record_new_with_fields (hash_key, key, strlen (key), flags, stamp, origin, codec, FALSE, life,
+                                     gkv_reader_bytes (reader, content_len), content_len, fields, fields_len);
 }

@@ -24,6 +24,7 @@ G_BEGIN_DECLS
 #define GKV_WIRE_MAX_ADDRESS 128
 #define GKV_WIRE_MAX_KEY     1024
 #define GKV_WIRE_MAX_CONTENT (16 * 1024 * 1024)
+#define GKV_WIRE_MAX_FIELDS  G_MAXUINT8
 
 /* A message is its kind, its length as a varint, and its body. A kind that isn't known is skipped. */
 typedef enum

@@ -26,7 +26,8 @@ compute_fingerprint (const GkvHashKey *hash_key, const GkvRecord *record)
 
   gkv_hasher_init (&hasher, hash_key);
   gkv_hasher_add_word (&hasher, (record->flags & GKV_RECORD_HASHED_FLAGS) | (guint64) record->content_len << 32);
-  gkv_hasher_add_word (&hasher, record->key_len | (guint64) origin_len << 16 | (guint64) codec_len << 40);
+  gkv_hasher_add_word (&hasher, record->key_len | (guint64) origin_len << 16 | (guint64) codec_len << 32 |
+                                    (guint64) record->fields_len << 48);
   gkv_hasher_add_word (&hasher, record->stamp);
   if (record->flags & GKV_RECORD_EPHEMERAL)
     gkv_hasher_add_word (&hasher, gkv_record_get_life (record));
@@ -34,22 +35,25 @@ compute_fingerprint (const GkvHashKey *hash_key, const GkvRecord *record)
   gkv_hasher_add_padded (&hasher, record->codec, codec_len);
   gkv_hasher_add_padded (&hasher, gkv_record_get_key (record), record->key_len);
   gkv_hasher_add_padded (&hasher, gkv_record_get_content (record), record->content_len);
+  gkv_hasher_add_padded (&hasher, gkv_record_get_fields (record), record->fields_len);
 
   return gkv_hasher_end (&hasher);
 }
 
 GkvRecord *
-gkv_record_new (const GkvHashKey *hash_key,
-                const char *key,
-                gsize key_len,
-                GkvRecordFlags flags,
-                GkvStamp stamp,
-                const char *origin,
-                const char *codec,
-                gboolean interned,
-                guint64 life,
-                gconstpointer content,
-                gsize content_len)
+gkv_record_new_with_fields (const GkvHashKey *hash_key,
+                            const char *key,
+                            gsize key_len,
+                            GkvRecordFlags flags,
+                            GkvStamp stamp,
+                            const char *origin,
+                            const char *codec,
+                            gboolean interned,
+                            guint64 life,
+                            gconstpointer content,
+                            gsize content_len,
+                            gconstpointer fields,
+                            gsize fields_len)
 {
   gboolean ephemeral = (flags & GKV_RECORD_EPHEMERAL) != 0;
   GkvRecord *record;
@@ -62,10 +66,11 @@ gkv_record_new (const GkvHashKey *hash_key,
       content_len = 0;
     }
 
-  record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof life : 0));
+  record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof life : 0) + fields_len);
   g_atomic_ref_count_init (&record->ref_count);
   record->key_len = key_len;
   record->flags = flags & ~GKV_RECORD_TTL;
+  record->fields_len = fields_len;
   record->content_len = content_len;
   record->epoch = 0;
   record->hash = gkv_hash_64 (hash_key, key, key_len);
@@ -85,17 +90,37 @@ gkv_record_new (const GkvHashKey *hash_key,
   *out++ = '\0';
   out = put_bytes (out, content, content_len);
   if (ephemeral)
-    put_bytes (out, &life, sizeof life);
+    out = put_bytes (out, &life, sizeof life);
+  put_bytes (out, fields, fields_len);
 
   record->fingerprint = compute_fingerprint (hash_key, record);
   return record;
 }
 
 GkvRecord *
+gkv_record_new (const GkvHashKey *hash_key,
+                const char *key,
+                gsize key_len,
+                GkvRecordFlags flags,
+                GkvStamp stamp,
+                const char *origin,
+                const char *codec,
+                gboolean interned,
+                guint64 life,
+                gconstpointer content,
+                gsize content_len)
+{
+  return gkv_record_new_with_fields (hash_key, key, key_len, flags, stamp, origin, codec, interned, life, content,
+                                     content_len, NULL, 0);
+}
+
+GkvRecord *
 gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *record)
 {
-  return gkv_record_new (hash_key, gkv_record_get_key (record), record->key_len, record->flags | GKV_RECORD_DEAD,
-                         record->stamp, record->origin, "", FALSE, gkv_record_get_life (record), NULL, 0);
+  return gkv_record_new_with_fields (hash_key, gkv_record_get_key (record), record->key_len,
+                                     record->flags | GKV_RECORD_DEAD, record->stamp, record->origin, "", FALSE,
+                                     gkv_record_get_life (record), NULL, 0, gkv_record_get_fields (record),
+                                     record->fields_len);
 }
 
 GkvRecord *
@@ -126,6 +151,13 @@ gkv_record_get_life (const GkvRecord *record)
   return life;
 }
 
+const guint8 *
+gkv_record_get_fields (const GkvRecord *record)
+{
+  return gkv_record_get_content (record) + record->content_len +
+         (record->flags & GKV_RECORD_EPHEMERAL ? sizeof (guint64) : 0);
+}
+
 static int
 compare_numbers (guint64 a, guint64 b)
 {
@@ -133,11 +165,17 @@ compare_numbers (guint64 a, guint64 b)
 }
 
 static int
+compare_bytes (const guint8 *a, gsize a_len, const guint8 *b, gsize b_len)
+{
+  int result = memcmp (a, b, MIN (a_len, b_len));
+
+  return result != 0 ? result : compare_numbers (a_len, b_len);
+}
+
+static int
 compare_contents (const GkvRecord *a, const GkvRecord *b)
 {
-  int result = memcmp (gkv_record_get_content (a), gkv_record_get_content (b), MIN (a->content_len, b->content_len));
-
-  return result != 0 ? result : compare_numbers (a->content_len, b->content_len);
+  return compare_bytes (gkv_record_get_content (a), a->content_len, gkv_record_get_content (b), b->content_len);
 }
 
 int
@@ -148,10 +186,11 @@ gkv_record_compare (const GkvRecord *a, const GkvRecord *b)
   if ((result = compare_numbers (a->stamp, b->stamp)) != 0 || (result = strcmp (a->origin, b->origin)) != 0 ||
       (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 || (result = strcmp (a->codec, b->codec)) != 0 ||
       (result = compare_contents (a, b)) != 0 ||
-      (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0)
+      (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0 ||
+      (result = compare_numbers (gkv_record_get_life (a), gkv_record_get_life (b))) != 0)
     return result;
 
-  return compare_numbers (gkv_record_get_life (a), gkv_record_get_life (b));
+  return compare_bytes (gkv_record_get_fields (a), a->fields_len, gkv_record_get_fields (b), b->fields_len);
 }
 
 gboolean

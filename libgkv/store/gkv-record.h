@@ -31,6 +31,7 @@ struct _GkvRecord
   gatomicrefcount ref_count;
   guint16 key_len;
   guint8 flags;
+  guint8 fields_len;
 
   /*< public; read only >*/
   guint32 content_len;
@@ -41,7 +42,7 @@ struct _GkvRecord
   char *origin; /* GRefString: the node id that wrote it */
   char *codec;  /* GRefString: the name of the codec of the content; "" in a dead record */
 
-  /*< private: the key with a NUL, the content, then for EPHEMERAL the life (8 bytes) >*/
+  /*< private: the key with a NUL, the content, then for EPHEMERAL the life (8 bytes), then the fields >*/
   char data[];
 };
 
@@ -58,6 +59,21 @@ GkvRecord *gkv_record_new (const GkvHashKey *hash_key,
                            guint64 life,
                            gconstpointer content,
                            gsize content_len);
+
+/* With @fields of a later minor version, which mean nothing here, but are kept and passed on: at most 255 bytes. */
+GkvRecord *gkv_record_new_with_fields (const GkvHashKey *hash_key,
+                                       const char *key,
+                                       gsize key_len,
+                                       GkvRecordFlags flags,
+                                       GkvStamp stamp,
+                                       const char *origin,
+                                       const char *codec,
+                                       gboolean interned,
+                                       guint64 life,
+                                       gconstpointer content,
+                                       gsize content_len,
+                                       gconstpointer fields,
+                                       gsize fields_len);
 
 /* The same record with its dead mark: same stamp, same origin, no content (semantics: whoever marks it makes the
  * same bytes). */
@@ -85,11 +101,14 @@ gkv_record_is_dead (const GkvRecord *record)
   return (record->flags & GKV_RECORD_DEAD) != 0;
 }
 
+/* The fields of a later version: as many bytes as fields_len says. */
+const guint8 *gkv_record_get_fields (const GkvRecord *record);
+
 /* The owner's life, 0 where the record isn't ephemeral. */
 guint64 gkv_record_get_life (const GkvRecord *record);
 
-/* The total order over whole records: stamp, node id, dead mark, codec and content. Less than, equal to or greater
- * than 0. The keys are taken to be the same. */
+/* The total order over whole records: stamp, node id, dead mark, codec, content and the rest. Less than, equal to or
+ * greater than 0. The keys are taken to be the same. */
 int gkv_record_compare (const GkvRecord *a, const GkvRecord *b);
 
 /* Whether both show an application the same: both dead, or the same codec and content. */

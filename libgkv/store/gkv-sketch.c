@@ -89,8 +89,8 @@ gkv_sketch_subtract (GkvSketch *self, guint64 hash, guint32 version)
   change (self, hash, version, -1);
 }
 
-/* Each difference adds 1 to the variance of a cell's count, times the chance to be in it; what all add in common, as one
- * set is larger, is the mean. */
+/* Each difference adds 1 to the variance of a cell's count, times the chance to be in it; what all add in common, as
+ * one set is larger, is the mean. */
 guint
 gkv_sketch_estimate (const GkvSketch *self, gint64 surplus)
 {

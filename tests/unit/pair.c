@@ -194,8 +194,9 @@ pair_forget_counts (Pair *pair)
 guint64
 pair_get_digest_bytes (const Pair *pair)
 {
-  const guint kinds[] = { GKV_MESSAGE_ASK,   GKV_MESSAGE_SAME,   GKV_MESSAGE_RANGE,     GKV_MESSAGE_ITEMS, GKV_MESSAGE_OFFER,
-                          GKV_MESSAGE_INVITE, GKV_MESSAGE_SKETCH, GKV_MESSAGE_ASK_CHUNK, GKV_MESSAGE_WANT };
+  const guint kinds[] = { GKV_MESSAGE_ASK,    GKV_MESSAGE_SAME,      GKV_MESSAGE_RANGE,
+                          GKV_MESSAGE_ITEMS,  GKV_MESSAGE_OFFER,     GKV_MESSAGE_INVITE,
+                          GKV_MESSAGE_SKETCH, GKV_MESSAGE_ASK_CHUNK, GKV_MESSAGE_WANT };
   guint64 bytes = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)

@@ -144,6 +144,42 @@ test_records (void)
     }
 }
 
+/* What a later version has put into a record goes on to the next as it came. */
+static void
+test_unknown_fields (void)
+{
+  const GkvRecordFlags flags[] = { 0, GKV_RECORD_EPHEMERAL, GKV_RECORD_DEAD, GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL };
+  GkvHashKey hash_key = make_hash_key ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (flags); i++)
+    {
+      g_autoptr (GkvRecord) plain =
+          gkv_record_new (&hash_key, "key", 3, flags[i], 42 << 16, "node", "variant", FALSE, 99, "content", 7);
+      g_autoptr (GkvRecord) record = gkv_record_new_with_fields (&hash_key, "key", 3, flags[i], 42 << 16, "node",
+                                                                 "variant", FALSE, 99, "content", 7, "later", 5);
+      g_autoptr (GkvRecord) copy = NULL;
+      g_autoptr (GkvRecord) dead = NULL;
+      g_autoptr (GByteArray) out = g_byte_array_new ();
+      GkvReader reader;
+      gint64 left_ms;
+
+      gkv_put_record (out, record, -1);
+      g_assert_cmpuint (out->len, <=, gkv_record_get_wire_size (record));
+      gkv_reader_init (&reader, out->data, out->len);
+      copy = gkv_reader_record (&reader, &hash_key, &left_ms);
+
+      g_assert_cmpmem (gkv_record_get_fields (copy), copy->fields_len, "later", 5);
+      g_assert_cmpuint (gkv_record_get_life (copy), ==, flags[i] & GKV_RECORD_EPHEMERAL ? 99 : 0);
+      g_assert_cmpint (gkv_record_compare (record, copy), ==, 0);
+      g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
+      g_assert_cmpint (gkv_record_compare (record, plain), >, 0);
+      g_assert_false (gkv_fingerprint_equal (&record->fingerprint, &plain->fingerprint));
+
+      dead = gkv_record_new_dead (&hash_key, copy);
+      g_assert_cmpmem (gkv_record_get_fields (dead), dead->fields_len, "later", 5);
+    }
+}
+
 static void
 test_hostile_records (void)
 {
@@ -192,6 +228,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/wire/strings", test_strings);
   g_test_add_func ("/wire/ranges", test_ranges);
   g_test_add_func ("/wire/records", test_records);
+  g_test_add_func ("/wire/unknown-fields", test_unknown_fields);
   g_test_add_func ("/wire/records/hostile", test_hostile_records);
 
   return g_test_run ();
