@@ -71,6 +71,7 @@ struct _GkvMember
   gint64 last_seen;
   gint64 last_seen_wall;
   gint64 last_told; /* when it was told that it is thought to be dead */
+  gint64 ask_due;   /* while it is suspected: when it is asked again */
   gint64 last_duplicate;
   gint64 round_trip_us;
   guint n_gossip;    /* how often the news of it are still to be passed on */
@@ -143,6 +144,7 @@ struct _GkvEngine
     GkvMember *member; /* NULL: none under way */
     guint16 sequence;
     gint64 sent;
+    gint64 repeat_at;
     gint64 indirect_at;
     gint64 ends;
     gboolean indirect;
@@ -230,6 +232,8 @@ void gkv_probes_clear (GkvEngine *self);
 void gkv_probes_tick (GkvEngine *self);
 void gkv_probes_add (GkvEngine *self, GkvMember *member);
 void gkv_probes_remove (GkvEngine *self, GkvMember *member);
+/* Asks whether somebody is there, and waits for no answer: whatever comes from there is one. */
+void gkv_probes_ask (GkvEngine *self, GkvLink *link);
 /* Its answer is no longer waited for. */
 void gkv_probes_cancel (GkvEngine *self, const GkvMember *member);
 void gkv_probes_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);

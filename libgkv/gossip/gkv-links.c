@@ -17,7 +17,8 @@
 /* Tokens change this often; the one before is still taken. */
 #define TOKEN_EPOCH (60 * 60 * GKV_SECOND)
 
-/* An address that doesn't answer is greeted at intervals that grow from the first to the last. */
+/* An address that doesn't answer is greeted at intervals that grow from the first to the last: slowly where the
+ * application has named it, as half of all greetings may get lost. */
 #define GREET_FIRST        (200 * GKV_MS)
 #define GREET_LAST         (5 * GKV_SECOND)
 #define GREET_LAST_HEARSAY (60 * GKV_SECOND)
@@ -31,6 +32,9 @@
 
 /* Who we are is told again when this has passed without the other knowing us. */
 #define IDENT_PERIOD (200 * GKV_MS)
+
+/* Whoever was heard no longer ago is there, and didn't get it. */
+#define LOST_IDENT (2 * GKV_SECOND)
 
 /* Two nodes of one id have nothing to say to each other for this long. */
 #define DUPLICATE_QUIET (60 * GKV_SECOND)
@@ -330,6 +334,8 @@ gkv_links_drop_hearsay (GkvEngine *self, const char *address)
 static void
 greet (GkvEngine *self, GkvContact *contact)
 {
+  GkvLink *link;
+
   if (self->now.mono - self->greetings_at >= GKV_SECOND)
     {
       self->greetings_at = self->now.mono;
@@ -344,10 +350,20 @@ greet (GkvEngine *self, GkvContact *contact)
 
   self->n_greetings++;
   self->counters.greetings++;
+  link = gkv_links_lookup (self, contact->address);
+  if (link != NULL && gkv_link_is_usable (link) && self->now.mono >= link->quiet_until &&
+      self->now.mono - link->last_heard < LOST_IDENT)
+    {
+      /* It has answered with its token; what got lost is who we are, or they. */
+      send_ident (self, link, TRUE);
+      contact->next = self->now.mono + IDENT_PERIOD;
+      return;
+    }
   send_token (self, contact->address, 0);
 
   contact->next = self->now.mono + contact->interval + contact->interval * gkv_engine_random (self, 20) / 100;
-  contact->interval = MIN (2 * contact->interval, contact->by_application ? GREET_LAST : GREET_LAST_HEARSAY);
+  contact->interval = contact->by_application ? MIN (contact->interval * 6 / 5, GREET_LAST)
+                                              : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
 }
 
 static void
@@ -576,13 +592,24 @@ consider_ident (GkvEngine *self, GkvLink *link)
 {
   const GkvMember *member = link->member;
   gboolean known = member != NULL && link->life == member->life && gkv_member_is_live (member);
+  GkvContact *contact;
 
   if (link->their_token == 0 || g_hash_table_contains (self->own_addresses, link->address))
     return;
 
-  if (link->last_ident == 0 ||
-      (!known && self->now.mono >= link->quiet_until && self->now.mono - link->last_ident >= IDENT_PERIOD))
-    send_ident (self, link, TRUE);
+  if (link->last_ident != 0 &&
+      (known || self->now.mono < link->quiet_until || self->now.mono - link->last_ident < IDENT_PERIOD))
+    return;
+
+  send_ident (self, link, TRUE);
+
+  /* It may get lost. */
+  contact = g_hash_table_lookup (self->contacts, link->address);
+  if (contact != NULL && !known)
+    {
+      contact->next = MIN (contact->next, self->now.mono + IDENT_PERIOD);
+      gkv_engine_wake_at (self, contact->next);
+    }
 }
 
 static void

@@ -1,8 +1,9 @@
 /* Members: who lives, as far as is known.
  *
- * A member that doesn't answer (gkv-probes) is suspected; a suspect that doesn't refute in time is dead. News of
- * members ride on probes, and the member itself overrules them by a higher incarnation. A later life of a node
- * overrules all that was said of an earlier one.
+ * A member that doesn't answer (gkv-probes) is suspected; a suspect that doesn't refute in time is dead. Whoever hears
+ * of a suspicion asks the suspect itself, again and again, and believes its own ears: so the loss of datagrams, however
+ * bad, kills nobody. News of members ride on probes, the newest first, and the member itself overrules them by a higher
+ * incarnation. A later life of a node overrules all that was said of an earlier one.
  *
  * Source: Das, Gupta and Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
  * Protocol", DSN 2002.
@@ -22,8 +23,14 @@
 /* Who was heard so lately speaks at that address still. */
 #define LATELY (3 * GKV_SECOND)
 
+/* Who was heard within this time lives, whatever others say. */
+#define JUST_HEARD (GKV_SECOND)
+
 /* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1. */
 #define SUSPICION (2 * GKV_SECOND)
+
+/* A suspect is asked so often in that time. With a third of all datagrams lost, one answer in two comes back. */
+#define SUSPECT_QUESTIONS 20
 
 /* The dead are remembered, and tried now and then, for a day; those that left, for as long as gossip may still echo. */
 #define FORGET_LEFT   (10 * 60 * GKV_SECOND)
@@ -373,14 +380,42 @@ gkv_members_introduce (GkvEngine *self, GkvLink *link)
     gkv_exchange_begin (self, link);
 }
 
+/* Those of whom there is news, the least told first. */
+static guint
+pick_news (GkvEngine *self, const GkvMember *except, GkvMember *news[MAX_GOSSIP])
+{
+  GHashTableIter iter;
+  GkvMember *member;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    {
+      guint i;
+
+      if (member->n_gossip == 0 || member == except)
+        continue;
+
+      if (n < MAX_GOSSIP)
+        n++;
+      else if (member->n_gossip <= news[n - 1]->n_gossip)
+        continue;
+
+      for (i = n - 1; i > 0 && news[i - 1]->n_gossip < member->n_gossip; i--)
+        news[i] = news[i - 1];
+      news[i] = member;
+    }
+
+  return n;
+}
+
 /* News that ride on a probe; what @about the receiver itself is said first, so that it can refute. */
 void
 gkv_members_add_gossip (GkvEngine *self, GkvLink *link)
 {
   GByteArray *body = gkv_engine_begin_message (self);
-  GHashTableIter iter;
-  GkvMember *member;
-  guint n = 0;
+  GkvMember *news[MAX_GOSSIP];
+  guint n = 0, n_news;
 
   if (link->member != NULL && link->member->status != GKV_PEER_ALIVE && link->life == link->member->life)
     {
@@ -395,20 +430,28 @@ gkv_members_add_gossip (GkvEngine *self, GkvLink *link)
       n++;
     }
 
-  g_hash_table_iter_init (&iter, self->members);
-  while (n < MAX_GOSSIP && body->len + MAX_MEMBER_SIZE < gkv_engine_get_max_body (self) / 2 &&
-         g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  n_news = pick_news (self, link->member, news);
+  for (guint i = 0; i < n_news && n < MAX_GOSSIP; i++)
     {
-      if (member->n_gossip == 0 || member == link->member)
-        continue;
+      if (body->len + MAX_MEMBER_SIZE >= gkv_engine_get_max_body (self) / 2)
+        break;
 
-      member->n_gossip--;
-      put_member (body, member);
+      news[i]->n_gossip--;
+      put_member (body, news[i]);
       n++;
     }
 
   if (n > 0)
     gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
+}
+
+/* Tells a member what is thought of it, so that it can refute. */
+static void
+tell_status (GkvEngine *self, GkvMember *member, GkvLink *link)
+{
+  member->last_told = self->now.mono;
+  put_member (gkv_engine_begin_message (self), member);
+  gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
 }
 
 void
@@ -430,11 +473,11 @@ gkv_members_heard (GkvEngine *self, GkvLink *link)
 
   if ((member->status == GKV_PEER_SUSPECT || member->status == GKV_PEER_DEAD) && gkv_link_is_usable (link) &&
       self->now.mono - member->last_told >= TELL_PERIOD)
-    {
-      member->last_told = self->now.mono;
-      put_member (gkv_engine_begin_message (self), member);
-      gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
-    }
+    tell_status (self, member, link);
+
+  /* Others may still suspect it: that is for itself to refute. */
+  if (member->status == GKV_PEER_SUSPECT)
+    set_status (self, member, GKV_PEER_ALIVE);
 }
 
 void
@@ -455,6 +498,25 @@ gkv_members_leave (GkvEngine *self)
 }
 
 /* Hearsay */
+
+static gint64
+get_suspicion (GkvEngine *self)
+{
+  return (gint64) (SUSPICION * MAX (1.0, log10 (self->n_alive + 1)));
+}
+
+/* Any answer clears it. What is thought of it is told as well, now and then, so that it can refute. */
+static void
+ask_suspect (GkvEngine *self, GkvMember *member)
+{
+  if (member->link == NULL || !gkv_link_is_usable (member->link) || self->now.mono < member->ask_due)
+    return;
+
+  member->ask_due = self->now.mono + get_suspicion (self) / SUSPECT_QUESTIONS;
+  gkv_probes_ask (self, member->link);
+  if (self->now.mono - member->last_told >= TELL_PERIOD)
+    tell_status (self, member, member->link);
+}
 
 static void
 hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation, GkvPeerStatus status)
@@ -501,6 +563,14 @@ hear_of_member (GkvEngine *self,
       (life == member->life && (incarnation < member->incarnation ||
                                 (incarnation == member->incarnation && rank[status] <= rank[member->status]))))
     return;
+
+  /* We know better; but it should know what is said of it. */
+  if (life == member->life && (status == GKV_PEER_SUSPECT || status == GKV_PEER_DEAD) && member->link != NULL &&
+      gkv_link_is_usable (member->link) && self->now.mono - member->last_seen < JUST_HEARD)
+    {
+      ask_suspect (self, member);
+      return;
+    }
 
   if (life > member->life)
     begin_life (self, member, life, incarnation);
@@ -569,12 +639,6 @@ gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except)
 
 /* Time */
 
-static gint64
-get_suspicion (GkvEngine *self)
-{
-  return (gint64) (SUSPICION * MAX (1.0, log10 (self->n_alive + 1)));
-}
-
 static void
 tick_suspects (GkvEngine *self)
 {
@@ -592,9 +656,14 @@ tick_suspects (GkvEngine *self)
         continue;
 
       if (self->now.mono - member->status_since >= suspicion)
-        set_status (self, member, GKV_PEER_DEAD);
-      else
-        gkv_engine_wake_at (self, member->status_since + suspicion);
+        {
+          set_status (self, member, GKV_PEER_DEAD);
+          continue;
+        }
+
+      ask_suspect (self, member);
+      gkv_engine_wake_at (self, member->status_since + suspicion);
+      gkv_engine_wake_at (self, MAX (member->ask_due, self->now.mono + suspicion / SUSPECT_QUESTIONS));
     }
 }
 

@@ -1,7 +1,7 @@
 /* Probes: asking members whether they live.
  *
- * Each second one member is pinged, in a shuffled round, so that each has its turn; when it doesn't answer, three
- * others are asked to ping it; when that brings nothing either, it is suspected.
+ * Each second one member is pinged, in a shuffled round, so that each has its turn; when it doesn't answer, it is
+ * pinged again, and three others are asked to ping it, too; when that brings nothing either, it is suspected.
  *
  * Source: Das, Gupta and Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
  * Protocol", DSN 2002.
@@ -14,6 +14,7 @@
 
 #define PROBE_PERIOD  GKV_SECOND
 #define PROBE_DIRECT  (400 * GKV_MS)
+#define PROBE_REPEAT  (130 * GKV_MS) /* or twice the round trip, where that is longer */
 #define PROBE_HELPERS 3
 #define MAX_RELAYS    1024
 
@@ -83,6 +84,12 @@ send_ping (GkvEngine *self, GkvLink *link, guint16 sequence)
 {
   gkv_put_u16 (gkv_engine_begin_message (self), sequence);
   gkv_link_send (self, link, GKV_MESSAGE_PING);
+}
+
+void
+gkv_probes_ask (GkvEngine *self, GkvLink *link)
+{
+  send_ping (self, link, ++self->next_sequence);
 }
 
 static void
@@ -190,6 +197,12 @@ probe_indirectly (GkvEngine *self)
     }
 }
 
+static gint64
+get_next_repeat (GkvEngine *self)
+{
+  return self->now.mono + MAX (PROBE_REPEAT, 2 * self->probe.member->round_trip_us);
+}
+
 static GkvMember *
 get_next_to_probe (GkvEngine *self)
 {
@@ -233,6 +246,7 @@ begin_probe (GkvEngine *self)
   self->probe.sequence = ++self->next_sequence;
   self->probe.sent = self->now.mono;
   self->probe.indirect = FALSE;
+  self->probe.repeat_at = get_next_repeat (self);
   self->probe.indirect_at = self->now.mono + PROBE_DIRECT;
   self->probe.ends = self->now.mono + PROBE_PERIOD;
 
@@ -276,10 +290,20 @@ gkv_probes_tick (GkvEngine *self)
         begin_probe (self);
     }
 
+  if (self->probe.member != NULL && self->now.mono >= self->probe.repeat_at)
+    {
+      self->probe.repeat_at = get_next_repeat (self);
+      if (self->probe.member->link != NULL && gkv_link_is_usable (self->probe.member->link))
+        send_ping (self, self->probe.member->link, self->probe.sequence);
+    }
+
   if (self->probe.member != NULL && !self->probe.indirect && self->now.mono >= self->probe.indirect_at)
     probe_indirectly (self);
 
   gkv_engine_wake_at (self, self->probe_due);
   if (self->probe.member != NULL)
-    gkv_engine_wake_at (self, self->probe.indirect ? self->probe.ends : self->probe.indirect_at);
+    {
+      gkv_engine_wake_at (self, self->probe.indirect ? self->probe.ends : self->probe.indirect_at);
+      gkv_engine_wake_at (self, self->probe.repeat_at);
+    }
 }
