@@ -49,7 +49,7 @@ gkv_node_get_expires_locked (GkvNode *self, GkvRecord *record)
 static void
 gkv_node_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 {
-  gkv_node_queue_change_locked (GKV_NODE (user_data), record, replaced);
+  gkv_node_queue_change_locked (GKV_NODE (user_data), record, replaced, TRUE);
 }
 
 gint64

@@ -41,11 +41,11 @@ gkv_node_judge_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *repla
 }
 
 void
-gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced)
+gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean audience)
 {
   gboolean loud;
 
-  if (gkv_node_judge_change_locked (self, record, replaced, &loud))
+  if (gkv_node_judge_change_locked (self, record, replaced, &loud) && audience)
     gkv_changes_push (&self->changes, record, loud);
 }
 

@@ -230,8 +230,9 @@ gkv_node_now (void)
   return now;
 }
 
+/* @audience: whether changes have anybody to be told to. */
 static void
-gkv_node_drain_locked (GkvNode *self, GArray *datagrams, GArray *events)
+gkv_node_drain_locked (GkvNode *self, GArray *datagrams, GArray *events, gboolean audience)
 {
   GkvDatagram datagram;
   GkvEvent event;
@@ -242,7 +243,7 @@ gkv_node_drain_locked (GkvNode *self, GArray *datagrams, GArray *events)
   for (guint n = 0; n < BATCH && gkv_engine_pop_event (self->engine, &event); n++)
     {
       if (event.kind == GKV_EVENT_CHANGED)
-        gkv_node_queue_change_locked (self, event.record, event.replaced);
+        gkv_node_queue_change_locked (self, event.record, event.replaced, audience);
 
       g_array_append_val (events, event);
     }
@@ -291,13 +292,14 @@ gkv_node_run_network (GkvNode *self, gint64 until, gboolean *more)
       g_autoptr (GArray) datagrams = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
       g_autoptr (GArray) events = g_array_new (FALSE, FALSE, sizeof (GkvEvent));
       GkvTime now = gkv_node_now ();
+      gboolean audience = gkv_node_has_audience (self);
 
       g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
       g_array_set_clear_func (events, (GDestroyNotify) gkv_event_clear);
 
       g_mutex_lock (&self->lock);
       next = gkv_engine_tick (self->engine, &now);
-      gkv_node_drain_locked (self, datagrams, events);
+      gkv_node_drain_locked (self, datagrams, events, audience);
       g_mutex_unlock (&self->lock);
 
       gkv_node_send (self, datagrams);

@@ -131,8 +131,9 @@ GVariant *gkv_node_dup_value (GkvNode *self, GkvRecord *record, GError **error);
 gint64 gkv_node_expire_locked (GkvNode *self, gint64 mono);
 
 /* gkv-node-emit.c */
-/* @record was taken, @replaced was visible before. Queues what there is to emit; the caller sees to it that it is. */
-void gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced);
+/* @record was taken, @replaced was visible before. Queues what there is to emit, if there is an @audience; the caller
+ * sees to it that it is. */
+void gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean audience);
 /* The same for a record that this thread wrote, with the outcome of gkv_node_enter_context (). TRUE: nothing is queued,
  * it is to be emitted by gkv_node_emit_key () as soon as the lock is left. */
 gboolean

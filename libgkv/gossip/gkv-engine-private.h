@@ -107,6 +107,7 @@ struct _GkvEngine
   /* What we hold; borrowed */
   GkvStore *store;
   GkvClock *clock;
+  GkvNames names;
   GHashTable *ephemerals; /* hash* → when its owner was first missed, or 0; see gkv-engine.c */
 
   GkvTime now;
@@ -181,6 +182,8 @@ void gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *f
 GkvEvent *gkv_engine_add_event (GkvEngine *self, GkvEventKind kind);
 /* @record is in the store no more, without a tombstone; takes @replaced, which was visible. */
 void gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced);
+/* NULL when it isn't a valid record. */
+GkvRecord *gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *left_ms);
 /* TRUE when it was new. @from: who sent it. */
 gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
 void gkv_engine_consider_synced (GkvEngine *self);

@@ -275,6 +275,12 @@ write_again (GkvEngine *self, GkvRecord *lost)
   put_own (self, record);
 }
 
+GkvRecord *
+gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *left_ms)
+{
+  return gkv_reader_record (reader, gkv_store_get_hash_key (self->store), &self->names, left_ms);
+}
+
 gboolean
 gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms)
 {
@@ -490,6 +496,7 @@ gkv_engine_free (GkvEngine *self)
   g_hash_table_unref (self->flushes);
   g_hash_table_unref (self->reports);
   g_hash_table_unref (self->ephemerals);
+  gkv_names_clear (&self->names);
   g_byte_array_unref (self->scratch);
   g_rand_free (self->rand);
   g_free (self->advertise);

@@ -257,7 +257,7 @@ finish_assembly (GkvEngine *self, Assembly *assembly)
   gint64 left_ms;
 
   gkv_reader_init (&reader, assembly->data, assembly->size);
-  record = gkv_reader_record (&reader, gkv_store_get_hash_key (self->store), &left_ms);
+  record = gkv_engine_read_record (self, &reader, &left_ms);
   left_ms = assembly->left_ms;
   remove_assembly (self, assembly);
 

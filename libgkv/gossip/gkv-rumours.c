@@ -92,7 +92,7 @@ void
 gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   gint64 left_ms;
-  g_autoptr (GkvRecord) record = gkv_reader_record (reader, gkv_store_get_hash_key (self->store), &left_ms);
+  g_autoptr (GkvRecord) record = gkv_engine_read_record (self, reader, &left_ms);
 
   self->counters.rumours_received++;
   if (record == NULL)

@@ -404,7 +404,7 @@ static void
 handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   gint64 left_ms;
-  g_autoptr (GkvRecord) record = gkv_reader_record (reader, gkv_store_get_hash_key (self->store), &left_ms);
+  g_autoptr (GkvRecord) record = gkv_engine_read_record (self, reader, &left_ms);
   GkvTransfer *transfer = link->transfer;
 
   if (record == NULL)

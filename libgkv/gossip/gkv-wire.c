@@ -93,19 +93,52 @@ gkv_reader_varint (GkvReader *reader)
   return 0;
 }
 
-char *
-gkv_reader_string (GkvReader *reader, gsize max)
+/* In place, without a NUL at its end. NULL when failed. */
+static const char *
+read_text (GkvReader *reader, gsize max, gsize *len)
 {
-  gsize len = gkv_reader_varint (reader);
-  const guint8 *bytes = len <= max ? gkv_reader_bytes (reader, len) : NULL;
+  const guint8 *bytes;
 
-  if (bytes == NULL || !g_utf8_validate ((const char *) bytes, len, NULL))
+  *len = gkv_reader_varint (reader);
+  bytes = *len <= max ? gkv_reader_bytes (reader, *len) : NULL;
+
+  if (bytes == NULL || !g_utf8_validate_len ((const char *) bytes, *len, NULL))
     {
       reader->failed = TRUE;
       return NULL;
     }
 
-  return g_strndup ((const char *) bytes, len);
+  return (const char *) bytes;
+}
+
+char *
+gkv_reader_string (GkvReader *reader, gsize max)
+{
+  gsize len;
+  const char *text = read_text (reader, max, &len);
+
+  return text != NULL ? g_strndup (text, len) : NULL;
+}
+
+void
+gkv_names_clear (GkvNames *names)
+{
+  g_clear_pointer (&names->origin, g_ref_string_release);
+  g_clear_pointer (&names->codec, g_ref_string_release);
+}
+
+/* Has *@name be @text, interned. */
+static void
+remember (char **name, const char *text, gsize len)
+{
+  g_autofree char *copy = NULL;
+
+  if (*name != NULL && g_ref_string_length (*name) == len && memcmp (*name, text, len) == 0)
+    return;
+
+  copy = g_strndup (text, len);
+  g_clear_pointer (name, g_ref_string_release);
+  *name = g_ref_string_new_intern (copy);
 }
 
 GkvRange
@@ -226,13 +259,14 @@ gkv_record_get_wire_size (const GkvRecord *record)
 }
 
 GkvRecord *
-gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, gint64 *left_ms)
+gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvNames *names, gint64 *left_ms)
 {
   guint8 flags = gkv_reader_u8 (reader) & (GKV_RECORD_HASHED_FLAGS | GKV_RECORD_TTL);
   GkvStamp stamp = gkv_reader_u64 (reader);
-  g_autofree char *origin = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
-  g_autofree char *codec = gkv_reader_string (reader, GKV_WIRE_MAX_CODEC);
-  g_autofree char *key = gkv_reader_string (reader, GKV_WIRE_MAX_KEY);
+  gsize origin_len, codec_len, key_len;
+  const char *origin = read_text (reader, GKV_WIRE_MAX_ID, &origin_len);
+  const char *codec = read_text (reader, GKV_WIRE_MAX_CODEC, &codec_len);
+  const char *key = read_text (reader, GKV_WIRE_MAX_KEY, &key_len);
   guint64 life = 0;
   guint64 left = 0;
   const guint8 *fields;
@@ -246,12 +280,16 @@ gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, gint64 *left_m
   fields = gkv_reader_bytes (reader, fields_len);
   content_len = gkv_reader_get_left (reader);
 
-  if (reader->failed || fields_len > GKV_WIRE_MAX_FIELDS || stamp == 0 || *origin == '\0' || *key == '\0' ||
+  if (reader->failed || fields_len > GKV_WIRE_MAX_FIELDS || stamp == 0 || origin_len == 0 || key_len == 0 ||
+
       content_len > GKV_WIRE_MAX_CONTENT)
     return NULL;
 
   *left_ms = flags & GKV_RECORD_TTL ? (gint64) MIN (left, (guint64) G_MAXINT64 / 2000) : -1;
 
-  return gkv_record_new_with_fields (hash_key, key, strlen (key), flags, stamp, origin, codec, FALSE, life,
+  remember (&names->origin, origin, origin_len);
+  remember (&names->codec, codec, codec_len);
+
+  return gkv_record_new_with_fields (hash_key, key, key_len, flags, stamp, names->origin, names->codec, TRUE, life,
                                      gkv_reader_bytes (reader, content_len), content_len, fields, fields_len);
 }

@@ -100,7 +100,16 @@ void gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_
 void gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms);
 /* An upper bound of what gkv_put_record () writes. */
 gsize gkv_record_get_wire_size (const GkvRecord *record);
+/* The names of the record read last: the next most often has the same, which spares looking them up. */
+typedef struct
+{
+  char *origin; /* GRefString, interned; NULL at first */
+  char *codec;
+} GkvNames;
+
+void gkv_names_clear (GkvNames *names);
+
 /* NULL when it isn't a valid record. */
-GkvRecord *gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, gint64 *left_ms);
+GkvRecord *gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvNames *names, gint64 *left_ms);
 
 G_END_DECLS

@@ -121,6 +121,7 @@ test_records (void)
     { GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL, -1, "" },
   };
   GkvHashKey hash_key = make_hash_key ();
+  GkvNames names = { NULL, NULL };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -135,13 +136,14 @@ test_records (void)
       g_assert_cmpuint (out->len, <=, gkv_record_get_wire_size (record));
 
       gkv_reader_init (&reader, out->data, out->len);
-      copy = gkv_reader_record (&reader, &hash_key, &left_ms);
+      copy = gkv_reader_record (&reader, &hash_key, &names, &left_ms);
       g_assert_nonnull (copy);
       g_assert_cmpint (gkv_record_compare (record, copy), ==, 0);
       g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
       g_assert_cmpint (left_ms, ==, cases[i].left_ms);
       g_assert_cmpuint (gkv_record_get_life (copy), ==, cases[i].flags & GKV_RECORD_EPHEMERAL ? 99 : 0);
     }
+  gkv_names_clear (&names);
 }
 
 /* What a later version has put into a record goes on to the next as it came. */
@@ -150,6 +152,7 @@ test_unknown_fields (void)
 {
   const GkvRecordFlags flags[] = { 0, GKV_RECORD_EPHEMERAL, GKV_RECORD_DEAD, GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL };
   GkvHashKey hash_key = make_hash_key ();
+  GkvNames names = { NULL, NULL };
 
   for (guint i = 0; i < G_N_ELEMENTS (flags); i++)
     {
@@ -166,7 +169,7 @@ test_unknown_fields (void)
       gkv_put_record (out, record, -1);
       g_assert_cmpuint (out->len, <=, gkv_record_get_wire_size (record));
       gkv_reader_init (&reader, out->data, out->len);
-      copy = gkv_reader_record (&reader, &hash_key, &left_ms);
+      copy = gkv_reader_record (&reader, &hash_key, &names, &left_ms);
 
       g_assert_cmpmem (gkv_record_get_fields (copy), copy->fields_len, "later", 5);
       g_assert_cmpuint (gkv_record_get_life (copy), ==, flags[i] & GKV_RECORD_EPHEMERAL ? 99 : 0);
@@ -178,12 +181,14 @@ test_unknown_fields (void)
       dead = gkv_record_new_dead (&hash_key, copy);
       g_assert_cmpmem (gkv_record_get_fields (dead), dead->fields_len, "later", 5);
     }
+  gkv_names_clear (&names);
 }
 
 static void
 test_hostile_records (void)
 {
   GkvHashKey hash_key = make_hash_key ();
+  GkvNames names = { NULL, NULL };
   g_autoptr (GkvRecord) record =
       gkv_record_new (&hash_key, "key", 3, GKV_RECORD_EPHEMERAL, 42, "node", "variant", FALSE, 99, "content", 7);
   g_autoptr (GByteArray) out = g_byte_array_new ();
@@ -198,7 +203,7 @@ test_hostile_records (void)
       gint64 left_ms;
 
       gkv_reader_init (&reader, exact, len);
-      g_assert_null (gkv_reader_record (&reader, &hash_key, &left_ms));
+      g_assert_null (gkv_reader_record (&reader, &hash_key, &names, &left_ms));
     }
 
   /* Any bytes at all. */
@@ -213,10 +218,11 @@ test_hostile_records (void)
       for (gsize i = 0; i < len; i++)
         noise[i] = i < out->len && g_test_rand_bit () ? out->data[i] : g_test_rand_int_range (0, 256);
       gkv_reader_init (&reader, noise, len);
-      result = gkv_reader_record (&reader, &hash_key, &left_ms);
+      result = gkv_reader_record (&reader, &hash_key, &names, &left_ms);
       if (result != NULL)
         g_assert_cmpuint (result->key_len, >, 0);
     }
+  gkv_names_clear (&names);
 }
 
 int
