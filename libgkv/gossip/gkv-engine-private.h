@@ -3,6 +3,7 @@
  *   gkv-links     addresses: who has proved to receive where, and datagrams to them
  *   gkv-members   peers: who lives, as far as is known
  *   gkv-probes    asking members whether they live
+ *   gkv-ring      through whom a node reaches all others
  *   gkv-rumours   new records, sent on at once
  *   gkv-exchange  finding what differs from one peer
  *   gkv-transfer  getting what was found to be missing
@@ -27,6 +28,20 @@ typedef struct _GkvHorizons GkvHorizons;
 typedef struct _GkvLink GkvLink;
 typedef struct _GkvMember GkvMember;
 typedef struct _GkvTransfer GkvTransfer;
+
+/* A part of the ring: the places after @from, up to and including @to. */
+typedef struct
+{
+  guint64 from;
+  guint64 to;
+} GkvArc;
+
+/* A member, and the arc behind it that it is to answer for. */
+typedef struct
+{
+  GkvMember *member;
+  GkvArc arc;
+} GkvShare;
 
 /* An address that is spoken with. */
 struct _GkvLink
@@ -62,9 +77,11 @@ struct _GkvMember
   guint64 life;
   guint32 incarnation;
   GkvPeerStatus status;
-  char *address;   /* where it says that it is, or where it was seen; NULL: nowhere yet */
-  GkvLink *link;   /* where to speak with it; NULL: nowhere yet */
-  gboolean hidden; /* the application was told that it is gone */
+  char *address;     /* where it says that it is, or where it was seen; NULL: nowhere yet */
+  GkvLink *link;     /* where to speak with it; NULL: nowhere yet */
+  gboolean hidden;   /* the application was told that it is gone */
+  guint64 place;     /* on the ring */
+  guint n_delegated; /* datagrams of rumours that it hasn't acknowledged */
 
   gint64 life_since;
   gint64 status_since;
@@ -84,7 +101,7 @@ struct _GkvMember
 typedef struct
 {
   guint64 datagrams_sent, datagrams_received, datagrams_refused, bytes_sent, bytes_received;
-  guint64 rumours_sent, rumours_received, rumours_dropped, rumours_new;
+  guint64 rumours_sent, rumours_received, rumours_dropped, rumours_new, rumours_given_up;
   guint64 records_sent, records_received, records_taken, records_refused, records_too_new;
   guint64 records_dropped, records_doubted, tombstones_collected;
   guint64 exchanges, exchanges_repeated, pages, probes, probes_failed, greetings;
@@ -153,8 +170,17 @@ struct _GkvEngine
   guint16 next_sequence;
   GQueue relays; /* pings sent for others */
 
+  /* gkv-ring */
+  GPtrArray *ring;
+  guint64 place;
+  gboolean ring_stale;
+
   /* gkv-rumours */
   GQueue rumours;
+  GHashTable *delegations; /* serial → what waits to be acknowledged, owned */
+  guint32 next_serial;
+  gboolean spreading; /* the datagram being read has told whom its rumours are for: */
+  GkvArc arc;
 
   /* gkv-pieces */
   GHashTable *assemblies; /* hash* → records that come in pieces, owned */
@@ -197,6 +223,8 @@ void gkv_links_init (GkvEngine *self);
 void gkv_links_clear (GkvEngine *self);
 void gkv_links_tick (GkvEngine *self);
 void gkv_links_flush (GkvEngine *self);
+/* What comes next begins a datagram. */
+void gkv_links_end_datagram (GkvEngine *self, GkvLink *link);
 GkvLink *gkv_links_lookup (GkvEngine *self, const char *address);
 void gkv_links_add_contact (GkvEngine *self, const char *address, gboolean by_application);
 /* Whether the application gave an address that nobody has answered from. */
@@ -241,11 +269,24 @@ void gkv_probes_ask (GkvEngine *self, GkvLink *link);
 void gkv_probes_cancel (GkvEngine *self, const GkvMember *member);
 void gkv_probes_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
+/* gkv-ring */
+void gkv_ring_init (GkvEngine *self);
+void gkv_ring_clear (GkvEngine *self);
+guint64 gkv_ring_get_place (GkvEngine *self, const char *id);
+/* Who lives, or can be spoken with, has changed. */
+void gkv_ring_touch (GkvEngine *self);
+/* Divides an arc among a few of its members: GkvShare. (transfer full) */
+GArray *gkv_ring_divide (GkvEngine *self, GkvArc arc);
+
 /* gkv-rumours */
-void gkv_rumours_add (GkvEngine *self, GkvRecord *record, const GkvMember *from);
+void gkv_rumours_init (GkvEngine *self);
+/* To all. */
+void gkv_rumours_add (GkvEngine *self, GkvRecord *record);
+void gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc);
 void gkv_rumours_tick (GkvEngine *self);
+void gkv_rumours_forget_member (GkvEngine *self, const GkvMember *member);
 void gkv_rumours_clear (GkvEngine *self);
-void gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
+void gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
 /* gkv-exchange */
 void gkv_exchange_begin (GkvEngine *self, GkvLink *link);

@@ -253,7 +253,7 @@ put_own (GkvEngine *self, GkvRecord *record)
 
   add_changed_event (self, record, replaced);
   watch (self, record);
-  gkv_rumours_add (self, record, NULL);
+  gkv_rumours_add (self, record);
 }
 
 static gboolean
@@ -346,7 +346,7 @@ on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 
   add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
   watch (self, record);
-  gkv_rumours_add (self, record, NULL);
+  gkv_rumours_add (self, record);
 }
 
 static void
@@ -461,9 +461,10 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->scratch = g_byte_array_new ();
   g_queue_init (&self->datagrams);
   g_queue_init (&self->events);
-  g_queue_init (&self->rumours);
   gkv_links_init (self);
   gkv_members_init (self);
+  gkv_ring_init (self);
+  gkv_rumours_init (self);
   gkv_probes_init (self);
   gkv_pieces_init (self);
   gkv_horizons_init (self, config);
@@ -491,6 +492,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_links_clear (self);
   gkv_pieces_clear (self);
   gkv_probes_clear (self);
+  gkv_ring_clear (self);
   gkv_members_clear (self);
   gkv_horizons_clear (self);
   g_hash_table_unref (self->flushes);
@@ -533,7 +535,7 @@ gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 {
   self->now = *now;
   watch (self, record);
-  gkv_rumours_add (self, record, NULL);
+  gkv_rumours_add (self, record);
   gkv_engine_wake_at (self, now->mono);
 }
 
@@ -676,6 +678,7 @@ gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder)
     { "rumours-received", counters->rumours_received },
     { "rumours-new", counters->rumours_new },
     { "rumours-dropped", counters->rumours_dropped },
+    { "rumours-given-up", counters->rumours_given_up },
     { "records-sent", counters->records_sent },
     { "records-received", counters->records_received },
     { "records-taken", counters->records_taken },

@@ -128,8 +128,8 @@ queue_datagram (GkvEngine *self, const char *address, GByteArray *out)
   g_queue_push_tail (&self->datagrams, datagram);
 }
 
-static void
-link_end_datagram (GkvEngine *self, GkvLink *link)
+void
+gkv_links_end_datagram (GkvEngine *self, GkvLink *link)
 {
   if (link->out == NULL)
     return;
@@ -142,7 +142,7 @@ void
 gkv_links_flush (GkvEngine *self)
 {
   while (self->filling->len > 0)
-    link_end_datagram (self, g_ptr_array_index (self->filling, self->filling->len - 1));
+    gkv_links_end_datagram (self, g_ptr_array_index (self->filling, self->filling->len - 1));
 }
 
 GByteArray *
@@ -163,7 +163,7 @@ void
 gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind)
 {
   if (link->out != NULL && link->out->len + 4 + self->scratch->len > self->max_datagram)
-    link_end_datagram (self, link);
+    gkv_links_end_datagram (self, link);
 
   if (link->out == NULL)
     {
@@ -548,8 +548,10 @@ dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
       break;
 
     case GKV_MESSAGE_RUMOUR:
+    case GKV_MESSAGE_SPREAD:
+    case GKV_MESSAGE_SPREAD_ACK:
       if (link->member != NULL)
-        gkv_rumours_handle (self, link, body);
+        gkv_rumours_handle (self, link, kind, body);
       break;
 
     case GKV_MESSAGE_ASK:
@@ -616,8 +618,8 @@ static void
 receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   link->last_heard = self->now.mono;
-
   link->proved = TRUE;
+  self->spreading = FALSE;
 
   while (gkv_reader_get_left (reader) > 0)
     {

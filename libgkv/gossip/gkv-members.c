@@ -100,6 +100,7 @@ spread (GkvEngine *self, GkvMember *member)
 static void
 count (GkvEngine *self, const GkvMember *member, int by)
 {
+  gkv_ring_touch (self);
   if (gkv_member_is_live (member))
     self->n_alive += by;
   if (member->status == GKV_PEER_SUSPECT)
@@ -165,6 +166,7 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
 
   member = g_new0 (GkvMember, 1);
   member->id = g_strdup (id);
+  member->place = gkv_ring_get_place (self, id);
   member->life = life;
   member->incarnation = incarnation;
   member->address = g_strdup (address);
@@ -196,6 +198,7 @@ remove_member (GkvEngine *self, GkvMember *member)
       }
 
   gkv_probes_remove (self, member);
+  gkv_rumours_forget_member (self, member);
   gkv_links_drop_hearsay (self, member->address);
   if (!member->hidden)
     add_event (self, GKV_EVENT_PEER_REMOVED, member);
@@ -230,6 +233,7 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
     {
       gkv_exchange_free (self, member->link);
       member->link = NULL;
+      gkv_ring_touch (self);
     }
   spread (self, member);
 }
@@ -240,6 +244,7 @@ gkv_members_forget_link (GkvEngine *self, GkvLink *link)
   if (link->member != NULL && link->member->link == link)
     link->member->link = NULL;
   link->member = NULL;
+  gkv_ring_touch (self);
 }
 
 void
@@ -315,6 +320,7 @@ gkv_members_identify (
       self->now.mono - member->link->last_heard > LATELY)
     {
       member->link = link;
+      gkv_ring_touch (self);
       set_address (self, member, address);
     }
 

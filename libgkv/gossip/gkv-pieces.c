@@ -26,7 +26,9 @@ typedef struct
   guint64 hash;
   guint64 fingerprint;
   gint64 left_ms;
-  GkvLink *link; /* who sends it now */
+  GkvLink *link;   /* who sends it now */
+  gboolean rumour; /* it is to be passed on to: */
+  GkvArc arc;
   guint32 size;
   guint8 *data;
   guint8 *have; /* a byte a piece */
@@ -184,6 +186,17 @@ get_more (GkvEngine *self, Assembly *assembly)
   gkv_engine_wake_at (self, self->now.mono + PIECE_PATIENCE);
 }
 
+/* If it came as a rumour. */
+static void
+pass_on_later (GkvEngine *self, Assembly *assembly)
+{
+  if (!self->spreading || assembly->rumour)
+    return;
+
+  assembly->rumour = TRUE;
+  assembly->arc = self->arc;
+}
+
 static void
 handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
@@ -207,6 +220,7 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (assembly != NULL && assembly->fingerprint == fingerprint && assembly->size == size)
     {
       gkv_transfer_forget_want (link, hash);
+      pass_on_later (self, assembly);
       /* Whoever is alive sends the rest. */
       if (assembly->link != link && self->now.mono - assembly->progress > 2 * PIECE_PATIENCE)
         {
@@ -235,6 +249,7 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
   assembly->hash = hash;
   assembly->fingerprint = fingerprint;
   assembly->left_ms = left_ms;
+  pass_on_later (self, assembly);
   assembly->link = link;
   assembly->size = size;
   assembly->n_pieces = (size + PIECE - 1) / PIECE;
@@ -253,6 +268,8 @@ finish_assembly (GkvEngine *self, Assembly *assembly)
 {
   g_autoptr (GkvRecord) record = NULL;
   GkvLink *link = assembly->link;
+  gboolean rumour = assembly->rumour;
+  GkvArc arc = assembly->arc;
   GkvReader reader;
   gint64 left_ms;
 
@@ -263,8 +280,8 @@ finish_assembly (GkvEngine *self, Assembly *assembly)
 
   if (record == NULL)
     self->counters.records_refused++;
-  else if (gkv_engine_apply (self, link, record, left_ms))
-    gkv_rumours_add (self, record, link->member);
+  else if (gkv_engine_apply (self, link, record, left_ms) && rumour)
+    gkv_rumours_pass_on (self, record, arc);
 
   gkv_exchange_consider_end (self, link);
 }

@@ -1,7 +1,8 @@
-/* Rumours: a record that is new here is sent on at once to a few peers chosen at random, and they do the same, so that
- * it reaches everybody in a logarithmic number of hops. What gets lost is found by the next exchange.
+/* Rumours: a record that is new here is sent on at once, along the fingers of the ring (gkv-ring), so that it reaches
+ * everybody in a logarithmic number of hops, and everybody once.
  *
- * Source: Demers et al., "Epidemic Algorithms for Replicated Database Maintenance", PODC 1987.
+ * What is sent is acknowledged. Who doesn't is sent it again; if that is in vain, his share of the ring is taken on by
+ * the sender, and somebody else tries to reach him. What still gets lost is found by the next exchange.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -9,19 +10,36 @@
 
 #include "gkv-engine-private.h"
 
-#include <math.h>
-
 /* Rumours that wait; when more are written at once, exchanges carry the rest, at the receiver's pace. */
 #define MAX_RUMOURS 4096
 
 /* Bytes of rumours in one turn, to each peer. */
 #define MAX_BYTES_A_TURN (48 * 1024)
 
+/* Datagrams that one peer has not acknowledged yet: as many as its socket surely holds. */
+#define WINDOW 64
+
+/* An acknowledgement is waited for so long, and twice the round trip; then the rumours are sent again. */
+#define ACK_PATIENCE (15 * GKV_MS)
+#define ACK_TRIES    3
+
 typedef struct
 {
   GkvRecord *record;
-  const GkvMember *from; /* only compared, never followed: it may have been forgotten */
+  GkvArc arc; /* whom it is to reach */
 } Rumour;
+
+/* A datagram of rumours that waits to be acknowledged. */
+typedef struct
+{
+  guint32 serial;
+  GkvMember *member;
+  GkvArc arc;
+  GPtrArray *records;
+  gint64 due;
+  guint tries;
+  gboolean last; /* nobody else is to try after this */
+} Delegation;
 
 static void
 rumour_free (Rumour *rumour)
@@ -30,14 +48,44 @@ rumour_free (Rumour *rumour)
   g_free (rumour);
 }
 
+static void
+delegation_free (Delegation *delegation)
+{
+  delegation->member->n_delegated--;
+  g_ptr_array_unref (delegation->records);
+  g_free (delegation);
+}
+
+void
+gkv_rumours_init (GkvEngine *self)
+{
+  g_queue_init (&self->rumours);
+  self->delegations = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) delegation_free);
+}
+
 void
 gkv_rumours_clear (GkvEngine *self)
 {
   g_queue_clear_full (&self->rumours, (GDestroyNotify) rumour_free);
+  g_hash_table_unref (self->delegations);
 }
 
 void
-gkv_rumours_add (GkvEngine *self, GkvRecord *record, const GkvMember *from)
+gkv_rumours_forget_member (GkvEngine *self, const GkvMember *member)
+{
+  GHashTableIter iter;
+  Delegation *delegation;
+
+  g_hash_table_iter_init (&iter, self->delegations);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &delegation))
+    if (delegation->member == member)
+      g_hash_table_iter_remove (&iter);
+}
+
+/* What there is to be passed on */
+
+void
+gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc)
 {
   Rumour *rumour;
 
@@ -53,43 +101,237 @@ gkv_rumours_add (GkvEngine *self, GkvRecord *record, const GkvMember *from)
 
   rumour = g_new (Rumour, 1);
   rumour->record = gkv_record_ref (record);
-  rumour->from = from;
+  rumour->arc = arc;
   g_queue_push_tail (&self->rumours, rumour);
   gkv_engine_wake_at (self, self->now.mono);
 }
 
-/* So many that the chance to miss anybody is small: ln N and some. */
-static guint
-get_fan_out (GkvEngine *self)
+void
+gkv_rumours_add (GkvEngine *self, GkvRecord *record)
 {
-  return 3 + (guint) ceil (log (self->n_alive + 1));
+  GkvArc everybody = { self->place, self->place - 1 };
+
+  gkv_rumours_pass_on (self, record, everybody);
 }
 
-void
-gkv_rumours_tick (GkvEngine *self)
+/* Sending */
+
+static gint64
+get_patience (const GkvMember *member)
+{
+  return ACK_PATIENCE + 2 * MAX (member->round_trip_us, 0);
+}
+
+static void
+send_delegation (GkvEngine *self, Delegation *delegation)
+{
+  GkvLink *link = delegation->member->link;
+  GByteArray *body = gkv_engine_begin_message (self);
+
+  gkv_put_u32 (body, delegation->serial);
+  gkv_put_u64 (body, delegation->arc.to);
+  gkv_link_send (self, link, GKV_MESSAGE_SPREAD);
+  for (guint i = 0; i < delegation->records->len; i++)
+    {
+      gkv_transfer_send_record (self, link, g_ptr_array_index (delegation->records, i), GKV_MESSAGE_RUMOUR);
+      self->counters.rumours_sent++;
+    }
+
+  delegation->due = self->now.mono + (get_patience (delegation->member) << delegation->tries);
+  delegation->tries++;
+  gkv_engine_wake_at (self, delegation->due);
+}
+
+/* Each datagram names the arc that its rumours are for, and is acknowledged by itself. */
+static void
+delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gboolean last)
+{
+  gsize room = gkv_engine_get_max_body (self) - GKV_SPREAD_SIZE;
+  guint i = 0;
+
+  while (i < records->len)
+    {
+      Delegation *delegation = g_new0 (Delegation, 1);
+      gsize size = 0;
+
+      delegation->serial = ++self->next_serial;
+      delegation->member = member;
+      delegation->arc = arc;
+      delegation->last = last;
+      delegation->records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+      do
+        {
+          GkvRecord *record = g_ptr_array_index (records, i);
+
+          size += MIN (gkv_record_get_wire_size (record) + 4, room);
+          if (size > room && delegation->records->len > 0)
+            break;
+          g_ptr_array_add (delegation->records, gkv_record_ref (record));
+          i++;
+        }
+      while (i < records->len);
+
+      member->n_delegated++;
+      g_hash_table_insert (self->delegations, GUINT_TO_POINTER (delegation->serial), delegation);
+      gkv_links_end_datagram (self, member->link);
+      send_delegation (self, delegation);
+    }
+}
+
+static void
+spread (GkvEngine *self, GkvArc arc, GPtrArray *records, gboolean last)
+{
+  g_autoptr (GArray) shares = gkv_ring_divide (self, arc);
+
+  for (guint i = 0; i < shares->len; i++)
+    {
+      GkvShare *share = &g_array_index (shares, GkvShare, i);
+
+      delegate (self, share->member, share->arc, records, last);
+    }
+}
+
+/* Whether those who would get it have acknowledged enough of what they got before. */
+static gboolean
+is_open (GkvEngine *self, GkvArc arc)
+{
+  g_autoptr (GArray) shares = NULL;
+
+  if (g_hash_table_size (self->delegations) < WINDOW)
+    return TRUE;
+
+  shares = gkv_ring_divide (self, arc);
+  for (guint i = 0; i < shares->len; i++)
+    if (g_array_index (shares, GkvShare, i).member->n_delegated >= WINDOW)
+      return FALSE;
+
+  return TRUE;
+}
+
+static void
+send_waiting (GkvEngine *self)
 {
   gsize bytes = 0;
 
   while (self->rumours.length > 0 && bytes < MAX_BYTES_A_TURN)
     {
-      Rumour *rumour = g_queue_pop_head (&self->rumours);
-      g_autoptr (GPtrArray) peers = gkv_members_pick (self, get_fan_out (self), rumour->from);
+      GkvArc arc = ((Rumour *) g_queue_peek_head (&self->rumours))->arc;
+      g_autoptr (GPtrArray) records = NULL;
 
-      for (guint i = 0; i < peers->len; i++)
+      if (!is_open (self, arc))
+        break;
+
+      /* Those in a row that go the same way share datagrams. */
+      records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+      while (self->rumours.length > 0 && bytes < MAX_BYTES_A_TURN)
         {
-          GkvMember *member = g_ptr_array_index (peers, i);
+          Rumour *rumour = g_queue_peek_head (&self->rumours);
 
-          gkv_transfer_send_record (self, member->link, rumour->record, GKV_MESSAGE_RUMOUR);
-          self->counters.rumours_sent++;
+          if (rumour->arc.from != arc.from || rumour->arc.to != arc.to)
+            break;
+
+          g_queue_pop_head (&self->rumours);
+          bytes += MIN (gkv_record_get_wire_size (rumour->record), self->max_datagram);
+          g_ptr_array_add (records, gkv_record_ref (rumour->record));
+          rumour_free (rumour);
+        }
+      spread (self, arc, records, FALSE);
+    }
+}
+
+/* Who doesn't answer may be dead, or only out of our reach. We take on his share, and another tries to reach him. */
+static void
+give_up (GkvEngine *self, Delegation *delegation)
+{
+  g_autoptr (GPtrArray) helpers = gkv_members_pick (self, 1, delegation->member);
+
+  self->counters.rumours_given_up++;
+  spread (self, delegation->arc, delegation->records, TRUE);
+
+  if (helpers->len > 0)
+    {
+      GkvMember *helper = g_ptr_array_index (helpers, 0);
+      GkvArc up_to_him = { helper->place, delegation->member->place };
+
+      delegate (self, helper, up_to_him, delegation->records, TRUE);
+    }
+}
+
+static void
+repeat_late (GkvEngine *self)
+{
+  g_autoptr (GPtrArray) late = NULL;
+  GHashTableIter iter;
+  Delegation *delegation;
+
+  if (g_hash_table_size (self->delegations) == 0)
+    return;
+
+  late = g_ptr_array_new ();
+  g_hash_table_iter_init (&iter, self->delegations);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &delegation))
+    if (self->now.mono >= delegation->due)
+      g_ptr_array_add (late, delegation);
+    else
+      gkv_engine_wake_at (self, delegation->due);
+
+  for (guint i = 0; i < late->len; i++)
+    {
+      GkvLink *link;
+
+      delegation = g_ptr_array_index (late, i);
+      link = delegation->member->link;
+      if (delegation->tries < ACK_TRIES && gkv_member_is_live (delegation->member) && link != NULL &&
+          gkv_link_is_usable (link))
+        {
+          gkv_links_end_datagram (self, link);
+          send_delegation (self, delegation);
+          continue;
         }
 
-      bytes += MIN (gkv_record_get_wire_size (rumour->record), self->max_datagram);
-      rumour_free (rumour);
+      g_hash_table_steal (self->delegations, GUINT_TO_POINTER (delegation->serial));
+      if (!delegation->last)
+        give_up (self, delegation);
+      delegation_free (delegation);
     }
 }
 
 void
-gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
+gkv_rumours_tick (GkvEngine *self)
+{
+  repeat_late (self);
+  send_waiting (self);
+}
+
+/* Receiving */
+
+static void
+handle_spread (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint32 serial = gkv_reader_u32 (reader);
+  guint64 to = gkv_reader_u64 (reader);
+
+  if (reader->failed)
+    return;
+
+  self->spreading = TRUE;
+  self->arc = (GkvArc){ self->place, to };
+  gkv_put_u32 (gkv_engine_begin_message (self), serial);
+  gkv_link_send (self, link, GKV_MESSAGE_SPREAD_ACK);
+}
+
+static void
+handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint32 serial = gkv_reader_u32 (reader);
+  Delegation *delegation = g_hash_table_lookup (self->delegations, GUINT_TO_POINTER (serial));
+
+  if (!reader->failed && delegation != NULL && delegation->member == link->member)
+    g_hash_table_remove (self->delegations, GUINT_TO_POINTER (serial));
+}
+
+static void
+handle_rumour (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   gint64 left_ms;
   g_autoptr (GkvRecord) record = gkv_engine_read_record (self, reader, &left_ms);
@@ -105,5 +347,17 @@ gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
     return;
 
   self->counters.rumours_new++;
-  gkv_rumours_add (self, record, link->member);
+  if (self->spreading)
+    gkv_rumours_pass_on (self, record, self->arc);
+}
+
+void
+gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+{
+  if (kind == GKV_MESSAGE_SPREAD)
+    handle_spread (self, link, reader);
+  else if (kind == GKV_MESSAGE_SPREAD_ACK)
+    handle_ack (self, link, reader);
+  else
+    handle_rumour (self, link, reader);
 }

@@ -104,10 +104,11 @@ gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, Gkv
 {
   GByteArray *body = gkv_engine_begin_message (self);
   gint64 left_ms = gkv_engine_get_left_ms (self, record);
+  gsize room = gkv_engine_get_max_body (self) - (kind == GKV_MESSAGE_RUMOUR ? GKV_SPREAD_SIZE : 0);
 
   self->counters.records_sent++;
 
-  if (gkv_record_get_wire_size (record) <= gkv_engine_get_max_body (self))
+  if (gkv_record_get_wire_size (record) <= room)
     {
       gkv_put_record (body, record, left_ms);
       gkv_link_send (self, link, kind);

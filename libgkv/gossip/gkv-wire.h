@@ -41,7 +41,9 @@ typedef enum
   GKV_MESSAGE_PROBE = 11,  /* sequence u16, id string: ping that one for me */
 
   /* What is new (gkv-rumours) */
-  GKV_MESSAGE_RUMOUR = 16, /* a record, to be passed on by those to whom it is new */
+  GKV_MESSAGE_RUMOUR = 16,     /* a record, to be passed on by those to whom it is new */
+  GKV_MESSAGE_SPREAD = 17,     /* serial u32, place u64: pass on what follows in this datagram, up to there */
+  GKV_MESSAGE_SPREAD_ACK = 18, /* serial u32 */
 
   /* What differs (gkv-exchange); where a range is everything, the sender's horizon u64 follows it */
   GKV_MESSAGE_ASK = 24,       /* range, fingerprint 16: does yours differ? */
@@ -63,6 +65,9 @@ typedef enum
   GKV_MESSAGE_DATA = 38,   /* hash u64, fingerprint u64, offset u32, the bytes */
   GKV_MESSAGE_NONE = 39,   /* (hash u64)…: what was wanted isn't there any more */
 } GkvMessageKind;
+
+/* What a message of the kind SPREAD takes. */
+#define GKV_SPREAD_SIZE (1 + 1 + 4 + 8)
 
 /* Reads with bounds: after the first read beyond the end everything reads as 0 and 'failed' stays TRUE. */
 typedef struct
