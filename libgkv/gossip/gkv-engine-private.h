@@ -166,6 +166,7 @@ struct _GkvEngine
     gint64 indirect_at;
     gint64 ends;
     gboolean indirect;
+    gboolean repeated;
   } probe;
   guint16 next_sequence;
   GQueue relays; /* pings sent for others */
@@ -236,6 +237,11 @@ void gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind);
 /* Bytes that a single message's body may have. */
 gsize gkv_engine_get_max_body (GkvEngine *self);
 gboolean gkv_link_is_usable (const GkvLink *link);
+
+/* For those who begin in the middle of things, such as benches: what an address would be given, and a new link as it is
+ * when both sides have proved themselves. */
+guint64 gkv_links_get_token (GkvEngine *self, const char *address);
+GkvLink *gkv_links_trust (GkvEngine *self, const char *address, guint64 their_token);
 
 /* gkv-members */
 void gkv_members_init (GkvEngine *self);

@@ -554,6 +554,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
         self->probe.member = NULL;
 
       self->wake = G_MAXINT64;
+      gkv_rumours_tick (self);
       gkv_links_tick (self);
       gkv_members_tick (self);
       gkv_probes_tick (self);
@@ -565,8 +566,6 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       judge_ephemerals (self);
       gkv_horizons_tick (self);
       gkv_engine_consider_synced (self);
-      if (self->rumours.length > 0)
-        gkv_engine_wake_at (self, now->mono + GKV_MS);
     }
 
   gkv_links_flush (self);

@@ -201,6 +201,34 @@ compute_token (GkvEngine *self, const char *address, gint64 epoch)
   return token != 0 ? token : 1;
 }
 
+guint64
+gkv_links_get_token (GkvEngine *self, const char *address)
+{
+  return compute_token (self, address, get_epoch (self));
+}
+
+static GkvLink *
+add_link (GkvEngine *self, const char *address)
+{
+  GkvLink *link = g_new0 (GkvLink, 1);
+
+  link->address = g_strdup (address);
+  g_hash_table_insert (self->links, link->address, link);
+  return link;
+}
+
+GkvLink *
+gkv_links_trust (GkvEngine *self, const char *address, guint64 their_token)
+{
+  GkvLink *link = add_link (self, address);
+
+  link->proved = TRUE;
+  link->their_token = their_token;
+  link->last_ident = link->last_heard = self->now.mono;
+  link->introduced = TRUE;
+  return link;
+}
+
 /* Whether @echo is the token of this address, in this epoch or the one before. @link: nullable. */
 static gboolean
 is_proof (GkvEngine *self, GkvLink *link, const char *address, guint64 echo)
@@ -738,9 +766,7 @@ gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gs
           return;
         }
 
-      link = g_new0 (GkvLink, 1);
-      link->address = g_strdup (address);
-      g_hash_table_insert (self->links, link->address, link);
+      link = add_link (self, address);
     }
 
   receive_proved (self, link, &reader);

@@ -27,7 +27,7 @@
 #define JUST_HEARD (GKV_SECOND)
 
 /* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1. */
-#define SUSPICION (2 * GKV_SECOND)
+#define SUSPICION (1600 * GKV_MS)
 
 /* A suspect is asked so often in that time. With a third of all datagrams lost, one answer in two comes back. */
 #define SUSPECT_QUESTIONS 20
@@ -43,6 +43,9 @@
 #define MAX_MEMBERS       16384
 #define MAX_INTRODUCTIONS 256
 #define MAX_GOSSIP        8
+
+/* Peers that are told of a death at once; others hear of it as of other news. */
+#define MAX_TOLD 256
 
 static void
 member_free (GkvMember *member)
@@ -645,6 +648,21 @@ gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except)
 
 /* Time */
 
+/* Others suspect it as well by now, each with a clock of its own: the first to be sure spares them the wait. */
+static void
+tell_death (GkvEngine *self, GkvMember *member)
+{
+  g_autoptr (GPtrArray) peers = gkv_members_pick (self, MAX_TOLD, member);
+
+  for (guint i = 0; i < peers->len; i++)
+    {
+      GkvMember *peer = g_ptr_array_index (peers, i);
+
+      put_member (gkv_engine_begin_message (self), member);
+      gkv_link_send (self, peer->link, GKV_MESSAGE_MEMBERS);
+    }
+}
+
 static void
 tick_suspects (GkvEngine *self)
 {
@@ -664,6 +682,7 @@ tick_suspects (GkvEngine *self)
       if (self->now.mono - member->status_since >= suspicion)
         {
           set_status (self, member, GKV_PEER_DEAD);
+          tell_death (self, member);
           continue;
         }
 

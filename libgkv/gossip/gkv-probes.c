@@ -114,7 +114,8 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (member != NULL && sequence == self->probe.sequence)
     {
       self->probe.member = NULL;
-      if (link->member == member && link->life == member->life)
+      /* Which of several pings was answered can't be told (Karn's rule). */
+      if (link->member == member && link->life == member->life && !self->probe.repeated)
         gkv_members_answered (self, member, self->now.mono - self->probe.sent);
       return;
     }
@@ -246,6 +247,7 @@ begin_probe (GkvEngine *self)
   self->probe.sequence = ++self->next_sequence;
   self->probe.sent = self->now.mono;
   self->probe.indirect = FALSE;
+  self->probe.repeated = FALSE;
   self->probe.repeat_at = get_next_repeat (self);
   self->probe.indirect_at = self->now.mono + PROBE_DIRECT;
   self->probe.ends = self->now.mono + PROBE_PERIOD;
@@ -293,6 +295,7 @@ gkv_probes_tick (GkvEngine *self)
   if (self->probe.member != NULL && self->now.mono >= self->probe.repeat_at)
     {
       self->probe.repeat_at = get_next_repeat (self);
+      self->probe.repeated = TRUE;
       if (self->probe.member->link != NULL && gkv_link_is_usable (self->probe.member->link))
         send_ping (self, self->probe.member->link, self->probe.sequence);
     }

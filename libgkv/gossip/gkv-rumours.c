@@ -21,7 +21,7 @@
 
 /* An acknowledgement is waited for so long, and twice the round trip; then the rumours are sent again. */
 #define ACK_PATIENCE (15 * GKV_MS)
-#define ACK_TRIES    3
+#define ACK_TRIES    4
 
 typedef struct
 {
@@ -137,7 +137,7 @@ send_delegation (GkvEngine *self, Delegation *delegation)
       self->counters.rumours_sent++;
     }
 
-  delegation->due = self->now.mono + (get_patience (delegation->member) << delegation->tries);
+  delegation->due = self->now.mono + get_patience (delegation->member);
   delegation->tries++;
   gkv_engine_wake_at (self, delegation->due);
 }
@@ -301,6 +301,8 @@ gkv_rumours_tick (GkvEngine *self)
 {
   repeat_late (self);
   send_waiting (self);
+  if (self->rumours.length > 0)
+    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
 }
 
 /* Receiving */

@@ -59,6 +59,7 @@ struct _SimNode
   guint64 n_changed;
   guint n_peers_added;
   guint n_peers_removed;
+  guint n_peers_died;
   guint n_errors[SIM_MAX_ERROR_CODES];
   char *last_error;
 };

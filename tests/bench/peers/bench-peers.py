@@ -235,7 +235,7 @@ def measure(args, build):
     loss_name, loss = next(((n, c) for n, c in LOSSES.items() if namespaces and works(in_namespace(["true"], c))),
                            (None, None))
     cases = [c for c in make_cases(args.quick) if not args.only or any(c.name.startswith(o) for o in args.only.split(","))]
-    results = {c.name: {s: {"samples": {}, "notes": []} for s in systems} for c in cases}
+    results = {c.name: {s: {"samples": {}, "notes": [], "failures": 0} for s in systems} for c in cases}
 
     for turn in range(args.rounds):
         for case in cases:
@@ -245,11 +245,12 @@ def measure(args, build):
                     notes = [absent[system]]
                 elif case.loss and loss is None:
                     notes = ["nothing here can drop packets"]
-                elif result["notes"] and not result["samples"]:
+                elif result["failures"] > 1 and not result["samples"]:
                     continue
                 else:
                     print(f"{turn + 1}/{args.rounds} {case.name} {system}", file=sys.stderr)
                     samples, notes = run(drivers[system], case, args.limit, namespaces, loss)
+                    result["failures"] += not samples
                     for row, values in samples.items():
                         result["samples"].setdefault(row, []).extend(values)
                 result["notes"] += [note for note in notes if note not in result["notes"]]
