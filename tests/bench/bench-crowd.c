@@ -17,8 +17,8 @@ main (int argc, char *argv[])
   CrowdResult result;
 
   crowd_spread (n, &result);
-  g_print ("one write to %u nodes     %u reached, %u left to anti-entropy; %u hops (target %.0f)\n", n, result.n_reached,
-           n - result.n_reached, result.n_hops, 2 * log2 (n));
+  g_print ("one write to %u nodes     %u reached, %u left to anti-entropy; %u hops (target %.0f)\n", n,
+           result.n_reached, n - result.n_reached, result.n_hops, 2 * log2 (n));
   g_print ("datagrams with the record   %8.2f N   target 2   floor 1\n", (double) result.n_carrying / n);
   g_print ("datagrams in all            %8.2f N   target 4   floor 1\n", (double) result.n_datagrams / n);
   g_print ("longest turn of an engine   %8.2f ms  target 10\n", result.longest_us / 1000.0);

@@ -95,7 +95,8 @@ bench_spread (guint n, guint loss, guint n_trials)
   for (guint i = 0; i < n * n_trials; i++)
     n_late += all[i] > 100 * SIM_MS;
 
-  g_print ("one write, %3u nodes, %2u %% loss      99 %% of nodes within %6.1f ms   target 100   (median %.1f, all within "
+  g_print ("one write, %3u nodes, %2u %% loss      99 %% of nodes within %6.1f ms   target 100   (median %.1f, all "
+           "within "
            "%.1f; floor: %.1f hops of 0.5 ms)\n",
            n, loss / 10, get_percentile (all, n * n_trials, 99), get_percentile (all, n * n_trials, 50),
            get_percentile (all, n * n_trials, 100), log (n) / log (8));

@@ -266,7 +266,8 @@ sim_node_start (SimNode *self)
     .max_datagram_size = MAX_DATAGRAM,
     .tombstone_life_ms = self->cluster->tombstone_life_ms,
     .max_tombstones = self->cluster->max_tombstones,
-    .forget_dead_ms = self->cluster->tombstone_life_ms,
+    .forget_dead_ms =
+        self->cluster->forget_dead_ms > 0 ? self->cluster->forget_dead_ms : self->cluster->tombstone_life_ms,
   };
 
   g_assert_true (self->state == SIM_NODE_DOWN);

@@ -70,7 +70,8 @@ struct _SimCluster
   GPtrArray *nodes; /* SimNode, owned */
   GkvHashKey hash_key;
   guint gossip_interval_ms;
-  gint64 tombstone_life_ms; /* and of a dead peer's memory; 0: the usual */
+  gint64 tombstone_life_ms; /* 0: the usual */
+  gint64 forget_dead_ms;    /* 0: as the tombstones */
   guint max_tombstones;     /* 0: the usual */
   gint64 parted_at;         /* since when the sides have not spoken; 0: they do */
   gboolean mirrors;         /* nodes that start keep one */

@@ -92,6 +92,8 @@ sim_run_end (const SimRun *run, const char *name, SimCluster *cluster)
   sim_check_promises (cluster);
 
   sim_cluster_log (cluster, "trace %016" G_GINT64_MODIFIER "x", sim_network_get_trace (cluster->network));
+  if (run->trace != NULL)
+    *run->trace = sim_network_get_trace (cluster->network);
   kept = cluster->n_complaints == 0;
   if (!kept)
     g_printerr ("%s, seed %" G_GUINT64_FORMAT ", %u nodes: %s\n  again: sim --run %s --seed %" G_GUINT64_FORMAT

@@ -13,12 +13,18 @@ typedef struct
   guint64 seed;
   guint n_nodes; /* 0: chosen by the seed */
   gboolean verbose;
+  guint64 *trace; /* (out) (nullable): a hash of all that was sent */
 } SimRun;
 
 /* A minute of writes under every fault at once. */
 gboolean sim_run_faults (const SimRun *run);
 /* Two halves that delete, write and forget each other for three tombstone lives. */
 gboolean sim_run_halves (const SimRun *run);
+
+/* One node that is away for two of them, and remembered. */
+gboolean sim_run_laggard (const SimRun *run);
+/* Three minutes at 30 % loss in which nobody dies. */
+gboolean sim_run_loss (const SimRun *run);
 
 /* What all runs share (sim-run.c) */
 SimCluster *sim_run_begin (const SimRun *run);

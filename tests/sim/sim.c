@@ -18,6 +18,8 @@ static const struct
 } runs[] = {
   { "faults", sim_run_faults },
   { "halves", sim_run_halves },
+  { "laggard", sim_run_laggard },
+  { "loss", sim_run_loss },
 };
 
 static char *run_name;
@@ -27,13 +29,31 @@ static int n_nodes = 0;
 static gboolean verbose;
 
 static const GOptionEntry options[] = {
-  { "run", 0, 0, G_OPTION_ARG_STRING, &run_name, "What happens: faults (the default) or halves", "NAME" },
+  { "run", 0, 0, G_OPTION_ARG_STRING, &run_name, "What happens: faults (the default), halves, laggard or loss",
+    "NAME" },
   { "seed", 0, 0, G_OPTION_ARG_INT, &only_seed, "Run this seed alone", "N" },
   { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run the seeds 1 to N", "N" },
   { "nodes", 0, 0, G_OPTION_ARG_INT, &n_nodes, "Nodes of a cluster; 0: chosen by the seed", "N" },
   { "verbose", 0, 0, G_OPTION_ARG_NONE, &verbose, "Tell what happens", NULL },
   G_OPTION_ENTRY_NULL,
 };
+
+/* The same numbers, twice: what is sent must be the same to the last byte. */
+static gboolean
+is_repeatable (SimRun *run, gboolean (*func) (const SimRun *run))
+{
+  guint64 first = 0, second = 0;
+
+  run->trace = &first;
+  func (run);
+  run->trace = &second;
+  func (run);
+  run->trace = NULL;
+  if (first != second)
+    g_printerr ("seed %" G_GUINT64_FORMAT " doesn't repeat\n", run->seed);
+
+  return first == second;
+}
 
 int
 main (int argc, char *argv[])
@@ -70,6 +90,10 @@ main (int argc, char *argv[])
   for (run.seed = 1; run.seed <= (guint64) n_seeds; run.seed++)
     if (!runs[i].func (&run))
       n_failed++;
+
+  run.seed = 1;
+  if (!is_repeatable (&run, runs[i].func))
+    n_failed++;
 
   g_print ("1..1\n%sok 1 %s: %d seeds, of which %u failed\n", n_failed > 0 ? "not " : "", runs[i].name, n_seeds,
            n_failed);

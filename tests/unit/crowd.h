@@ -15,10 +15,10 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint n_reached;
-  guint n_hops;         /* of the longest way */
-  guint64 n_carrying;   /* datagrams with the record in it */
-  guint64 n_datagrams;  /* all */
-  gint64 longest_us;    /* that one engine worked at a stretch, of processor time */
+  guint n_hops;        /* of the longest way */
+  guint64 n_carrying;  /* datagrams with the record in it */
+  guint64 n_datagrams; /* all */
+  gint64 longest_us;   /* that one engine worked at a stretch, of processor time */
 } CrowdResult;
 
 /* One node of @n writes, and as long as anything follows from it, it is counted. */

@@ -1,0 +1,137 @@
+/* One write to ten nodes, each in a process of its own: from before the set to the last handler.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "gkv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define N_CHILDREN 9
+#define TRIALS     21
+
+/* The child: tells when its handler ran. All processes share the monotonic clock. */
+
+static void
+on_changed (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+{
+  g_print ("%" G_GINT64_FORMAT "\n", g_get_monotonic_time ());
+}
+
+static GkvNode *
+make_node (const char *seed)
+{
+  g_autoptr (GError) error = NULL;
+  const char *seeds[] = { seed, NULL };
+  GkvNode *node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", "seeds", seeds, NULL);
+
+  if (!gkv_node_start (node, NULL, &error))
+    g_error ("%s", error->message);
+  return node;
+}
+
+static int
+be_child (const char *seed)
+{
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GkvNode) node = make_node (seed);
+
+  g_signal_connect (node, "changed::flag", G_CALLBACK (on_changed), NULL);
+  g_main_loop_run (loop);
+  return 0;
+}
+
+/* The parent: writes, and reads when each child saw it. */
+
+typedef struct
+{
+  guint n_seen;
+  gint64 last;
+} Trial;
+
+static Trial trial;
+
+static void
+on_line (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GDataInputStream *stream = G_DATA_INPUT_STREAM (source);
+  g_autofree char *line = g_data_input_stream_read_line_finish (stream, result, NULL, NULL);
+
+  if (line == NULL)
+    return;
+
+  trial.n_seen++;
+  trial.last = MAX (trial.last, g_ascii_strtoll (line, NULL, 10));
+  g_data_input_stream_read_line_async (stream, G_PRIORITY_DEFAULT, NULL, on_line, NULL);
+}
+
+static void
+spin (gint64 us)
+{
+  gint64 end = g_get_monotonic_time () + us;
+
+  while (g_get_monotonic_time () < end)
+    {
+      g_main_context_iteration (NULL, FALSE);
+      g_usleep (200);
+    }
+}
+
+static int
+compare_times (gconstpointer a, gconstpointer b)
+{
+  gint64 x = *(const gint64 *) a, y = *(const gint64 *) b;
+
+  return (x > y) - (x < y);
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_autoptr (GkvNode) node = NULL;
+  GSubprocess *children[N_CHILDREN];
+  gint64 times[TRIALS];
+
+  if (argc == 3 && strcmp (argv[1], "--child") == 0)
+    return be_child (argv[2]);
+
+  node = make_node (NULL);
+  for (guint i = 0; i < N_CHILDREN; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GDataInputStream) stream = NULL;
+
+      children[i] = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, "/proc/self/exe", "--child",
+                                      gkv_node_get_local_address (node), NULL);
+      if (children[i] == NULL)
+        g_error ("%s", error->message);
+      stream = g_data_input_stream_new (g_subprocess_get_stdout_pipe (children[i]));
+      g_data_input_stream_read_line_async (stream, G_PRIORITY_DEFAULT, NULL, on_line, NULL);
+    }
+  while (g_list_model_get_n_items (gkv_node_get_peers (node)) < N_CHILDREN)
+    g_main_context_iteration (NULL, TRUE);
+  spin (3 * G_USEC_PER_SEC);
+
+  for (guint i = 0; i < TRIALS; i++)
+    {
+      gint64 start = g_get_monotonic_time ();
+
+      trial = (Trial){ 0, 0 };
+      gkv_node_set_int64 (node, "flag", i, NULL, NULL);
+      while (trial.n_seen < N_CHILDREN)
+        g_main_context_iteration (NULL, TRUE);
+      times[i] = trial.last - start;
+      spin (50 * 1000);
+    }
+
+  qsort (times, TRIALS, sizeof times[0], compare_times);
+  g_print ("one write reaches 10 processes  median %8.2f ms   target 5   (min %.2f, max %.2f)\n",
+           times[TRIALS / 2] / 1000.0, times[0] / 1000.0, times[TRIALS - 1] / 1000.0);
+
+  for (guint i = 0; i < N_CHILDREN; i++)
+    {
+      g_subprocess_force_exit (children[i]);
+      g_object_unref (children[i]);
+    }
+  return 0;
+}
