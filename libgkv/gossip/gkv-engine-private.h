@@ -189,6 +189,7 @@ struct _GkvEngine
 
   /* gkv-exchange */
   gint64 gossip_due;
+  gboolean hastened; /* with several peers then, as something is known to be missing */
   guint n_exchanges;
   guint64 flush_ticket;
   GHashTable *flushes;
@@ -298,6 +299,8 @@ void gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, Gk
 void gkv_exchange_begin (GkvEngine *self, GkvLink *link);
 void gkv_exchange_free (GkvEngine *self, GkvLink *link);
 void gkv_exchanges_tick (GkvEngine *self);
+/* Has exchanges begin soon. */
+void gkv_exchanges_hasten (GkvEngine *self);
 void gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 /* Something that the exchange waited for has been got, or given up: it may have ended. */
 void gkv_exchange_consider_end (GkvEngine *self, GkvLink *link);

@@ -28,6 +28,7 @@
 #define ASK_PATIENCE  (400 * GKV_MS)
 #define ASK_TRIES     5
 #define MAX_EXCHANGES 3
+#define SOON          (100 * GKV_MS)
 #define FLUSH_PERIOD  (20 * GKV_MS)
 
 /* An exchange that starts from the same two sides as the last ones did finds nothing that it can mend: it is repeated
@@ -586,23 +587,37 @@ tick_flushes (GkvEngine *self)
   gkv_engine_wake_at (self, self->now.mono + FLUSH_PERIOD);
 }
 
+/* A long interval's question rides on a probe; so long it is waited for. */
+static gint64
+get_grace (GkvEngine *self)
+{
+  return self->gossip_interval >= GKV_SECOND ? GKV_SECOND : 0;
+}
+
+void
+gkv_exchanges_hasten (GkvEngine *self)
+{
+  gint64 due = self->now.mono + SOON;
+
+  self->hastened = TRUE;
+  self->gossip_due = MIN (self->gossip_due, due - get_grace (self));
+  gkv_engine_wake_at (self, due);
+}
+
 void
 gkv_exchanges_tick (GkvEngine *self)
 {
-  gint64 due = self->gossip_due;
-
-  /* A long interval's question rides on a probe; this is for when there was none. */
-  if (self->gossip_interval >= GKV_SECOND)
-    due += GKV_SECOND;
+  gint64 due = self->gossip_due + get_grace (self);
 
   if (self->now.mono >= due)
     {
-      g_autoptr (GPtrArray) peers = gkv_members_pick (self, 1, NULL);
+      g_autoptr (GPtrArray) peers = gkv_members_pick (self, self->hastened ? MAX_EXCHANGES : 1, NULL);
 
+      self->hastened = FALSE;
       self->gossip_due = self->now.mono + self->gossip_interval;
       due = self->gossip_due;
-      if (peers->len > 0 && self->n_exchanges < MAX_EXCHANGES)
-        gkv_exchange_begin (self, ((GkvMember *) g_ptr_array_index (peers, 0))->link);
+      for (guint i = 0; i < peers->len && self->n_exchanges < MAX_EXCHANGES; i++)
+        gkv_exchange_begin (self, ((GkvMember *) g_ptr_array_index (peers, i))->link);
     }
   gkv_engine_wake_at (self, due);
 

@@ -96,7 +96,7 @@ gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc)
     {
       rumour_free (g_queue_pop_head (&self->rumours));
       self->counters.rumours_dropped++;
-      self->gossip_due = MIN (self->gossip_due, self->now.mono + 100 * GKV_MS);
+      gkv_exchanges_hasten (self);
     }
 
   rumour = g_new (Rumour, 1);
