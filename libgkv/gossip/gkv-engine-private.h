@@ -1,6 +1,7 @@
 /* What the rooms of the engine share: its state, and who offers what to whom.
  *
  *   gkv-links     addresses: who has proved to receive where, and datagrams to them
+ *   gkv-contacts  addresses where a peer may be: greeting them
  *   gkv-members   peers: who lives, as far as is known
  *   gkv-probes    asking members whether they live
  *   gkv-ring      through whom a node reaches all others
@@ -21,6 +22,9 @@ G_BEGIN_DECLS
 
 #define GKV_MS     G_GINT64_CONSTANT (1000)
 #define GKV_SECOND (1000 * GKV_MS)
+
+/* Who we are is told again when this has passed without the other knowing us. */
+#define GKV_IDENT_PERIOD (200 * GKV_MS)
 
 typedef struct _GkvContact GkvContact;
 typedef struct _GkvExchange GkvExchange;
@@ -136,13 +140,15 @@ struct _GkvEngine
 
   /* gkv-links */
   GHashTable *links;         /* address → GkvLink, owned */
-  GHashTable *contacts;      /* address → GkvContact, owned */
   GHashTable *own_addresses; /* where we have met ourselves */
   GPtrArray *filling;        /* links with a datagram begun */
-  gint64 greetings_at;       /* the second that n_greetings counts */
-  guint n_greetings;
-  GHashTable *reports; /* errors told lately → when */
+  GHashTable *reports;       /* errors told lately → when */
   GByteArray *scratch;
+
+  /* gkv-contacts */
+  GHashTable *contacts; /* address → GkvContact, owned */
+  gint64 greetings_at;  /* the second that n_greetings counts */
+  guint n_greetings;
 
   /* gkv-members */
   GHashTable *members; /* id → GkvMember, owned */
@@ -223,15 +229,14 @@ guint32 gkv_engine_random (GkvEngine *self, guint32 below);
 /* gkv-links */
 void gkv_links_init (GkvEngine *self);
 void gkv_links_clear (GkvEngine *self);
-void gkv_links_tick (GkvEngine *self);
 void gkv_links_flush (GkvEngine *self);
 /* What comes next begins a datagram. */
 void gkv_links_end_datagram (GkvEngine *self, GkvLink *link);
 GkvLink *gkv_links_lookup (GkvEngine *self, const char *address);
-void gkv_links_add_contact (GkvEngine *self, const char *address, gboolean by_application);
-/* Whether the application gave an address that nobody has answered from. */
-gboolean gkv_links_has_unreached (GkvEngine *self);
-void gkv_links_drop_hearsay (GkvEngine *self, const char *address);
+/* A token, to somebody who may not have proved anything: 26 bytes. */
+void gkv_links_send_token (GkvEngine *self, const char *address, guint64 echo);
+/* Who we are. Our token rides along: it tells a peer that has lost it, and changes with the epoch. */
+void gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer);
 /* The body of the next message to a link: write to it, then call gkv_link_send (). */
 GByteArray *gkv_engine_begin_message (GkvEngine *self);
 void gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind);
@@ -243,6 +248,18 @@ gboolean gkv_link_is_usable (const GkvLink *link);
  * when both sides have proved themselves. */
 guint64 gkv_links_get_token (GkvEngine *self, const char *address);
 GkvLink *gkv_links_trust (GkvEngine *self, const char *address, guint64 their_token);
+
+/* gkv-contacts */
+void gkv_contacts_init (GkvEngine *self);
+void gkv_contacts_clear (GkvEngine *self);
+void gkv_contacts_tick (GkvEngine *self);
+void gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application);
+/* Somebody is there, but what was said may have got lost: it is said again soon. */
+void gkv_contacts_hasten (GkvEngine *self, const char *address);
+/* Whether the application gave an address that nobody has answered from. */
+gboolean gkv_contacts_have_unreached (GkvEngine *self);
+/* Nobody is expected there any more, unless the application said so. */
+void gkv_contacts_drop_hearsay (GkvEngine *self, const char *address);
 
 /* gkv-members */
 void gkv_members_init (GkvEngine *self);

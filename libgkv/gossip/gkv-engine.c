@@ -153,7 +153,7 @@ gkv_engine_consider_synced (GkvEngine *self)
 
   if (self->n_alive == 0)
     {
-      if (gkv_links_has_unreached (self) || self->n_unresolved > 0)
+      if (gkv_contacts_have_unreached (self) || self->n_unresolved > 0)
         return;
 
       if (self->now.mono - self->started < ALONE_AFTER)
@@ -462,6 +462,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   g_queue_init (&self->datagrams);
   g_queue_init (&self->events);
   gkv_links_init (self);
+  gkv_contacts_init (self);
   gkv_members_init (self);
   gkv_ring_init (self);
   gkv_rumours_init (self);
@@ -490,6 +491,7 @@ gkv_engine_free (GkvEngine *self)
 
   gkv_rumours_clear (self);
   gkv_links_clear (self);
+  gkv_contacts_clear (self);
   gkv_pieces_clear (self);
   gkv_probes_clear (self);
   gkv_ring_clear (self);
@@ -555,7 +557,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
 
       self->wake = G_MAXINT64;
       gkv_rumours_tick (self);
-      gkv_links_tick (self);
+      gkv_contacts_tick (self);
       gkv_members_tick (self);
       gkv_probes_tick (self);
       gkv_exchanges_tick (self);

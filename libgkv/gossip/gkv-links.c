@@ -17,44 +17,13 @@
 /* Tokens change this often; the one before is still taken. */
 #define TOKEN_EPOCH (60 * 60 * GKV_SECOND)
 
-/* An address that doesn't answer is greeted at intervals that grow from the first to the last: slowly where the
- * application has named it, as half of all greetings may get lost. */
-#define GREET_FIRST        (200 * GKV_MS)
-#define GREET_LAST         (5 * GKV_SECOND)
-#define GREET_LAST_HEARSAY (60 * GKV_SECOND)
-
-/* Greetings a second at the most, whoever asks for them. */
-#define MAX_GREETINGS 64
-
-#define MAX_LINKS    16384
-#define MAX_CONTACTS 16384
-#define LINK_IDLE    (5 * 60 * GKV_SECOND)
-
-/* Who we are is told again when this has passed without the other knowing us. */
-#define IDENT_PERIOD (200 * GKV_MS)
-
-/* Whoever was heard no longer ago is there, and didn't get it. */
-#define LOST_IDENT (2 * GKV_SECOND)
+#define MAX_LINKS 16384
+#define LINK_IDLE (5 * 60 * GKV_SECOND)
 
 /* Two nodes of one id have nothing to say to each other for this long. */
 #define DUPLICATE_QUIET (60 * GKV_SECOND)
 
 #define IDENT_FLAG_ANSWER 1
-
-struct _GkvContact
-{
-  char *address;
-  gboolean by_application;
-  gint64 interval;
-  gint64 next;
-};
-
-static void
-contact_free (GkvContact *contact)
-{
-  g_free (contact->address);
-  g_free (contact);
-}
 
 static void
 link_free (GkvLink *link)
@@ -68,7 +37,6 @@ void
 gkv_links_init (GkvEngine *self)
 {
   self->links = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) link_free);
-  self->contacts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) contact_free);
   self->own_addresses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->filling = g_ptr_array_new ();
 }
@@ -88,7 +56,6 @@ gkv_links_clear (GkvEngine *self)
 
   g_ptr_array_unref (self->filling);
   g_hash_table_unref (self->own_addresses);
-  g_hash_table_unref (self->contacts);
   g_hash_table_unref (self->links);
 }
 
@@ -260,9 +227,8 @@ is_proof (GkvEngine *self, GkvLink *link, const char *address, guint64 echo)
   return TRUE;
 }
 
-/* A token, to somebody who may not have proved anything: 26 bytes. */
-static void
-send_token (GkvEngine *self, const char *address, guint64 echo)
+void
+gkv_links_send_token (GkvEngine *self, const char *address, guint64 echo)
 {
   GByteArray *out = g_byte_array_sized_new (GKV_WIRE_HEADER_SIZE + 10);
 
@@ -273,9 +239,8 @@ send_token (GkvEngine *self, const char *address, guint64 echo)
   queue_datagram (self, address, out);
 }
 
-/* Our token rides along: it tells a peer that has lost it, and changes with the epoch. */
-static void
-send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
+void
+gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
 {
   GByteArray *body;
 
@@ -293,134 +258,6 @@ send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
   gkv_put_string (body, self->id);
   gkv_put_string (body, self->advertise != NULL ? self->advertise : "");
   gkv_link_send (self, link, GKV_MESSAGE_IDENT);
-}
-
-/* Contacts */
-
-static gboolean
-is_reached (GkvEngine *self, const char *address)
-{
-  GkvLink *link = gkv_links_lookup (self, address);
-
-  return link != NULL && gkv_link_is_usable (link) && link->member != NULL && link->life == link->member->life &&
-         gkv_member_is_live (link->member);
-}
-
-void
-gkv_links_add_contact (GkvEngine *self, const char *address, gboolean by_application)
-{
-  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
-
-  if (g_hash_table_contains (self->own_addresses, address))
-    return;
-
-  if (contact == NULL)
-    {
-      if (g_hash_table_size (self->contacts) >= MAX_CONTACTS && !by_application)
-        return;
-
-      contact = g_new0 (GkvContact, 1);
-      contact->address = g_strdup (address);
-      g_hash_table_insert (self->contacts, contact->address, contact);
-      contact->interval = GREET_FIRST;
-      contact->next = self->now.mono;
-    }
-  else if (by_application)
-    {
-      contact->interval = GREET_FIRST;
-      contact->next = MIN (contact->next, self->now.mono + GREET_FIRST);
-    }
-
-  contact->by_application |= by_application;
-  gkv_engine_wake_at (self, contact->next);
-}
-
-gboolean
-gkv_links_has_unreached (GkvEngine *self)
-{
-  GHashTableIter iter;
-  GkvContact *contact;
-
-  g_hash_table_iter_init (&iter, self->contacts);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
-    if (contact->by_application && !is_reached (self, contact->address))
-      return TRUE;
-
-  return FALSE;
-}
-
-/* Nobody is expected there any more, unless the application said so. */
-void
-gkv_links_drop_hearsay (GkvEngine *self, const char *address)
-{
-  GkvContact *contact = address != NULL ? g_hash_table_lookup (self->contacts, address) : NULL;
-
-  if (contact != NULL && !contact->by_application)
-    g_hash_table_remove (self->contacts, address);
-}
-
-static void
-greet (GkvEngine *self, GkvContact *contact)
-{
-  GkvLink *link;
-
-  if (self->now.mono - self->greetings_at >= GKV_SECOND)
-    {
-      self->greetings_at = self->now.mono;
-      self->n_greetings = 0;
-    }
-
-  if (self->n_greetings >= MAX_GREETINGS)
-    {
-      contact->next = self->greetings_at + GKV_SECOND + gkv_engine_random (self, 100) * GKV_MS;
-      return;
-    }
-
-  self->n_greetings++;
-  self->counters.greetings++;
-  link = gkv_links_lookup (self, contact->address);
-  if (link != NULL && gkv_link_is_usable (link) && self->now.mono >= link->quiet_until &&
-      self->now.mono - link->last_heard < LOST_IDENT)
-    {
-      /* It has answered with its token; what got lost is who we are, or they. */
-      send_ident (self, link, TRUE);
-      contact->next = self->now.mono + IDENT_PERIOD;
-      return;
-    }
-  send_token (self, contact->address, 0);
-
-  contact->next = self->now.mono + contact->interval + contact->interval * gkv_engine_random (self, 20) / 100;
-  contact->interval = contact->by_application ? MIN (contact->interval * 6 / 5, GREET_LAST)
-                                              : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
-}
-
-static void
-tick_contacts (GkvEngine *self)
-{
-  GHashTableIter iter;
-  GkvContact *contact;
-
-  g_hash_table_iter_init (&iter, self->contacts);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
-    {
-      if (is_reached (self, contact->address))
-        {
-          /* Looked at again when the peer is lost; then it starts over. */
-          contact->interval = GREET_FIRST;
-          contact->next = self->now.mono;
-          continue;
-        }
-
-      if (g_hash_table_contains (self->own_addresses, contact->address))
-        {
-          g_hash_table_iter_remove (&iter);
-          continue;
-        }
-
-      if (contact->next <= self->now.mono)
-        greet (self, contact);
-      gkv_engine_wake_at (self, contact->next);
-    }
 }
 
 /* A link that nobody uses is dropped; the other side proves itself anew. */
@@ -444,12 +281,6 @@ drop_idle_links (GkvEngine *self)
       gkv_members_forget_link (self, link);
       g_hash_table_iter_remove (&iter);
     }
-}
-
-void
-gkv_links_tick (GkvEngine *self)
-{
-  tick_contacts (self);
 }
 
 /* Receiving */
@@ -479,7 +310,7 @@ receive_unproved (GkvEngine *self, const char *address, GkvReader *reader)
 
   self->counters.datagrams_refused++;
   if (reader->len >= GKV_WIRE_HEADER_SIZE + 10)
-    send_token (self, address, echo);
+    gkv_links_send_token (self, address, echo);
 }
 
 static void
@@ -507,7 +338,7 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
                              "Another live node, at %s, has this node's id “%s”; give each node an id of its own",
                              link->address, self->id);
           if (flags & IDENT_FLAG_ANSWER)
-            send_ident (self, link, FALSE);
+            gkv_links_send_ident (self, link, FALSE);
           link->quiet_until = self->now.mono + DUPLICATE_QUIET;
         }
       return;
@@ -517,7 +348,7 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
     return;
 
   if (flags & IDENT_FLAG_ANSWER)
-    send_ident (self, link, FALSE);
+    gkv_links_send_ident (self, link, FALSE);
   gkv_members_introduce (self, link);
 }
 
@@ -622,24 +453,19 @@ consider_ident (GkvEngine *self, GkvLink *link)
 {
   const GkvMember *member = link->member;
   gboolean known = member != NULL && link->life == member->life && gkv_member_is_live (member);
-  GkvContact *contact;
 
   if (link->their_token == 0 || g_hash_table_contains (self->own_addresses, link->address))
     return;
 
   if (link->last_ident != 0 &&
-      (known || self->now.mono < link->quiet_until || self->now.mono - link->last_ident < IDENT_PERIOD))
+      (known || self->now.mono < link->quiet_until || self->now.mono - link->last_ident < GKV_IDENT_PERIOD))
     return;
 
-  send_ident (self, link, TRUE);
+  gkv_links_send_ident (self, link, TRUE);
 
   /* It may get lost. */
-  contact = g_hash_table_lookup (self->contacts, link->address);
-  if (contact != NULL && !known)
-    {
-      contact->next = MIN (contact->next, self->now.mono + IDENT_PERIOD);
-      gkv_engine_wake_at (self, contact->next);
-    }
+  if (!known)
+    gkv_contacts_hasten (self, link->address);
 }
 
 static void
@@ -705,25 +531,6 @@ check_header (GkvEngine *self, const char *address, const guint8 *data, gsize le
 }
 
 /* Public */
-
-void
-gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now)
-{
-  self->now = *now;
-  gkv_links_add_contact (self, address, TRUE);
-}
-
-void
-gkv_engine_remove_contact (GkvEngine *self, const char *address)
-{
-  g_hash_table_remove (self->contacts, address);
-}
-
-gboolean
-gkv_engine_is_contact_reached (GkvEngine *self, const char *address)
-{
-  return is_reached (self, address) || g_hash_table_contains (self->own_addresses, address);
-}
 
 void
 gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gsize len, const GkvTime *now)

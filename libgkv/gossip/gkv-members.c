@@ -120,9 +120,9 @@ member_lost (GkvEngine *self, GkvMember *member)
     gkv_exchange_free (self, member->link);
 
   if (member->status == GKV_PEER_LEFT)
-    gkv_links_drop_hearsay (self, member->address);
+    gkv_contacts_drop_hearsay (self, member->address);
   else if (member->address != NULL)
-    gkv_links_add_contact (self, member->address, FALSE);
+    gkv_contacts_add (self, member->address, FALSE);
 }
 
 static void
@@ -202,7 +202,7 @@ remove_member (GkvEngine *self, GkvMember *member)
 
   gkv_probes_remove (self, member);
   gkv_rumours_forget_member (self, member);
-  gkv_links_drop_hearsay (self, member->address);
+  gkv_contacts_drop_hearsay (self, member->address);
   if (!member->hidden)
     add_event (self, GKV_EVENT_PEER_REMOVED, member);
   count (self, member, -1);
@@ -215,7 +215,7 @@ set_address (GkvEngine *self, GkvMember *member, const char *address)
   if (g_strcmp0 (member->address, address) == 0)
     return;
 
-  gkv_links_drop_hearsay (self, member->address);
+  gkv_contacts_drop_hearsay (self, member->address);
   g_free (member->address);
   member->address = g_strdup (address);
 }
@@ -564,7 +564,7 @@ hear_of_member (GkvEngine *self,
 
       member = add_member (self, id, life, incarnation, address);
       if (member != NULL)
-        gkv_links_add_contact (self, address, FALSE);
+        gkv_contacts_add (self, address, FALSE);
       return;
     }
 
@@ -593,7 +593,7 @@ hear_of_member (GkvEngine *self,
     {
       set_address (self, member, address);
       if (status == GKV_PEER_ALIVE || status == GKV_PEER_SUSPECT)
-        gkv_links_add_contact (self, address, FALSE);
+        gkv_contacts_add (self, address, FALSE);
     }
 
   set_status (self, member, status);

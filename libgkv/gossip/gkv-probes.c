@@ -267,7 +267,7 @@ begin_probe (GkvEngine *self)
   else
     {
       if (member->address != NULL)
-        gkv_links_add_contact (self, member->address, FALSE);
+        gkv_contacts_add (self, member->address, FALSE);
       self->probe.indirect_at = self->now.mono;
     }
 }

@@ -1,0 +1,210 @@
+/* Contacts: addresses where a peer may be, and greeting them until it answers.
+ *
+ * The application names them, or discovery, or a peer that is proved. A lost peer's address is greeted again, so a
+ * healed network joins up by itself.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-engine-private.h"
+
+/* An address that doesn't answer is greeted at intervals that grow from the first to the last: slowly where the
+ * application has named it, as half of all greetings may get lost. */
+#define GREET_FIRST        (200 * GKV_MS)
+#define GREET_LAST         (5 * GKV_SECOND)
+#define GREET_LAST_HEARSAY (60 * GKV_SECOND)
+
+/* Greetings a second at the most, whoever asks for them. */
+#define MAX_GREETINGS 64
+
+#define MAX_CONTACTS 16384
+
+/* Whoever was heard no longer ago is there, and didn't get it. */
+#define LOST_IDENT (2 * GKV_SECOND)
+
+struct _GkvContact
+{
+  char *address;
+  gboolean by_application;
+  gint64 interval;
+  gint64 next;
+};
+
+static void
+contact_free (GkvContact *contact)
+{
+  g_free (contact->address);
+  g_free (contact);
+}
+
+void
+gkv_contacts_init (GkvEngine *self)
+{
+  self->contacts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) contact_free);
+}
+
+void
+gkv_contacts_clear (GkvEngine *self)
+{
+  g_hash_table_unref (self->contacts);
+}
+
+static gboolean
+is_reached (GkvEngine *self, const char *address)
+{
+  GkvLink *link = gkv_links_lookup (self, address);
+
+  return link != NULL && gkv_link_is_usable (link) && link->member != NULL && link->life == link->member->life &&
+         gkv_member_is_live (link->member);
+}
+
+void
+gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application)
+{
+  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  if (g_hash_table_contains (self->own_addresses, address))
+    return;
+
+  if (contact == NULL)
+    {
+      if (g_hash_table_size (self->contacts) >= MAX_CONTACTS && !by_application)
+        return;
+
+      contact = g_new0 (GkvContact, 1);
+      contact->address = g_strdup (address);
+      g_hash_table_insert (self->contacts, contact->address, contact);
+      contact->interval = GREET_FIRST;
+      contact->next = self->now.mono;
+    }
+  else if (by_application)
+    {
+      contact->interval = GREET_FIRST;
+      contact->next = MIN (contact->next, self->now.mono + GREET_FIRST);
+    }
+
+  contact->by_application |= by_application;
+  gkv_engine_wake_at (self, contact->next);
+}
+
+gboolean
+gkv_contacts_have_unreached (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvContact *contact;
+
+  g_hash_table_iter_init (&iter, self->contacts);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
+    if (contact->by_application && !is_reached (self, contact->address))
+      return TRUE;
+
+  return FALSE;
+}
+
+/* Nobody is expected there any more, unless the application said so. */
+void
+gkv_contacts_drop_hearsay (GkvEngine *self, const char *address)
+{
+  GkvContact *contact = address != NULL ? g_hash_table_lookup (self->contacts, address) : NULL;
+
+  if (contact != NULL && !contact->by_application)
+    g_hash_table_remove (self->contacts, address);
+}
+
+static void
+greet (GkvEngine *self, GkvContact *contact)
+{
+  GkvLink *link;
+
+  if (self->now.mono - self->greetings_at >= GKV_SECOND)
+    {
+      self->greetings_at = self->now.mono;
+      self->n_greetings = 0;
+    }
+
+  if (self->n_greetings >= MAX_GREETINGS)
+    {
+      contact->next = self->greetings_at + GKV_SECOND + gkv_engine_random (self, 100) * GKV_MS;
+      return;
+    }
+
+  self->n_greetings++;
+  self->counters.greetings++;
+  link = gkv_links_lookup (self, contact->address);
+  if (link != NULL && gkv_link_is_usable (link) && self->now.mono >= link->quiet_until &&
+      self->now.mono - link->last_heard < LOST_IDENT)
+    {
+      /* It has answered with its token; what got lost is who we are, or they. */
+      gkv_links_send_ident (self, link, TRUE);
+      contact->next = self->now.mono + GKV_IDENT_PERIOD;
+      return;
+    }
+  gkv_links_send_token (self, contact->address, 0);
+
+  contact->next = self->now.mono + contact->interval + contact->interval * gkv_engine_random (self, 20) / 100;
+  contact->interval = contact->by_application ? MIN (contact->interval * 6 / 5, GREET_LAST)
+                                              : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
+}
+
+void
+gkv_contacts_tick (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvContact *contact;
+
+  g_hash_table_iter_init (&iter, self->contacts);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
+    {
+      if (is_reached (self, contact->address))
+        {
+          /* Looked at again when the peer is lost; then it starts over. */
+          contact->interval = GREET_FIRST;
+          contact->next = self->now.mono;
+          continue;
+        }
+
+      if (g_hash_table_contains (self->own_addresses, contact->address))
+        {
+          g_hash_table_iter_remove (&iter);
+          continue;
+        }
+
+      if (contact->next <= self->now.mono)
+        greet (self, contact);
+      gkv_engine_wake_at (self, contact->next);
+    }
+}
+
+void
+gkv_contacts_hasten (GkvEngine *self, const char *address)
+{
+  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  if (contact == NULL)
+    return;
+
+  contact->next = MIN (contact->next, self->now.mono + GKV_IDENT_PERIOD);
+  gkv_engine_wake_at (self, contact->next);
+}
+
+/* Public */
+
+void
+gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now)
+{
+  self->now = *now;
+  gkv_contacts_add (self, address, TRUE);
+}
+
+void
+gkv_engine_remove_contact (GkvEngine *self, const char *address)
+{
+  g_hash_table_remove (self->contacts, address);
+}
+
+gboolean
+gkv_engine_is_contact_reached (GkvEngine *self, const char *address)
+{
+  return is_reached (self, address) || g_hash_table_contains (self->own_addresses, address);
+}
