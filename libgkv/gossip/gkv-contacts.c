@@ -15,6 +15,9 @@
 #define GREET_LAST         (5 * GKV_SECOND)
 #define GREET_LAST_HEARSAY (60 * GKV_SECOND)
 
+/* Where a peer answers, this is looked at now and then. */
+#define REACHED_PERIOD GKV_SECOND
+
 /* Greetings a second at the most, whoever asks for them. */
 #define MAX_GREETINGS 64
 
@@ -27,8 +30,9 @@ struct _GkvContact
 {
   char *address;
   gboolean by_application;
+  gboolean reached; /* when it was looked at last */
   gint64 interval;
-  gint64 next;
+  gint64 next; /* when it is looked at again */
 };
 
 static void
@@ -59,6 +63,14 @@ is_reached (GkvEngine *self, const char *address)
          gkv_member_is_live (link->member);
 }
 
+static void
+look_at (GkvEngine *self, GkvContact *contact, gint64 when)
+{
+  contact->next = when;
+  self->contacts_due = MIN (self->contacts_due, when);
+  gkv_engine_wake_at (self, self->contacts_due);
+}
+
 void
 gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application)
 {
@@ -76,16 +88,20 @@ gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application)
       contact->address = g_strdup (address);
       g_hash_table_insert (self->contacts, contact->address, contact);
       contact->interval = GREET_FIRST;
-      contact->next = self->now.mono;
+      look_at (self, contact, self->now.mono);
+    }
+  else if (contact->reached)
+    {
+      contact->reached = FALSE;
+      look_at (self, contact, self->now.mono);
     }
   else if (by_application)
     {
       contact->interval = GREET_FIRST;
-      contact->next = MIN (contact->next, self->now.mono + GREET_FIRST);
+      look_at (self, contact, MIN (contact->next, self->now.mono + GREET_FIRST));
     }
 
   contact->by_application |= by_application;
-  gkv_engine_wake_at (self, contact->next);
 }
 
 gboolean
@@ -125,7 +141,7 @@ greet (GkvEngine *self, GkvContact *contact)
 
   if (self->n_greetings >= MAX_GREETINGS)
     {
-      contact->next = self->greetings_at + GKV_SECOND + gkv_engine_random (self, 100) * GKV_MS;
+      look_at (self, contact, self->greetings_at + GKV_SECOND + gkv_engine_random (self, 100) * GKV_MS);
       return;
     }
 
@@ -137,12 +153,12 @@ greet (GkvEngine *self, GkvContact *contact)
     {
       /* It has answered with its token; what got lost is who we are, or they. */
       gkv_links_send_ident (self, link, TRUE);
-      contact->next = self->now.mono + GKV_IDENT_PERIOD;
+      look_at (self, contact, self->now.mono + GKV_IDENT_PERIOD);
       return;
     }
   gkv_links_send_token (self, contact->address, 0);
 
-  contact->next = self->now.mono + contact->interval + contact->interval * gkv_engine_random (self, 20) / 100;
+  look_at (self, contact, self->now.mono + contact->interval + contact->interval * gkv_engine_random (self, 20) / 100);
   contact->interval = contact->by_application ? MIN (contact->interval * 6 / 5, GREET_LAST)
                                               : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
 }
@@ -153,26 +169,37 @@ gkv_contacts_tick (GkvEngine *self)
   GHashTableIter iter;
   GkvContact *contact;
 
+  if (self->now.mono < self->contacts_due)
+    {
+      gkv_engine_wake_at (self, self->contacts_due);
+      return;
+    }
+
+  self->contacts_due = G_MAXINT64;
   g_hash_table_iter_init (&iter, self->contacts);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
     {
-      if (is_reached (self, contact->address))
+      if (contact->next > self->now.mono)
         {
-          /* Looked at again when the peer is lost; then it starts over. */
-          contact->interval = GREET_FIRST;
-          contact->next = self->now.mono;
+          look_at (self, contact, contact->next);
           continue;
         }
 
-      if (g_hash_table_contains (self->own_addresses, contact->address))
+      contact->reached = is_reached (self, contact->address);
+      if (contact->reached)
+        {
+          /* When the peer is lost it starts over. */
+          contact->interval = GREET_FIRST;
+          look_at (self, contact, self->now.mono + REACHED_PERIOD);
+        }
+      else if (g_hash_table_contains (self->own_addresses, contact->address))
         {
           g_hash_table_iter_remove (&iter);
-          continue;
         }
-
-      if (contact->next <= self->now.mono)
-        greet (self, contact);
-      gkv_engine_wake_at (self, contact->next);
+      else
+        {
+          greet (self, contact);
+        }
     }
 }
 
@@ -184,8 +211,7 @@ gkv_contacts_hasten (GkvEngine *self, const char *address)
   if (contact == NULL)
     return;
 
-  contact->next = MIN (contact->next, self->now.mono + GKV_IDENT_PERIOD);
-  gkv_engine_wake_at (self, contact->next);
+  look_at (self, contact, MIN (contact->next, self->now.mono + GKV_IDENT_PERIOD));
 }
 
 /* Public */

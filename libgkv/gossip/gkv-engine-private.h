@@ -147,7 +147,8 @@ struct _GkvEngine
 
   /* gkv-contacts */
   GHashTable *contacts; /* address → GkvContact, owned */
-  gint64 greetings_at;  /* the second that n_greetings counts */
+  gint64 contacts_due;
+  gint64 greetings_at; /* the second that n_greetings counts */
   guint n_greetings;
 
   /* gkv-members */

@@ -32,6 +32,9 @@
 /* A suspect is asked so often in that time. With a third of all datagrams lost, one answer in two comes back. */
 #define SUSPECT_QUESTIONS 20
 
+/* Who has never spoken with the suspect leaves it to others to judge, so many times longer, and keeps it to himself. */
+#define UNHEARD 3
+
 /* The dead are remembered, and tried now and then, for a day; those that left, for as long as gossip may still echo. */
 #define FORGET_LEFT   (10 * 60 * GKV_SECOND)
 #define FORGET_PERIOD (60 * GKV_SECOND)
@@ -669,6 +672,8 @@ tick_suspects (GkvEngine *self)
   gint64 suspicion = get_suspicion (self);
   GHashTableIter iter;
   GkvMember *member;
+  gboolean can_ask;
+  gint64 patience;
 
   if (self->n_suspect == 0)
     return;
@@ -679,15 +684,20 @@ tick_suspects (GkvEngine *self)
       if (member->status != GKV_PEER_SUSPECT)
         continue;
 
-      if (self->now.mono - member->status_since >= suspicion)
+      can_ask = member->link != NULL && gkv_link_is_usable (member->link);
+      patience = can_ask ? suspicion : UNHEARD * suspicion;
+      if (self->now.mono - member->status_since >= patience)
         {
           set_status (self, member, GKV_PEER_DEAD);
-          tell_death (self, member);
+          if (can_ask)
+            tell_death (self, member);
+          else
+            member->n_gossip = 0;
           continue;
         }
 
       ask_suspect (self, member);
-      gkv_engine_wake_at (self, member->status_since + suspicion);
+      gkv_engine_wake_at (self, member->status_since + patience);
       gkv_engine_wake_at (self, MAX (member->ask_due, self->now.mono + suspicion / SUSPECT_QUESTIONS));
     }
 }

@@ -267,7 +267,10 @@ begin_probe (GkvEngine *self)
   else
     {
       if (member->address != NULL)
-        gkv_contacts_add (self, member->address, FALSE);
+        {
+          gkv_contacts_add (self, member->address, FALSE);
+          gkv_contacts_hasten (self, member->address);
+        }
       self->probe.indirect_at = self->now.mono;
     }
 }
