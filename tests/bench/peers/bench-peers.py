@@ -310,7 +310,7 @@ def print_table(data):
 
 def plot(path, title, xlabel, ylabel, series, source):
     """Draws {system: [(x, y)]} on two logarithmic axes."""
-    width, height, left, right, top, bottom = 720, 420, 70, 110, 50, 62
+    width, height, left, right, top, bottom = 720, 420, 84, 110, 50, 62
     points = [p for s in series.values() for p in s]
     x_low, x_high = min(p[0] for p in points), max(p[0] for p in points)
     y_low = 10 ** math.floor(math.log10(min(p[1] for p in points)))
