@@ -1,7 +1,7 @@
 /* Contacts: addresses where a peer may be, and greeting them until it answers.
  *
- * The application names them, or discovery, or a peer that is proved. A lost peer's address is greeted again, so a
- * healed network joins up by itself.
+ * The application names them, or discovery, or a peer that is proved. One that only peers have named is done with once
+ * somebody answers there; a lost peer's address is greeted again, so a healed network joins up by itself.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -15,7 +15,7 @@
 #define GREET_LAST         (5 * GKV_SECOND)
 #define GREET_LAST_HEARSAY (60 * GKV_SECOND)
 
-/* Where a peer answers, this is looked at now and then. */
+/* Where a peer answers, an address that the application has named is looked at now and then. */
 #define REACHED_PERIOD GKV_SECOND
 
 /* Greetings a second at the most, whoever asks for them. */
@@ -32,7 +32,6 @@ struct _GkvContact
   gboolean by_application;
   gboolean reached; /* when it was looked at last */
   gint64 interval;
-  gint64 next; /* when it is looked at again */
 };
 
 static void
@@ -45,6 +44,7 @@ contact_free (GkvContact *contact)
 void
 gkv_contacts_init (GkvEngine *self)
 {
+  self->contacts_due = gkv_deadlines_new ();
   self->contacts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) contact_free);
 }
 
@@ -52,6 +52,7 @@ void
 gkv_contacts_clear (GkvEngine *self)
 {
   g_hash_table_unref (self->contacts);
+  gkv_deadlines_free (self->contacts_due);
 }
 
 static gboolean
@@ -66,9 +67,23 @@ is_reached (GkvEngine *self, const char *address)
 static void
 look_at (GkvEngine *self, GkvContact *contact, gint64 when)
 {
-  contact->next = when;
-  self->contacts_due = MIN (self->contacts_due, when);
-  gkv_engine_wake_at (self, self->contacts_due);
+  gkv_deadlines_remove (self->contacts_due, contact);
+  gkv_deadlines_set (self->contacts_due, contact, when);
+  gkv_engine_wake_at (self, when);
+}
+
+static void
+look_sooner (GkvEngine *self, GkvContact *contact, gint64 when)
+{
+  gkv_deadlines_set (self->contacts_due, contact, when);
+  gkv_engine_wake_at (self, when);
+}
+
+static void
+remove_contact (GkvEngine *self, GkvContact *contact)
+{
+  gkv_deadlines_remove (self->contacts_due, contact);
+  g_hash_table_remove (self->contacts, contact->address);
 }
 
 void
@@ -93,12 +108,12 @@ gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application)
   else if (contact->reached)
     {
       contact->reached = FALSE;
-      look_at (self, contact, self->now.mono);
+      look_sooner (self, contact, self->now.mono);
     }
   else if (by_application)
     {
       contact->interval = GREET_FIRST;
-      look_at (self, contact, MIN (contact->next, self->now.mono + GREET_FIRST));
+      look_sooner (self, contact, self->now.mono + GREET_FIRST);
     }
 
   contact->by_application |= by_application;
@@ -125,7 +140,7 @@ gkv_contacts_drop_hearsay (GkvEngine *self, const char *address)
   GkvContact *contact = address != NULL ? g_hash_table_lookup (self->contacts, address) : NULL;
 
   if (contact != NULL && !contact->by_application)
-    g_hash_table_remove (self->contacts, address);
+    remove_contact (self, contact);
 }
 
 static void
@@ -163,43 +178,42 @@ greet (GkvEngine *self, GkvContact *contact)
                                               : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
 }
 
+static void
+look (GkvEngine *self, GkvContact *contact)
+{
+  contact->reached = is_reached (self, contact->address);
+
+  if (contact->reached && contact->by_application)
+    {
+      /* When the peer is lost it starts over. */
+      contact->interval = GREET_FIRST;
+      look_at (self, contact, self->now.mono + REACHED_PERIOD);
+    }
+  else if (contact->reached || g_hash_table_contains (self->own_addresses, contact->address))
+    {
+      remove_contact (self, contact);
+    }
+  else
+    {
+      greet (self, contact);
+    }
+}
+
 void
 gkv_contacts_tick (GkvEngine *self)
 {
-  GHashTableIter iter;
   GkvContact *contact;
+  gint64 due;
 
-  if (self->now.mono < self->contacts_due)
+  while ((contact = gkv_deadlines_peek (self->contacts_due, &due)) != NULL)
     {
-      gkv_engine_wake_at (self, self->contacts_due);
-      return;
-    }
-
-  self->contacts_due = G_MAXINT64;
-  g_hash_table_iter_init (&iter, self->contacts);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
-    {
-      if (contact->next > self->now.mono)
+      if (due > self->now.mono)
         {
-          look_at (self, contact, contact->next);
-          continue;
+          gkv_engine_wake_at (self, due);
+          return;
         }
 
-      contact->reached = is_reached (self, contact->address);
-      if (contact->reached)
-        {
-          /* When the peer is lost it starts over. */
-          contact->interval = GREET_FIRST;
-          look_at (self, contact, self->now.mono + REACHED_PERIOD);
-        }
-      else if (g_hash_table_contains (self->own_addresses, contact->address))
-        {
-          g_hash_table_iter_remove (&iter);
-        }
-      else
-        {
-          greet (self, contact);
-        }
+      look (self, contact);
     }
 }
 
@@ -211,7 +225,7 @@ gkv_contacts_hasten (GkvEngine *self, const char *address)
   if (contact == NULL)
     return;
 
-  look_at (self, contact, MIN (contact->next, self->now.mono + GKV_IDENT_PERIOD));
+  look_sooner (self, contact, self->now.mono + GKV_IDENT_PERIOD);
 }
 
 /* Public */
@@ -226,7 +240,10 @@ gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now
 void
 gkv_engine_remove_contact (GkvEngine *self, const char *address)
 {
-  g_hash_table_remove (self->contacts, address);
+  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  if (contact != NULL)
+    remove_contact (self, contact);
 }
 
 gboolean

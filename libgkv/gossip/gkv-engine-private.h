@@ -6,7 +6,9 @@
  *   gkv-probes    asking members whether they live
  *   gkv-ring      through whom a node reaches all others
  *   gkv-rumours   new records, sent on at once
- *   gkv-exchange  finding what differs from one peer
+ *   gkv-exchange  finding what differs from one peer: range by range,
+ *   gkv-sketches  or all at once, where that is little;
+ *   gkv-offers    and giving what the other lacks
  *   gkv-transfer  getting what was found to be missing
  *   gkv-pieces    getting a record that doesn't fit a datagram
  *   gkv-horizons  how deletions are forgotten
@@ -17,6 +19,8 @@
 
 #include "gkv-engine.h"
 #include "gkv-wire.h"
+
+#include "../store/gkv-deadlines.h"
 
 G_BEGIN_DECLS
 
@@ -147,7 +151,7 @@ struct _GkvEngine
 
   /* gkv-contacts */
   GHashTable *contacts; /* address → GkvContact, owned */
-  gint64 contacts_due;
+  GkvDeadlines *contacts_due; /* GkvContact: when it is looked at again */
   gint64 greetings_at; /* the second that n_greetings counts */
   guint n_greetings;
 
@@ -155,6 +159,7 @@ struct _GkvEngine
   GHashTable *members; /* id → GkvMember, owned */
   guint n_alive;       /* members alive or suspect */
   guint n_suspect;
+  gint64 suspects_due;
   guint n_gossip; /* how often news of ourselves are still to be passed on */
   gint64 forget_due;
   gint64 forget_dead; /* after so long */
@@ -190,6 +195,11 @@ struct _GkvEngine
   gboolean spreading; /* the datagram being read has told whom its rumours are for: */
   GkvArc arc;
 
+  /* gkv-transfer */
+  GPtrArray *transferring; /* links with something to get */
+  guint32 next_pull;
+  gint64 transfers_due;
+
   /* gkv-pieces */
   GHashTable *assemblies; /* hash* → records that come in pieces, owned */
   gsize assembly_bytes;
@@ -197,7 +207,8 @@ struct _GkvEngine
   /* gkv-exchange */
   gint64 gossip_due;
   gboolean hastened; /* with several peers then, as something is known to be missing */
-  guint n_exchanges;
+  GPtrArray *exchanging; /* links with an exchange under way */
+  gint64 exchanges_due;
   guint64 flush_ticket;
   GHashTable *flushes;
 
@@ -314,6 +325,8 @@ void gkv_rumours_clear (GkvEngine *self);
 void gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
 /* gkv-exchange */
+void gkv_exchanges_init (GkvEngine *self);
+void gkv_exchanges_clear (GkvEngine *self);
 void gkv_exchange_begin (GkvEngine *self, GkvLink *link);
 void gkv_exchange_free (GkvEngine *self, GkvLink *link);
 void gkv_exchanges_tick (GkvEngine *self);
@@ -324,6 +337,8 @@ void gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, G
 void gkv_exchange_consider_end (GkvEngine *self, GkvLink *link);
 
 /* gkv-transfer */
+void gkv_transfers_init (GkvEngine *self);
+void gkv_transfers_clear (GkvEngine *self);
 void gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash);
 /* Ours was offered: the other sends its own if that is newer, or wants ours. If neither comes, theirs is wanted. */
 void gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash);
@@ -335,6 +350,8 @@ void gkv_transfer_forget_want (GkvLink *link, guint64 hash);
 gboolean gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link);
 void gkv_transfer_free (GkvEngine *self, GkvLink *link);
 void gkv_transfers_tick (GkvEngine *self);
+/* There is room for more. */
+void gkv_transfers_hasten (GkvEngine *self);
 void gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
 /* gkv-pieces */

@@ -467,6 +467,8 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   gkv_ring_init (self);
   gkv_rumours_init (self);
   gkv_probes_init (self);
+  gkv_exchanges_init (self);
+  gkv_transfers_init (self);
   gkv_pieces_init (self);
   gkv_horizons_init (self, config);
   self->forget_dead = config->forget_dead_ms > 0 ? config->forget_dead_ms * GKV_MS : FORGET_DEAD;
@@ -491,6 +493,8 @@ gkv_engine_free (GkvEngine *self)
 
   gkv_rumours_clear (self);
   gkv_links_clear (self);
+  gkv_exchanges_clear (self);
+  gkv_transfers_clear (self);
   gkv_contacts_clear (self);
   gkv_pieces_clear (self);
   gkv_probes_clear (self);

@@ -76,7 +76,28 @@ gkv_exchange_read_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
   return range;
 }
 
+void
+gkv_exchanges_init (GkvEngine *self)
+{
+  self->exchanging = g_ptr_array_new ();
+  self->exchanges_due = G_MAXINT64;
+}
+
+void
+gkv_exchanges_clear (GkvEngine *self)
+{
+  g_ptr_array_unref (self->exchanging);
+}
+
 /* Asking */
+
+/* Questions are looked at again at @when. */
+static void
+look_at (GkvEngine *self, gint64 when)
+{
+  self->exchanges_due = MIN (self->exchanges_due, when);
+  gkv_engine_wake_at (self, when);
+}
 
 static void
 send_ask (GkvEngine *self, GkvLink *link, const GkvAsked *asked)
@@ -107,7 +128,7 @@ gkv_exchange_ask (GkvEngine *self, GkvLink *link, GkvRange range, guint chunk)
     asked.epoch = gkv_store_end_epoch (self->store);
   g_array_append_val (link->exchange->asked, asked);
   send_ask (self, link, &asked);
-  gkv_engine_wake_at (self, self->now.mono + ASK_PATIENCE);
+  look_at (self, self->now.mono + ASK_PATIENCE);
 }
 
 static void
@@ -153,7 +174,7 @@ gkv_exchange_begin (GkvEngine *self, GkvLink *link)
     return;
 
   self->counters.exchanges++;
-  self->n_exchanges++;
+  g_ptr_array_add (self->exchanging, link);
   link->exchange = g_new0 (GkvExchange, 1);
   link->exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
   g_queue_init (&link->exchange->todo);
@@ -169,7 +190,7 @@ gkv_exchange_free (GkvEngine *self, GkvLink *link)
   if (exchange == NULL)
     return;
 
-  self->n_exchanges--;
+  g_ptr_array_remove_fast (self->exchanging, link);
   g_queue_clear_full (&exchange->todo, g_free);
   g_array_unref (exchange->asked);
   gkv_sketching_free (exchange->sketching);
@@ -548,7 +569,7 @@ repeat_questions (GkvEngine *self, GkvLink *link)
 
       if (self->now.mono - question->sent < ASK_PATIENCE)
         {
-          gkv_engine_wake_at (self, question->sent + ASK_PATIENCE);
+          look_at (self, question->sent + ASK_PATIENCE);
           continue;
         }
 
@@ -560,7 +581,7 @@ repeat_questions (GkvEngine *self, GkvLink *link)
 
       question->sent = self->now.mono;
       send_ask (self, link, question);
-      gkv_engine_wake_at (self, self->now.mono + ASK_PATIENCE);
+      look_at (self, self->now.mono + ASK_PATIENCE);
     }
 }
 
@@ -616,21 +637,19 @@ gkv_exchanges_tick (GkvEngine *self)
       self->hastened = FALSE;
       self->gossip_due = self->now.mono + self->gossip_interval;
       due = self->gossip_due;
-      for (guint i = 0; i < peers->len && self->n_exchanges < MAX_EXCHANGES; i++)
+      for (guint i = 0; i < peers->len && self->exchanging->len < MAX_EXCHANGES; i++)
         gkv_exchange_begin (self, ((GkvMember *) g_ptr_array_index (peers, i))->link);
     }
   gkv_engine_wake_at (self, due);
 
-  if (self->n_exchanges > 0)
+  if (self->now.mono >= self->exchanges_due)
     {
-      GHashTableIter iter;
-      GkvLink *link;
-
-      g_hash_table_iter_init (&iter, self->links);
-      while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
-        if (link->exchange != NULL)
-          repeat_questions (self, link);
+      self->exchanges_due = G_MAXINT64;
+      /* Backwards, as one that is given up leaves its place to the last. */
+      for (guint i = self->exchanging->len; i > 0; i--)
+        repeat_questions (self, g_ptr_array_index (self->exchanging, i - 1));
     }
+  gkv_engine_wake_at (self, self->exchanges_due);
 
   tick_flushes (self);
 }

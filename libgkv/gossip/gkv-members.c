@@ -63,6 +63,7 @@ gkv_members_init (GkvEngine *self)
 {
   self->members = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) member_free);
   self->forget_due = self->now.mono + FORGET_PERIOD;
+  self->suspects_due = G_MAXINT64;
 }
 
 void
@@ -113,6 +114,14 @@ count (GkvEngine *self, const GkvMember *member, int by)
     self->n_suspect += by;
 }
 
+/* Suspects are looked at again at @when. */
+static void
+look_at_suspects (GkvEngine *self, gint64 when)
+{
+  self->suspects_due = MIN (self->suspects_due, when);
+  gkv_engine_wake_at (self, when);
+}
+
 static void
 member_lost (GkvEngine *self, GkvMember *member)
 {
@@ -140,6 +149,8 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
   member->status = status;
   count (self, member, 1);
   member->status_since = self->now.mono;
+  if (status == GKV_PEER_SUSPECT)
+    look_at_suspects (self, self->now.mono);
   spread (self, member);
 
   if (was_live && !gkv_member_is_live (member))
@@ -675,6 +686,13 @@ tick_suspects (GkvEngine *self)
   gboolean can_ask;
   gint64 patience;
 
+  if (self->now.mono < self->suspects_due)
+    {
+      gkv_engine_wake_at (self, self->suspects_due);
+      return;
+    }
+
+  self->suspects_due = G_MAXINT64;
   if (self->n_suspect == 0)
     return;
 
@@ -697,8 +715,8 @@ tick_suspects (GkvEngine *self)
         }
 
       ask_suspect (self, member);
-      gkv_engine_wake_at (self, member->status_since + patience);
-      gkv_engine_wake_at (self, MAX (member->ask_due, self->now.mono + suspicion / SUSPECT_QUESTIONS));
+      look_at_suspects (self, member->status_since + patience);
+      look_at_suspects (self, MAX (member->ask_due, self->now.mono + suspicion / SUSPECT_QUESTIONS));
     }
 }
 

@@ -67,6 +67,7 @@ remove_assembly (GkvEngine *self, Assembly *assembly)
   self->assembly_bytes -= assembly->size;
   assembly->link->n_assemblies--;
   g_hash_table_remove (self->assemblies, &assembly->hash);
+  gkv_transfers_hasten (self);
 }
 
 void

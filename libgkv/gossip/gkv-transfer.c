@@ -53,12 +53,39 @@ struct _GkvTransfer
   GQueue want_queue; /* Want*, borrowed: those that wait for their turn */
   guint n_wanted;    /* those asked for */
   GQueue pulls;      /* Pull*; the first is under way */
-  guint32 next_serial;
   guint page_bytes;
 };
 
+void
+gkv_transfers_init (GkvEngine *self)
+{
+  self->transferring = g_ptr_array_new ();
+  self->transfers_due = G_MAXINT64;
+}
+
+void
+gkv_transfers_clear (GkvEngine *self)
+{
+  g_ptr_array_unref (self->transferring);
+}
+
+/* Transfers are looked at again at @when. */
+static void
+look_at (GkvEngine *self, gint64 when)
+{
+  self->transfers_due = MIN (self->transfers_due, when);
+  gkv_engine_wake_at (self, when);
+}
+
+void
+gkv_transfers_hasten (GkvEngine *self)
+{
+  if (self->transferring->len > 0)
+    look_at (self, self->now.mono);
+}
+
 static GkvTransfer *
-ensure_transfer (GkvLink *link)
+ensure_transfer (GkvEngine *self, GkvLink *link)
 {
   if (link->transfer == NULL)
     {
@@ -67,25 +94,32 @@ ensure_transfer (GkvLink *link)
       link->transfer->page_bytes = PAGE_FIRST;
       g_queue_init (&link->transfer->want_queue);
       g_queue_init (&link->transfer->pulls);
+      g_ptr_array_add (self->transferring, link);
     }
 
   return link->transfer;
 }
 
-void
-gkv_transfer_free (GkvEngine *self, GkvLink *link)
+static void
+end_transfer (GkvEngine *self, GkvLink *link)
 {
-  GkvTransfer *transfer = link->transfer;
+  GkvTransfer *transfer = g_steal_pointer (&link->transfer);
 
-  gkv_pieces_drop_link (self, link);
   if (transfer == NULL)
     return;
 
-  link->transfer = NULL;
+  g_ptr_array_remove_fast (self->transferring, link);
   g_queue_clear (&transfer->want_queue);
   g_queue_clear_full (&transfer->pulls, g_free);
   g_hash_table_unref (transfer->wants);
   g_free (transfer);
+}
+
+void
+gkv_transfer_free (GkvEngine *self, GkvLink *link)
+{
+  gkv_pieces_drop_link (self, link);
+  end_transfer (self, link);
 }
 
 gboolean
@@ -251,7 +285,7 @@ want_more (GkvEngine *self, GkvLink *link)
   if (body->len > 0)
     {
       gkv_link_send (self, link, GKV_MESSAGE_WANT);
-      gkv_engine_wake_at (self, self->now.mono + WANT_PATIENCE);
+      look_at (self, self->now.mono + WANT_PATIENCE);
     }
 }
 
@@ -274,7 +308,7 @@ gkv_transfer_forget_want (GkvLink *link, guint64 hash)
 static Want *
 add_want (GkvEngine *self, GkvLink *link, guint64 hash)
 {
-  GkvTransfer *transfer = ensure_transfer (link);
+  GkvTransfer *transfer = ensure_transfer (self, link);
   Want *want;
 
   if (g_hash_table_contains (transfer->wants, &hash) || g_hash_table_size (transfer->wants) >= MAX_WANTS ||
@@ -296,7 +330,7 @@ gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash)
     return;
 
   g_queue_push_tail (&link->transfer->want_queue, want);
-  gkv_engine_wake_at (self, self->now.mono);
+  look_at (self, self->now.mono);
 }
 
 void
@@ -309,7 +343,7 @@ gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash)
 
   want->expected = TRUE;
   want->sent = self->now.mono;
-  gkv_engine_wake_at (self, self->now.mono + WANT_PATIENCE);
+  look_at (self, self->now.mono + WANT_PATIENCE);
 }
 
 /* Pulling */
@@ -324,7 +358,7 @@ send_pull (GkvEngine *self, GkvLink *link)
   if (pull == NULL)
     return;
 
-  pull->serial = ++transfer->next_serial;
+  pull->serial = ++self->next_pull;
   pull->sent = self->now.mono;
   pull->n_got = 0;
 
@@ -335,7 +369,7 @@ send_pull (GkvEngine *self, GkvLink *link)
   gkv_put_u32 (body, transfer->page_bytes);
   gkv_put_u8 (body, pull->empty ? FLAG_EMPTY : 0);
   gkv_link_send (self, link, GKV_MESSAGE_PULL);
-  gkv_engine_wake_at (self, self->now.mono + PAGE_PATIENCE);
+  look_at (self, self->now.mono + PAGE_PATIENCE);
 }
 
 static gboolean
@@ -349,7 +383,7 @@ is_covered (const Pull *pull, GkvRange range)
 void
 gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty)
 {
-  GkvTransfer *transfer = ensure_transfer (link);
+  GkvTransfer *transfer = ensure_transfer (self, link);
   Pull *pull;
 
   for (GList *l = transfer->pulls.head; l != NULL; l = l->next)
@@ -489,7 +523,7 @@ tick_wants (GkvEngine *self, GkvLink *link)
 
           if (self->now.mono - want->sent < WANT_PATIENCE)
             {
-              gkv_engine_wake_at (self, want->sent + WANT_PATIENCE);
+              look_at (self, want->sent + WANT_PATIENCE);
               continue;
             }
 
@@ -507,7 +541,7 @@ tick_wants (GkvEngine *self, GkvLink *link)
   if (transfer->want_queue.length > 0)
     {
       want_more (self, link);
-      gkv_engine_wake_at (self, self->now.mono + WANT_PATIENCE);
+      look_at (self, self->now.mono + WANT_PATIENCE);
     }
 }
 
@@ -522,7 +556,7 @@ tick_pull (GkvEngine *self, GkvLink *link)
 
   if (self->now.mono - pull->sent < PAGE_PATIENCE)
     {
-      gkv_engine_wake_at (self, pull->sent + PAGE_PATIENCE);
+      look_at (self, pull->sent + PAGE_PATIENCE);
       return;
     }
 
@@ -538,21 +572,25 @@ tick_pull (GkvEngine *self, GkvLink *link)
 void
 gkv_transfers_tick (GkvEngine *self)
 {
-  GHashTableIter iter;
-  GkvLink *link;
-
-  g_hash_table_iter_init (&iter, self->links);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
+  if (self->now.mono >= self->transfers_due)
     {
-      gboolean was_idle;
+      self->transfers_due = G_MAXINT64;
+      /* Backwards, as one that has ended leaves its place to the last. */
+      for (guint i = self->transferring->len; i > 0; i--)
+        {
+          GkvLink *link = g_ptr_array_index (self->transferring, i - 1);
+          gboolean was_idle = gkv_transfer_is_idle (self, link);
 
-      if (link->transfer == NULL)
-        continue;
+          tick_wants (self, link);
+          tick_pull (self, link);
+          if (!gkv_transfer_is_idle (self, link))
+            continue;
 
-      was_idle = gkv_transfer_is_idle (self, link);
-      tick_wants (self, link);
-      tick_pull (self, link);
-      if (!was_idle && gkv_transfer_is_idle (self, link))
-        gkv_exchange_consider_end (self, link);
+          end_transfer (self, link);
+          if (!was_idle)
+            gkv_exchange_consider_end (self, link);
+        }
     }
+
+  gkv_engine_wake_at (self, self->transfers_due);
 }

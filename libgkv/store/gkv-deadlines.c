@@ -1,4 +1,4 @@
-/* GkvDeadlines: which records die when.
+/* GkvDeadlines: what is due when.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -8,14 +8,14 @@
 
 typedef struct
 {
-  GkvRecord *record;
+  gpointer item;
   gint64 deadline;
 } Slot;
 
 struct _GkvDeadlines
 {
   GArray *heap;        /* Slot; the first is due first */
-  GHashTable *indices; /* record → index in the heap */
+  GHashTable *indices; /* item → index in the heap */
 };
 
 GkvDeadlines *
@@ -46,7 +46,7 @@ static void
 place (GkvDeadlines *self, guint index, Slot slot)
 {
   *get_slot (self, index) = slot;
-  g_hash_table_insert (self->indices, slot.record, GUINT_TO_POINTER (index));
+  g_hash_table_insert (self->indices, slot.item, GUINT_TO_POINTER (index));
 }
 
 static void
@@ -75,13 +75,13 @@ settle (GkvDeadlines *self, guint index)
   place (self, index, slot);
 }
 
-/* TRUE when @record has a deadline. */
+/* TRUE when @item has a deadline. */
 static gboolean
-find (GkvDeadlines *self, GkvRecord *record, guint *index)
+find (GkvDeadlines *self, gpointer item, guint *index)
 {
   gpointer value;
 
-  if (!g_hash_table_lookup_extended (self->indices, record, NULL, &value))
+  if (!g_hash_table_lookup_extended (self->indices, item, NULL, &value))
     return FALSE;
 
   *index = GPOINTER_TO_UINT (value);
@@ -89,12 +89,12 @@ find (GkvDeadlines *self, GkvRecord *record, guint *index)
 }
 
 void
-gkv_deadlines_set (GkvDeadlines *self, GkvRecord *record, gint64 deadline)
+gkv_deadlines_set (GkvDeadlines *self, gpointer item, gint64 deadline)
 {
-  Slot slot = { record, deadline };
+  Slot slot = { item, deadline };
   guint index;
 
-  if (find (self, record, &index))
+  if (find (self, item, &index))
     {
       get_slot (self, index)->deadline = MIN (get_slot (self, index)->deadline, deadline);
     }
@@ -108,15 +108,15 @@ gkv_deadlines_set (GkvDeadlines *self, GkvRecord *record, gint64 deadline)
 }
 
 void
-gkv_deadlines_remove (GkvDeadlines *self, GkvRecord *record)
+gkv_deadlines_remove (GkvDeadlines *self, gpointer item)
 {
   guint last = self->heap->len - 1;
   guint index;
 
-  if (self->heap->len == 0 || !find (self, record, &index))
+  if (self->heap->len == 0 || !find (self, item, &index))
     return;
 
-  g_hash_table_remove (self->indices, record);
+  g_hash_table_remove (self->indices, item);
   if (index != last)
     place (self, index, *get_slot (self, last));
   g_array_set_size (self->heap, last);
@@ -125,19 +125,19 @@ gkv_deadlines_remove (GkvDeadlines *self, GkvRecord *record)
 }
 
 gint64
-gkv_deadlines_get (GkvDeadlines *self, GkvRecord *record)
+gkv_deadlines_get (GkvDeadlines *self, gpointer item)
 {
   guint index;
 
-  return find (self, record, &index) ? get_slot (self, index)->deadline : -1;
+  return find (self, item, &index) ? get_slot (self, index)->deadline : -1;
 }
 
-GkvRecord *
+gpointer
 gkv_deadlines_peek (GkvDeadlines *self, gint64 *deadline)
 {
   if (self->heap->len == 0)
     return NULL;
 
   *deadline = get_slot (self, 0)->deadline;
-  return get_slot (self, 0)->record;
+  return get_slot (self, 0)->item;
 }
