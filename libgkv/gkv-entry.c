@@ -209,10 +209,10 @@ gkv_entry_update (GkvEntry *self, GVariant *value, const GkvRecord *record, gint
   if (old_value != value && (old_value == NULL || value == NULL || !g_variant_equal (old_value, value)))
     g_object_notify_by_pspec (G_OBJECT (self), props[PROP_VALUE]);
 
-  if (g_strcmp0 (self->origin, record->origin) != 0)
+  if (g_strcmp0 (self->origin, gkv_record_get_origin (record)) != 0)
     {
       g_free (self->origin);
-      self->origin = g_strdup (record->origin);
+      self->origin = g_strdup (gkv_record_get_origin (record));
       g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ORIGIN]);
     }
 

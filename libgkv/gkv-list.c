@@ -12,6 +12,7 @@ struct _GkvListIndex
 {
   GHashTable *by_prefix; /* prefix → GkvList, borrowed both */
   GArray *lengths;       /* gsize: those of the prefixes, each once */
+  int n_lists;           /* atomic, for other threads */
 };
 
 GkvListIndex *
@@ -43,7 +44,7 @@ gkv_list_index_unref (GkvListIndex *self)
 gboolean
 gkv_list_index_is_empty (GkvListIndex *self)
 {
-  return self->lengths->len == 0;
+  return g_atomic_int_get (&self->n_lists) == 0;
 }
 
 static void
@@ -53,6 +54,7 @@ gkv_list_index_measure (GkvListIndex *self)
   GHashTableIter iter;
   gpointer prefix;
 
+  g_atomic_int_set (&self->n_lists, (int) g_hash_table_size (self->by_prefix));
   g_array_set_size (self->lengths, 0);
   g_hash_table_iter_init (&iter, self->by_prefix);
   while (g_hash_table_iter_next (&iter, &prefix, NULL))

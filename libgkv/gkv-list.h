@@ -22,6 +22,7 @@ typedef struct _GkvListIndex GkvListIndex;
 GkvListIndex *gkv_list_index_new (void);
 void gkv_list_index_unref (GkvListIndex *self);
 
+/* May be called from any thread. */
 gboolean gkv_list_index_is_empty (GkvListIndex *self);
 /* The list of @prefix, with a reference for the caller, or NULL. */
 GkvList *gkv_list_index_lookup (GkvListIndex *self, const char *prefix);

@@ -75,13 +75,6 @@ gkv_node_judge_locked (GkvNode *self, GError **error)
       return FALSE;
     }
 
-  if (self->codec_name == NULL)
-    {
-      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-                           "The option codec can't be used: the codec has no name");
-      return FALSE;
-    }
-
   if (!gkv_node_check_needs_network (self, "seeds", self->seeds[0] != NULL, error) ||
       !gkv_node_check_needs_network (self, "discovery", self->discovery != NULL, error) ||
       !gkv_node_check_needs_network (self, "advertise-address", self->advertise_address != NULL, error))
@@ -101,26 +94,33 @@ gkv_node_judge_locked (GkvNode *self, GError **error)
   return TRUE;
 }
 
+static void
+gkv_node_take_coding_locked (GkvNode *self, GkvCoding *coding)
+{
+  self->coding = coding;
+  if (coding != NULL)
+    g_ptr_array_add (self->codings, coding);
+}
+
 /* The default codec is made when it is first needed, by whichever thread that is. */
 static gboolean
-gkv_node_make_codec_and_relock (GkvNode *self, GError **error)
+gkv_node_make_coding_and_relock (GkvNode *self, GError **error)
 {
   g_autoptr (GkvCodec) codec = NULL;
+  GkvCoding *coding;
 
   g_mutex_unlock (&self->lock);
   codec = gkv_codec_new_for_name ("variant", error);
+  coding = codec != NULL ? gkv_coding_new (codec) : NULL;
   g_mutex_lock (&self->lock);
 
-  if (codec == NULL)
+  if (coding == NULL)
     return FALSE;
 
-  if (self->codec == NULL)
-    {
-      self->codec_name = g_ref_string_new_intern (gkv_codec_get_name (codec));
-      self->codec_is_thread_safe = gkv_codec_is_thread_safe (codec);
-      self->codec_is_lossless = gkv_codec_is_lossless (codec);
-      self->codec = g_steal_pointer (&codec);
-    }
+  if (self->coding == NULL)
+    gkv_node_take_coding_locked (self, coding);
+  else
+    gkv_coding_free (coding);
 
   return TRUE;
 }
@@ -131,15 +131,19 @@ gkv_node_check_usable_locked (GkvNode *self, GError **error)
   if (self->state == GKV_NODE_CLOSED)
     return gkv_node_fail_closed (error);
 
-  if (self->judged)
+  if (self->ready != NULL)
     return TRUE;
 
-  if (self->codec == NULL && !gkv_node_make_codec_and_relock (self, error))
+  if ((self->coding == NULL && !gkv_node_make_coding_and_relock (self, error)) || !gkv_node_judge_locked (self, error))
     return FALSE;
 
-  self->judged = gkv_node_judge_locked (self, error);
+  g_clear_pointer (&self->writer, gkv_writer_unref);
+  g_clear_pointer (&self->dead_writer, gkv_writer_unref);
+  self->writer = gkv_writer_intern (self->node_id, -1, self->coding->name, -1);
+  self->dead_writer = gkv_writer_intern (self->node_id, -1, "", 0);
+  g_atomic_pointer_set (&self->ready, self->coding);
 
-  return self->judged;
+  return TRUE;
 }
 
 /* Options can be written until the node is started. */
@@ -153,7 +157,7 @@ gkv_node_begin_change_and_lock (GkvNode *self, const char *option)
     }
 
   g_mutex_lock (&self->lock);
-  self->judged = FALSE;
+  g_atomic_pointer_set (&self->ready, NULL);
 
   return TRUE;
 }
@@ -389,7 +393,8 @@ gkv_node_add_seed (GkvNode *self, const char *address, GError **error)
   g_mutex_lock (&self->lock);
   old = self->seeds;
   self->seeds = g_strv_builder_end (builder);
-  self->judged = self->state == GKV_NODE_STARTED;
+  if (self->state != GKV_NODE_STARTED)
+    g_atomic_pointer_set (&self->ready, NULL);
   g_mutex_unlock (&self->lock);
   g_strfreev (old);
 
@@ -442,7 +447,8 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
 
   g_mutex_lock (&self->lock);
   self->gossip_interval = gossip_interval;
-  self->judged = self->judged && gossip_interval > 0;
+  if (gossip_interval == 0)
+    g_atomic_pointer_set (&self->ready, NULL);
   if (self->engine != NULL)
     {
       gkv_engine_set_gossip_interval (self->engine, gossip_interval);
@@ -464,14 +470,13 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
 GkvCodec *
 gkv_node_get_codec (GkvNode *self)
 {
-  GkvCodec *codec;
+  GkvCodec *codec = NULL;
 
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
   g_mutex_lock (&self->lock);
-  if (self->codec == NULL)
-    gkv_node_make_codec_and_relock (self, NULL);
-  codec = self->codec;
+  if (self->coding != NULL || gkv_node_make_coding_and_relock (self, NULL))
+    codec = self->coding->codec;
   g_mutex_unlock (&self->lock);
 
   return codec;
@@ -488,31 +493,24 @@ gkv_node_get_codec (GkvNode *self)
 void
 gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
 {
-  g_autoptr (GkvCodec) old = NULL;
-  const char *name;
-  gboolean is_thread_safe;
-  gboolean is_lossless;
+  GkvCoding *coding;
 
   g_return_if_fail (GKV_IS_NODE (self));
   g_return_if_fail (codec == NULL || GKV_IS_CODEC (codec));
 
-  if (self->codec == codec)
+  if (codec == (self->coding != NULL ? self->coding->codec : NULL))
     return;
 
   /* The codec can be anybody's: it isn't asked under the lock. */
-  name = codec != NULL ? gkv_codec_get_name (codec) : NULL;
-  is_thread_safe = codec != NULL && gkv_codec_is_thread_safe (codec);
-  is_lossless = codec != NULL && gkv_codec_is_lossless (codec);
+  coding = codec != NULL ? gkv_coding_new (codec) : NULL;
 
   if (!gkv_node_begin_change_and_lock (self, "codec"))
-    return;
+    {
+      g_clear_pointer (&coding, gkv_coding_free);
+      return;
+    }
 
-  old = g_steal_pointer (&self->codec);
-  self->codec = codec != NULL ? g_object_ref (codec) : NULL;
-  g_clear_pointer (&self->codec_name, g_ref_string_release);
-  self->codec_name = name != NULL && *name != '\0' ? g_ref_string_new_intern (name) : NULL;
-  self->codec_is_thread_safe = is_thread_safe;
-  self->codec_is_lossless = is_lossless;
+  gkv_node_take_coding_locked (self, coding);
   g_mutex_unlock (&self->lock);
 
   g_object_notify (G_OBJECT (self), "codec");

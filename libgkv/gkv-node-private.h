@@ -18,6 +18,7 @@
 G_BEGIN_DECLS
 
 #include "gkv-changes.h"
+#include "gkv-coding.h"
 #include "gkv-decoded.h"
 #include "gkv-list.h"
 #include "gkv-node.h"
@@ -60,20 +61,19 @@ struct _GkvNode
   char *advertise_address;
   GStrv seeds;
   guint gossip_interval;
-  GkvCodec *codec;
-  char *codec_name; /* GRefString, interned; NULL when the codec has no name */
-  gboolean codec_is_thread_safe;
-  gboolean codec_is_lossless;
+  GkvCoding *coding;  /* NULL: the default, not made yet */
+  GPtrArray *codings; /* GkvCoding: all that there were, as other threads may be using them */
   GkvTransport *transport;
   GkvDiscovery *discovery;
 
   GMutex lock;
   GkvNodeState state;
-  gboolean judged; /* the options were found good */
+  GkvCoding *ready; /* atomic: the coding, once the options were found good, while the node isn't closed; or NULL */
   GkvStore *store;
   GkvClock clock;
-  char *no_codec_name; /* GRefString, interned: "", of dead records */
-  GkvEngine *engine;   /* NULL while there is no network */
+  GkvWriter *writer;      /* of values written here; NULL: not known yet */
+  GkvWriter *dead_writer; /* of deletions */
+  GkvEngine *engine;      /* NULL while there is no network */
   GkvDecoded *decoded;
   GkvChanges changes;
   GSource *source;
@@ -138,7 +138,7 @@ void gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *
  * it is to be emitted by gkv_node_emit_key () as soon as the lock is left. */
 gboolean
 gkv_node_take_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean entered, gboolean *loud);
-/* Whether anybody is told of changes at all. */
+/* Whether anybody is told of changes at all. From any thread, under the lock or not. */
 gboolean gkv_node_has_audience (GkvNode *self);
 /* @record: what is visible of @key now, or NULL. @value: what it decodes to, when that is known already. @loud: whether
  * the value changed, and not only who wrote it and when. */

@@ -79,6 +79,7 @@ gkv_node_end (GkvNode *self, gboolean in_context)
 {
   g_mutex_lock (&self->lock);
   self->state = GKV_NODE_CLOSED;
+  g_atomic_pointer_set (&self->ready, NULL);
   gkv_changes_clear (&self->changes);
   gkv_changes_init (&self->changes);
   g_mutex_unlock (&self->lock);
@@ -114,7 +115,7 @@ gkv_node_finalize (GObject *object)
 {
   GkvNode *self = GKV_NODE (object);
 
-  g_clear_object (&self->codec);
+  g_clear_pointer (&self->codings, g_ptr_array_unref);
   g_clear_object (&self->transport);
   g_clear_object (&self->discovery);
   g_clear_object (&self->peers);
@@ -125,8 +126,8 @@ gkv_node_finalize (GObject *object)
   g_clear_pointer (&self->decoded, gkv_decoded_free);
   g_clear_pointer (&self->store, gkv_store_free);
   g_clear_pointer (&self->node_id, g_ref_string_release);
-  g_clear_pointer (&self->codec_name, g_ref_string_release);
-  g_clear_pointer (&self->no_codec_name, g_ref_string_release);
+  g_clear_pointer (&self->writer, gkv_writer_unref);
+  g_clear_pointer (&self->dead_writer, gkv_writer_unref);
   g_clear_pointer (&self->cluster, g_free);
   g_clear_pointer (&self->bind_address, g_free);
   g_clear_pointer (&self->advertise_address, g_free);
@@ -146,7 +147,7 @@ gkv_node_init (GkvNode *self)
   self->thread = g_thread_self ();
   self->life = (guint64) g_get_real_time ();
   self->seeds = g_new0 (char *, 1);
-  self->no_codec_name = g_ref_string_new_intern ("");
+  self->codings = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_coding_free);
   self->decoded = gkv_decoded_new ();
   self->lists = gkv_list_index_new ();
   self->peers = g_list_store_new (GKV_TYPE_PEER);

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "gkv-engine.h"
+#include "gkv-fifo.h"
 #include "gkv-wire.h"
 
 #include "../store/gkv-deadlines.h"
@@ -132,15 +133,15 @@ struct _GkvEngine
   /* What we hold; borrowed */
   GkvStore *store;
   GkvClock *clock;
-  GkvNames names;
+  GkvWriter *last_writer; /* of the record read last; NULL: none yet */
   GHashTable *ephemerals; /* hash* → when its owner was first missed, or 0; see gkv-engine.c */
 
   GkvTime now;
   gint64 wake; /* nothing is due before */
 
   /* What comes out */
-  GQueue datagrams;
-  GQueue events;
+  GkvFifo datagrams; /* GkvDatagram */
+  GkvFifo events;    /* GkvEvent */
 
   /* gkv-links */
   GHashTable *links;         /* address → GkvLink, owned */
@@ -150,9 +151,9 @@ struct _GkvEngine
   GByteArray *scratch;
 
   /* gkv-contacts */
-  GHashTable *contacts; /* address → GkvContact, owned */
+  GHashTable *contacts;       /* address → GkvContact, owned */
   GkvDeadlines *contacts_due; /* GkvContact: when it is looked at again */
-  gint64 greetings_at; /* the second that n_greetings counts */
+  gint64 greetings_at;        /* the second that n_greetings counts */
   guint n_greetings;
 
   /* gkv-members */
@@ -206,7 +207,7 @@ struct _GkvEngine
 
   /* gkv-exchange */
   gint64 gossip_due;
-  gboolean hastened; /* with several peers then, as something is known to be missing */
+  gboolean hastened;     /* with several peers then, as something is known to be missing */
   GPtrArray *exchanging; /* links with an exchange under way */
   gint64 exchanges_due;
   guint64 flush_ticket;
@@ -225,6 +226,7 @@ struct _GkvEngine
 /* gkv-engine: time, events and applying records */
 void gkv_engine_wake_at (GkvEngine *self, gint64 mono);
 void gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
+/* Good until the next is added. */
 GkvEvent *gkv_engine_add_event (GkvEngine *self, GkvEventKind kind);
 /* @record is in the store no more, without a tombstone; takes @replaced, which was visible. */
 void gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced);

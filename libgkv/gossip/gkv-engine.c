@@ -81,10 +81,9 @@ gkv_engine_random (GkvEngine *self, guint32 below)
 GkvEvent *
 gkv_engine_add_event (GkvEngine *self, GkvEventKind kind)
 {
-  GkvEvent *event = g_new0 (GkvEvent, 1);
+  GkvEvent *event = gkv_fifo_push (&self->events);
 
   event->kind = kind;
-  g_queue_push_tail (&self->events, event);
   return event;
 }
 
@@ -201,7 +200,7 @@ is_too_far_ahead (GkvEngine *self, GkvLink *from, GkvRecord *record)
       gkv_engine_report (self, from, GKV_ERROR_CLOCK,
                          "A record of key “%s”, written by “%s”, came from %s with a time %" G_GINT64_FORMAT
                          " minutes ahead of this clock; check the clocks of both machines",
-                         gkv_record_get_key (record), record->origin, from->address, ahead / 60000);
+                         gkv_record_get_key (record), gkv_record_get_origin (record), from->address, ahead / 60000);
     }
 
   if (ahead <= GKV_CLOCK_ASIDE_BOUND_MS && gkv_store_get_n_aside (self->store) < MAX_ASIDE)
@@ -260,7 +259,7 @@ static gboolean
 is_own_life (GkvEngine *self, GkvRecord *record)
 {
   return (record->flags & GKV_RECORD_EPHEMERAL) && gkv_record_get_life (record) == self->life &&
-         strcmp (record->origin, self->id) == 0;
+         strcmp (gkv_record_get_origin (record), self->id) == 0;
 }
 
 /* Somebody has marked a live ephemeral record of ours: it is written again at once. */
@@ -268,9 +267,9 @@ static void
 write_again (GkvEngine *self, GkvRecord *lost)
 {
   g_autoptr (GkvRecord) record =
-      gkv_record_new (gkv_store_get_hash_key (self->store), gkv_record_get_key (lost), lost->key_len,
-                      GKV_RECORD_EPHEMERAL, gkv_clock_next (self->clock, self->now.wall), lost->origin, lost->codec,
-                      TRUE, self->life, gkv_record_get_content (lost), lost->content_len);
+      gkv_record_new (gkv_store_get_hash_key (self->store), lost->writer, gkv_record_get_key (lost), lost->key_len,
+                      GKV_RECORD_EPHEMERAL, gkv_clock_next (self->clock, self->now.wall), self->life,
+                      gkv_record_get_content (lost), lost->content_len);
 
   put_own (self, record);
 }
@@ -278,7 +277,7 @@ write_again (GkvEngine *self, GkvRecord *lost)
 GkvRecord *
 gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *left_ms)
 {
-  return gkv_reader_record (reader, gkv_store_get_hash_key (self->store), &self->names, left_ms);
+  return gkv_reader_record (reader, gkv_store_get_hash_key (self->store), &self->last_writer, left_ms);
 }
 
 gboolean
@@ -366,10 +365,10 @@ has_owner_ended (GkvEngine *self, GkvRecord *record, gint64 *missed)
   guint64 life = gkv_record_get_life (record);
   GkvMember *owner;
 
-  if (strcmp (record->origin, self->id) == 0)
+  if (strcmp (gkv_record_get_origin (record), self->id) == 0)
     return life < self->life;
 
-  owner = g_hash_table_lookup (self->members, record->origin);
+  owner = g_hash_table_lookup (self->members, gkv_record_get_origin (record));
   if (owner != NULL && owner->life >= life)
     {
       *missed = 0;
@@ -459,8 +458,8 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->reports = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self->scratch = g_byte_array_new ();
-  g_queue_init (&self->datagrams);
-  g_queue_init (&self->events);
+  gkv_fifo_init (&self->datagrams, sizeof (GkvDatagram));
+  gkv_fifo_init (&self->events, sizeof (GkvEvent));
   gkv_links_init (self);
   gkv_contacts_init (self);
   gkv_members_init (self);
@@ -490,6 +489,8 @@ gkv_engine_free (GkvEngine *self)
     gkv_datagram_clear (&datagram);
   while (gkv_engine_pop_event (self, &event))
     gkv_event_clear (&event);
+  gkv_fifo_clear (&self->datagrams);
+  gkv_fifo_clear (&self->events);
 
   gkv_rumours_clear (self);
   gkv_links_clear (self);
@@ -504,7 +505,7 @@ gkv_engine_free (GkvEngine *self)
   g_hash_table_unref (self->flushes);
   g_hash_table_unref (self->reports);
   g_hash_table_unref (self->ephemerals);
-  gkv_names_clear (&self->names);
+  g_clear_pointer (&self->last_writer, gkv_writer_unref);
   g_byte_array_unref (self->scratch);
   g_rand_free (self->rand);
   g_free (self->advertise);
@@ -591,27 +592,13 @@ gkv_engine_leave (GkvEngine *self, const GkvTime *now)
 gboolean
 gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram)
 {
-  GkvDatagram *first = g_queue_pop_head (&self->datagrams);
-
-  if (first == NULL)
-    return FALSE;
-
-  *datagram = *first;
-  g_free (first);
-  return TRUE;
+  return gkv_fifo_pop (&self->datagrams, datagram);
 }
 
 gboolean
 gkv_engine_pop_event (GkvEngine *self, GkvEvent *event)
 {
-  GkvEvent *first = g_queue_pop_head (&self->events);
-
-  if (first == NULL)
-    return FALSE;
-
-  *event = *first;
-  g_free (first);
-  return TRUE;
+  return gkv_fifo_pop (&self->events, event);
 }
 
 gboolean

@@ -23,6 +23,9 @@
 /* Two nodes of one id have nothing to say to each other for this long. */
 #define DUPLICATE_QUIET (60 * GKV_SECOND)
 
+/* Bytes of a message of those that come one at a time. */
+#define SMALL 64
+
 #define IDENT_FLAG_ANSWER 1
 
 static void
@@ -86,13 +89,12 @@ put_header (GkvEngine *self, GByteArray *out, guint64 echo)
 static void
 queue_datagram (GkvEngine *self, const char *address, GByteArray *out)
 {
-  GkvDatagram *datagram = g_new (GkvDatagram, 1);
+  GkvDatagram *datagram = gkv_fifo_push (&self->datagrams);
 
   self->counters.datagrams_sent++;
   self->counters.bytes_sent += out->len;
   datagram->address = g_strdup (address);
   datagram->bytes = g_byte_array_free_to_bytes (out);
-  g_queue_push_tail (&self->datagrams, datagram);
 }
 
 void
@@ -134,14 +136,14 @@ gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind)
 
   if (link->out == NULL)
     {
-      link->out = g_byte_array_sized_new (64);
+      /* What is no small message is seldom alone. */
+      link->out =
+          g_byte_array_sized_new (self->scratch->len < SMALL ? SMALL : self->max_datagram + GKV_WIRE_MESSAGE_HEAD);
       put_header (self, link->out, link->their_token);
       g_ptr_array_add (self->filling, link);
     }
 
-  gkv_put_u8 (link->out, kind);
-  gkv_put_varint (link->out, self->scratch->len);
-  g_byte_array_append (link->out, self->scratch->data, self->scratch->len);
+  gkv_put_message (link->out, kind, self->scratch->data, self->scratch->len);
 }
 
 /* Tokens */

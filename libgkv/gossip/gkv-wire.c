@@ -6,6 +6,8 @@
 
 #include "gkv-wire.h"
 
+#include "../store/gkv-utf8.h"
+
 #include <string.h>
 
 void
@@ -36,19 +38,16 @@ gkv_reader_bytes (GkvReader *reader, gsize len)
   return bytes;
 }
 
-static guint64
+static inline guint64
 read_number (GkvReader *reader, guint size)
 {
   const guint8 *bytes = gkv_reader_bytes (reader, size);
   guint64 value = 0;
 
-  if (bytes == NULL)
-    return 0;
+  if (bytes != NULL)
+    memcpy (&value, bytes, size);
 
-  for (guint i = 0; i < size; i++)
-    value |= (guint64) bytes[i] << (8 * i);
-
-  return value;
+  return GUINT64_FROM_LE (value);
 }
 
 guint8
@@ -93,22 +92,28 @@ gkv_reader_varint (GkvReader *reader)
   return 0;
 }
 
-/* In place, without a NUL at its end. NULL when failed. */
+/* A length and so many bytes, in place, without a NUL at the end. NULL when failed. */
+static const char *
+read_bytes (GkvReader *reader, gsize max, gsize *len)
+{
+  *len = gkv_reader_varint (reader);
+  if (*len > max)
+    reader->failed = TRUE;
+
+  return (const char *) gkv_reader_bytes (reader, *len);
+}
+
+/* The same, of UTF-8. */
 static const char *
 read_text (GkvReader *reader, gsize max, gsize *len)
 {
-  const guint8 *bytes;
+  const char *text = read_bytes (reader, max, len);
 
-  *len = gkv_reader_varint (reader);
-  bytes = *len <= max ? gkv_reader_bytes (reader, *len) : NULL;
+  if (text == NULL || gkv_utf8_validate (text, *len))
+    return text;
 
-  if (bytes == NULL || !g_utf8_validate_len ((const char *) bytes, *len, NULL))
-    {
-      reader->failed = TRUE;
-      return NULL;
-    }
-
-  return (const char *) bytes;
+  reader->failed = TRUE;
+  return NULL;
 }
 
 char *
@@ -118,27 +123,6 @@ gkv_reader_string (GkvReader *reader, gsize max)
   const char *text = read_text (reader, max, &len);
 
   return text != NULL ? g_strndup (text, len) : NULL;
-}
-
-void
-gkv_names_clear (GkvNames *names)
-{
-  g_clear_pointer (&names->origin, g_ref_string_release);
-  g_clear_pointer (&names->codec, g_ref_string_release);
-}
-
-/* Has *@name be @text, interned. */
-static void
-remember (char **name, const char *text, gsize len)
-{
-  g_autofree char *copy = NULL;
-
-  if (*name != NULL && g_ref_string_length (*name) == len && memcmp (*name, text, len) == 0)
-    return;
-
-  copy = g_strndup (text, len);
-  g_clear_pointer (name, g_ref_string_release);
-  *name = g_ref_string_new_intern (copy);
 }
 
 GkvRange
@@ -222,74 +206,145 @@ gkv_put_range (GByteArray *out, GkvRange range)
     gkv_put_u64 (out, range.prefix);
 }
 
-/* Flags, stamp, origin, codec, key, [remaining life in ms], [owner's life], fields of a later version, content. */
+static guint8 *
+write_varint (guint8 *at, guint64 value)
+{
+  for (; value >= 0x80; value >>= 7)
+    *at++ = (value & 0x7f) | 0x80;
+  *at++ = value;
+
+  return at;
+}
+
+static guint8 *
+write_u64 (guint8 *at, guint64 value)
+{
+  value = GUINT64_TO_LE (value);
+  memcpy (at, &value, sizeof value);
+
+  return at + sizeof value;
+}
+
+static guint8 *
+write_text (guint8 *at, const char *text, gsize len)
+{
+  at = write_varint (at, len);
+  memcpy (at, text, len);
+
+  return at + len;
+}
+
+void
+gkv_put_message (GByteArray *out, guint8 kind, gconstpointer body, gsize len)
+{
+  guint begin = out->len;
+  guint8 *at;
+
+  g_byte_array_set_size (out, begin + GKV_WIRE_MESSAGE_HEAD + len);
+  at = out->data + begin;
+  *at++ = kind;
+  at = write_text (at, body, len);
+  g_byte_array_set_size (out, at - out->data);
+}
+
+/* Flags, stamp, origin, codec, key, [remaining life in ms], [owner's life], fields of a later version, content. Room
+ * for all is made once: there are many records. */
+static void
+put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms, gsize content_len)
+{
+  guint8 flags = (record->flags & GKV_RECORD_HASHED_FLAGS) | (left_ms >= 0 ? GKV_RECORD_TTL : 0);
+  guint begin = out->len;
+  guint8 *at;
+
+  g_byte_array_set_size (out, begin + gkv_record_get_wire_size (record) - record->content_len + content_len);
+  at = out->data + begin;
+
+  *at++ = flags;
+  at = write_u64 (at, record->stamp);
+  at = write_text (at, record->writer->origin, record->writer->origin_len);
+  at = write_text (at, record->writer->codec, record->writer->codec_len);
+  at = write_text (at, gkv_record_get_key (record), record->key_len);
+  if (flags & GKV_RECORD_TTL)
+    at = write_varint (at, left_ms);
+  if (flags & GKV_RECORD_EPHEMERAL)
+    at = write_u64 (at, gkv_record_get_life (record));
+  at = write_text (at, (const char *) gkv_record_get_fields (record), record->fields_len);
+  memcpy (at, gkv_record_get_content (record), content_len);
+  at += content_len;
+
+  g_byte_array_set_size (out, at - out->data);
+}
+
 void
 gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_ms)
 {
-  guint8 flags = (record->flags & GKV_RECORD_HASHED_FLAGS) | (left_ms >= 0 ? GKV_RECORD_TTL : 0);
-
-  gkv_put_u8 (out, flags);
-  gkv_put_u64 (out, record->stamp);
-  gkv_put_string (out, record->origin);
-  gkv_put_string (out, record->codec);
-  gkv_put_varint (out, record->key_len);
-  g_byte_array_append (out, (const guint8 *) gkv_record_get_key (record), record->key_len);
-  if (flags & GKV_RECORD_TTL)
-    gkv_put_varint (out, left_ms);
-  if (flags & GKV_RECORD_EPHEMERAL)
-    gkv_put_u64 (out, gkv_record_get_life (record));
-  gkv_put_varint (out, record->fields_len);
-  if (record->fields_len > 0)
-    g_byte_array_append (out, gkv_record_get_fields (record), record->fields_len);
+  put_record (out, record, left_ms, 0);
 }
 
 void
 gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms)
 {
-  gkv_put_record_head (out, record, left_ms);
-  if (record->content_len > 0)
-    g_byte_array_append (out, gkv_record_get_content (record), record->content_len);
+  put_record (out, record, left_ms, record->content_len);
 }
 
 gsize
 gkv_record_get_wire_size (const GkvRecord *record)
 {
-  return 1 + 8 + 2 + strlen (record->origin) + 1 + strlen (record->codec) + 2 + record->key_len + 10 + 8 + 2 +
+  return 1 + 8 + 2 + record->writer->origin_len + 1 + record->writer->codec_len + 2 + record->key_len + 10 + 8 + 2 +
          record->fields_len + record->content_len;
 }
 
+/* The writer of the names that come next. NULL when they are none. */
+static GkvWriter *
+read_writer (GkvReader *reader, gboolean dead, GkvWriter **last)
+{
+  gsize origin_len, codec_len;
+  const char *origin = read_bytes (reader, GKV_WIRE_MAX_ID, &origin_len);
+  const char *codec = read_bytes (reader, GKV_WIRE_MAX_CODEC, &codec_len);
+
+  if (reader->failed || origin_len == 0)
+    return NULL;
+
+  if (dead)
+    codec_len = 0;
+
+  /* Most often it is the one of the record before: its names have been found good. */
+  if (*last != NULL && (*last)->origin_len == origin_len && (*last)->codec_len == codec_len &&
+      memcmp ((*last)->origin, origin, origin_len) == 0 && memcmp ((*last)->codec, codec, codec_len) == 0)
+    return *last;
+
+  if (!gkv_utf8_validate (origin, origin_len) || !gkv_utf8_validate (codec, codec_len))
+    return NULL;
+
+  g_clear_pointer (last, gkv_writer_unref);
+  *last = gkv_writer_intern (origin, origin_len, codec, codec_len);
+  return *last;
+}
+
 GkvRecord *
-gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvNames *names, gint64 *left_ms)
+gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvWriter **last_writer, gint64 *left_ms)
 {
   guint8 flags = gkv_reader_u8 (reader) & (GKV_RECORD_HASHED_FLAGS | GKV_RECORD_TTL);
   GkvStamp stamp = gkv_reader_u64 (reader);
-  gsize origin_len, codec_len, key_len;
-  const char *origin = read_text (reader, GKV_WIRE_MAX_ID, &origin_len);
-  const char *codec = read_text (reader, GKV_WIRE_MAX_CODEC, &codec_len);
+  GkvWriter *writer = read_writer (reader, flags & GKV_RECORD_DEAD, last_writer);
+  gsize key_len, fields_len, content_len;
   const char *key = read_text (reader, GKV_WIRE_MAX_KEY, &key_len);
   guint64 life = 0;
   guint64 left = 0;
-  const guint8 *fields;
-  gsize fields_len, content_len;
+  const char *fields;
 
   if (flags & GKV_RECORD_TTL)
     left = gkv_reader_varint (reader);
   if (flags & GKV_RECORD_EPHEMERAL)
     life = gkv_reader_u64 (reader);
-  fields_len = gkv_reader_varint (reader);
-  fields = gkv_reader_bytes (reader, fields_len);
+  fields = read_bytes (reader, GKV_WIRE_MAX_FIELDS, &fields_len);
   content_len = gkv_reader_get_left (reader);
 
-  if (reader->failed || fields_len > GKV_WIRE_MAX_FIELDS || stamp == 0 || origin_len == 0 || key_len == 0 ||
-
-      content_len > GKV_WIRE_MAX_CONTENT)
+  if (reader->failed || writer == NULL || stamp == 0 || key_len == 0 || content_len > GKV_WIRE_MAX_CONTENT)
     return NULL;
 
   *left_ms = flags & GKV_RECORD_TTL ? (gint64) MIN (left, (guint64) G_MAXINT64 / 2000) : -1;
 
-  remember (&names->origin, origin, origin_len);
-  remember (&names->codec, codec, codec_len);
-
-  return gkv_record_new_with_fields (hash_key, key, key_len, flags, stamp, names->origin, names->codec, TRUE, life,
+  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, life,
                                      gkv_reader_bytes (reader, content_len), content_len, fields, fields_len);
 }

@@ -26,6 +26,9 @@ G_BEGIN_DECLS
 #define GKV_WIRE_MAX_CONTENT (16 * 1024 * 1024)
 #define GKV_WIRE_MAX_FIELDS  G_MAXUINT8
 
+/* What a message takes at most beside its body. */
+#define GKV_WIRE_MESSAGE_HEAD (1 + 10)
+
 /* A message is its kind, its length as a varint, and its body. A kind that isn't known is skipped. */
 typedef enum
 {
@@ -92,6 +95,8 @@ const guint8 *gkv_reader_bytes (GkvReader *reader, gsize len);
 char *gkv_reader_string (GkvReader *reader, gsize max);
 GkvRange gkv_reader_range (GkvReader *reader);
 
+/* A whole message. */
+void gkv_put_message (GByteArray *out, guint8 kind, gconstpointer body, gsize len);
 void gkv_put_u8 (GByteArray *out, guint8 value);
 void gkv_put_u16 (GByteArray *out, guint16 value);
 void gkv_put_u32 (GByteArray *out, guint32 value);
@@ -105,16 +110,9 @@ void gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_
 void gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms);
 /* An upper bound of what gkv_put_record () writes. */
 gsize gkv_record_get_wire_size (const GkvRecord *record);
-/* The names of the record read last: the next most often has the same, which spares looking them up. */
-typedef struct
-{
-  char *origin; /* GRefString, interned; NULL at first */
-  char *codec;
-} GkvNames;
 
-void gkv_names_clear (GkvNames *names);
-
-/* NULL when it isn't a valid record. */
-GkvRecord *gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvNames *names, gint64 *left_ms);
+/* NULL when it isn't a valid record. @last_writer: (inout) (nullable): that of the record read before, which the next
+ * most often has, too; to be unreferenced in the end. */
+GkvRecord *gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvWriter **last_writer, gint64 *left_ms);
 
 G_END_DECLS

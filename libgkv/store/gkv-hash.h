@@ -8,6 +8,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 G_BEGIN_DECLS
 
@@ -29,7 +30,8 @@ GkvHashKey gkv_hash_key_for_cluster (const char *cluster);
 guint64 gkv_hash_64 (const GkvHashKey *key, gconstpointer data, gsize len);
 GkvFingerprint gkv_hash_128 (const GkvHashKey *key, gconstpointer data, gsize len);
 
-/* The same, in parts: words, and bytes padded with zeros to whole words. Whoever adds bytes adds their length too. */
+/* The same, in parts: words, and bytes padded with zeros to whole words. Whoever adds bytes adds their length too.
+ * Inline, as each record is hashed in a handful of such steps. */
 typedef struct
 {
   /*< private >*/
@@ -37,9 +39,76 @@ typedef struct
 } GkvHasher;
 
 void gkv_hasher_init (GkvHasher *self, const GkvHashKey *key);
-void gkv_hasher_add_word (GkvHasher *self, guint64 word);
-void gkv_hasher_add_padded (GkvHasher *self, gconstpointer data, gsize len);
 GkvFingerprint gkv_hasher_end (GkvHasher *self);
+
+static inline guint64
+gkv_hasher_rotate (guint64 x, guint bits)
+{
+  return (x << bits) | (x >> (64 - bits));
+}
+
+/*< private >*/
+static inline void
+gkv_hasher_do_round (GkvHasher *s)
+{
+  s->v0 += s->v1;
+  s->v1 = gkv_hasher_rotate (s->v1, 13) ^ s->v0;
+  s->v0 = gkv_hasher_rotate (s->v0, 32);
+  s->v2 += s->v3;
+  s->v3 = gkv_hasher_rotate (s->v3, 16) ^ s->v2;
+  s->v0 += s->v3;
+  s->v3 = gkv_hasher_rotate (s->v3, 21) ^ s->v0;
+  s->v2 += s->v1;
+  s->v1 = gkv_hasher_rotate (s->v1, 17) ^ s->v2;
+  s->v2 = gkv_hasher_rotate (s->v2, 32);
+}
+
+static inline void
+gkv_hasher_add_word (GkvHasher *self, guint64 word)
+{
+  self->v3 ^= word;
+  gkv_hasher_do_round (self);
+  self->v0 ^= word;
+}
+
+/*< private: adds the whole words of @data. Returns what is left, fewer than eight bytes, as a word >*/
+static inline guint64
+gkv_hasher_add_whole (GkvHasher *self, gconstpointer data, gsize len)
+{
+  const guint8 *bytes = data;
+  gsize left = len % 8;
+  guint64 word;
+
+  for (gsize i = 0; i + 8 <= len; i += 8)
+    {
+      memcpy (&word, bytes + i, sizeof word);
+      gkv_hasher_add_word (self, GUINT64_FROM_LE (word));
+    }
+
+  if (left == 0)
+    return 0;
+
+  /* The last eight bytes, without those that were added already. */
+  if (len > 8)
+    {
+      memcpy (&word, bytes + len - 8, sizeof word);
+      return GUINT64_FROM_LE (word) >> (8 * (8 - left));
+    }
+
+  word = 0;
+  for (gsize i = 0; i < left; i++)
+    word |= (guint64) bytes[i] << (8 * i);
+  return word;
+}
+
+static inline void
+gkv_hasher_add_padded (GkvHasher *self, gconstpointer data, gsize len)
+{
+  guint64 left = gkv_hasher_add_whole (self, data, len);
+
+  if (len % 8 != 0)
+    gkv_hasher_add_word (self, left);
+}
 
 static inline void
 gkv_fingerprint_add (GkvFingerprint *sum, const GkvFingerprint *term)

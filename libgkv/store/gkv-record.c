@@ -16,39 +16,33 @@ put_bytes (guint8 *out, gconstpointer bytes, gsize len)
   return out + len;
 }
 
-/* What is hashed: flags, stamp, life, lengths, and the strings, each padded to whole words. */
+/* What is hashed: flags, lengths and the stamp; then the names, with a NUL between them; then all that stands behind a
+ * record's head. The two runs of bytes are padded to whole words. */
 static GkvFingerprint
 compute_fingerprint (const GkvHashKey *hash_key, const GkvRecord *record)
 {
-  gsize origin_len = strlen (record->origin);
-  gsize codec_len = strlen (record->codec);
+  const GkvWriter *writer = record->writer;
   GkvHasher hasher;
 
   gkv_hasher_init (&hasher, hash_key);
   gkv_hasher_add_word (&hasher, (record->flags & GKV_RECORD_HASHED_FLAGS) | (guint64) record->content_len << 32);
-  gkv_hasher_add_word (&hasher, record->key_len | (guint64) origin_len << 16 | (guint64) codec_len << 32 |
-                                    (guint64) record->fields_len << 48);
+  gkv_hasher_add_word (&hasher, record->key_len | (guint64) writer->origin_len << 16 |
+                                    (guint64) writer->codec_len << 32 | (guint64) record->fields_len << 48);
   gkv_hasher_add_word (&hasher, record->stamp);
-  if (record->flags & GKV_RECORD_EPHEMERAL)
-    gkv_hasher_add_word (&hasher, gkv_record_get_life (record));
-  gkv_hasher_add_padded (&hasher, record->origin, origin_len);
-  gkv_hasher_add_padded (&hasher, record->codec, codec_len);
-  gkv_hasher_add_padded (&hasher, gkv_record_get_key (record), record->key_len);
-  gkv_hasher_add_padded (&hasher, gkv_record_get_content (record), record->content_len);
-  gkv_hasher_add_padded (&hasher, gkv_record_get_fields (record), record->fields_len);
+  gkv_hasher_add_padded (&hasher, writer->origin, writer->origin_len + 1 + writer->codec_len);
+  gkv_hasher_add_padded (&hasher, record->data,
+                         gkv_record_get_fields (record) + record->fields_len - (const guint8 *) record->data);
 
   return gkv_hasher_end (&hasher);
 }
 
 GkvRecord *
 gkv_record_new_with_fields (const GkvHashKey *hash_key,
+                            GkvWriter *writer,
                             const char *key,
                             gsize key_len,
                             GkvRecordFlags flags,
                             GkvStamp stamp,
-                            const char *origin,
-                            const char *codec,
-                            gboolean interned,
                             guint64 life,
                             gconstpointer content,
                             gsize content_len,
@@ -59,15 +53,13 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   GkvRecord *record;
   guint8 *out;
 
+  g_assert (!(flags & GKV_RECORD_DEAD) || writer->codec_len == 0);
+
   if (flags & GKV_RECORD_DEAD)
-    {
-      codec = "";
-      interned = FALSE;
-      content_len = 0;
-    }
+    content_len = 0;
 
   record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof life : 0) + fields_len);
-  g_atomic_ref_count_init (&record->ref_count);
+  record->ref_count = 1;
   record->key_len = key_len;
   record->flags = flags & ~GKV_RECORD_TTL;
   record->fields_len = fields_len;
@@ -75,20 +67,12 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   record->epoch = 0;
   record->hash = gkv_hash_64 (hash_key, key, key_len);
   record->stamp = stamp;
-  if (interned)
-    {
-      record->origin = g_ref_string_acquire ((char *) origin);
-      record->codec = g_ref_string_acquire ((char *) codec);
-    }
-  else
-    {
-      record->origin = g_ref_string_new_intern (origin);
-      record->codec = g_ref_string_new_intern (codec);
-    }
+  record->writer = gkv_writer_ref (writer);
 
   out = put_bytes ((guint8 *) record->data, key, key_len);
   *out++ = '\0';
   out = put_bytes (out, content, content_len);
+  life = GUINT64_TO_LE (life);
   if (ephemeral)
     out = put_bytes (out, &life, sizeof life);
   put_bytes (out, fields, fields_len);
@@ -99,45 +83,42 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
 
 GkvRecord *
 gkv_record_new (const GkvHashKey *hash_key,
+                GkvWriter *writer,
                 const char *key,
                 gsize key_len,
                 GkvRecordFlags flags,
                 GkvStamp stamp,
-                const char *origin,
-                const char *codec,
-                gboolean interned,
                 guint64 life,
                 gconstpointer content,
                 gsize content_len)
 {
-  return gkv_record_new_with_fields (hash_key, key, key_len, flags, stamp, origin, codec, interned, life, content,
-                                     content_len, NULL, 0);
+  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, life, content, content_len, NULL, 0);
 }
 
 GkvRecord *
 gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *record)
 {
-  return gkv_record_new_with_fields (hash_key, gkv_record_get_key (record), record->key_len,
-                                     record->flags | GKV_RECORD_DEAD, record->stamp, record->origin, "", FALSE,
-                                     gkv_record_get_life (record), NULL, 0, gkv_record_get_fields (record),
-                                     record->fields_len);
+  g_autoptr (GkvWriter) writer = gkv_writer_intern (record->writer->origin, record->writer->origin_len, "", 0);
+
+  return gkv_record_new_with_fields (hash_key, writer, gkv_record_get_key (record), record->key_len,
+                                     record->flags | GKV_RECORD_DEAD, record->stamp, gkv_record_get_life (record), NULL,
+                                     0, gkv_record_get_fields (record), record->fields_len);
 }
 
 GkvRecord *
 gkv_record_ref (GkvRecord *record)
 {
-  g_atomic_ref_count_inc (&record->ref_count);
+  g_atomic_int_inc (&record->ref_count);
   return record;
 }
 
 void
 gkv_record_unref (GkvRecord *record)
 {
-  if (!g_atomic_ref_count_dec (&record->ref_count))
+  if (!g_atomic_int_dec_and_test (&record->ref_count))
     return;
 
-  g_ref_string_release (record->origin);
-  g_ref_string_release (record->codec);
+  gkv_writer_unref (record->writer);
   g_free (record);
 }
 
@@ -148,7 +129,7 @@ gkv_record_get_life (const GkvRecord *record)
 
   if (record->flags & GKV_RECORD_EPHEMERAL)
     memcpy (&life, gkv_record_get_content (record) + record->content_len, sizeof life);
-  return life;
+  return GUINT64_FROM_LE (life);
 }
 
 const guint8 *
@@ -183,9 +164,10 @@ gkv_record_compare (const GkvRecord *a, const GkvRecord *b)
 {
   int result;
 
-  if ((result = compare_numbers (a->stamp, b->stamp)) != 0 || (result = strcmp (a->origin, b->origin)) != 0 ||
-      (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 || (result = strcmp (a->codec, b->codec)) != 0 ||
-      (result = compare_contents (a, b)) != 0 ||
+  if ((result = compare_numbers (a->stamp, b->stamp)) != 0 ||
+      (result = strcmp (a->writer->origin, b->writer->origin)) != 0 ||
+      (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 ||
+      (result = strcmp (a->writer->codec, b->writer->codec)) != 0 || (result = compare_contents (a, b)) != 0 ||
       (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0 ||
       (result = compare_numbers (gkv_record_get_life (a), gkv_record_get_life (b))) != 0)
     return result;
@@ -199,5 +181,5 @@ gkv_record_same_value (const GkvRecord *a, const GkvRecord *b)
   if (gkv_record_is_dead (a) || gkv_record_is_dead (b))
     return gkv_record_is_dead (a) && gkv_record_is_dead (b);
 
-  return strcmp (a->codec, b->codec) == 0 && compare_contents (a, b) == 0;
+  return strcmp (a->writer->codec, b->writer->codec) == 0 && compare_contents (a, b) == 0;
 }

@@ -11,16 +11,17 @@ G_BEGIN_DECLS
 
 #include "gkv-clock.h"
 #include "gkv-hash.h"
+#include "gkv-writer.h"
 
 typedef enum
 {
   GKV_RECORD_DEAD = 1 << 0,      /* deleted, expired, or its owner's life has ended: no content */
   GKV_RECORD_EPHEMERAL = 1 << 1, /* belongs to one life of its owner */
-  GKV_RECORD_TTL = 1 << 2,       /* has a remaining life */
+  GKV_RECORD_TTL = 1 << 2,       /* has a remaining life: on the wire beside it, here with the store that holds it */
   GKV_RECORD_ASIDE = 1 << 3,     /* local only, never on the wire nor hashed: set aside until the clock comes near */
 } GkvRecordFlags;
 
-/* The flags that travel and are hashed. TTL is neither: the remaining life is no part of the fingerprint. */
+/* The flags that travel and are hashed. TTL is not: the remaining life is no part of the fingerprint. */
 #define GKV_RECORD_HASHED_FLAGS (GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL)
 
 typedef struct _GkvRecord GkvRecord;
@@ -28,7 +29,7 @@ typedef struct _GkvRecord GkvRecord;
 struct _GkvRecord
 {
   /*< private >*/
-  gatomicrefcount ref_count;
+  int ref_count;
   guint16 key_len;
   guint8 flags;
   guint8 fields_len;
@@ -39,36 +40,32 @@ struct _GkvRecord
   guint64 hash;               /* of the key: where it stands in the store */
   GkvFingerprint fingerprint; /* of the whole record */
   GkvStamp stamp;
-  char *origin; /* GRefString: the node id that wrote it */
-  char *codec;  /* GRefString: the name of the codec of the content; "" in a dead record */
+  GkvWriter *writer;
 
-  /*< private: the key with a NUL, the content, then for EPHEMERAL the life (8 bytes), then the fields >*/
+  /*< private: the key with a NUL, the content, then for EPHEMERAL the life (8 bytes, little-endian), then
+   * the fields; all of it is hashed as it stands >*/
   char data[];
 };
 
-/* @origin and @codec are any strings; GRefStrings made with g_ref_string_new_intern () are acquired without a look-up
- * when @interned is TRUE. The content of a dead record is dropped. @life counts only with GKV_RECORD_EPHEMERAL. */
+/* The codec of @writer is that of the content; of a dead record, whose content is dropped, it is "". @life counts only
+ * with GKV_RECORD_EPHEMERAL. */
 GkvRecord *gkv_record_new (const GkvHashKey *hash_key,
+                           GkvWriter *writer,
                            const char *key,
                            gsize key_len,
                            GkvRecordFlags flags,
                            GkvStamp stamp,
-                           const char *origin,
-                           const char *codec,
-                           gboolean interned,
                            guint64 life,
                            gconstpointer content,
                            gsize content_len);
 
 /* With @fields of a later minor version, which mean nothing here, but are kept and passed on: at most 255 bytes. */
 GkvRecord *gkv_record_new_with_fields (const GkvHashKey *hash_key,
+                                       GkvWriter *writer,
                                        const char *key,
                                        gsize key_len,
                                        GkvRecordFlags flags,
                                        GkvStamp stamp,
-                                       const char *origin,
-                                       const char *codec,
-                                       gboolean interned,
                                        guint64 life,
                                        gconstpointer content,
                                        gsize content_len,
@@ -82,6 +79,20 @@ GkvRecord *gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *rec
 GkvRecord *gkv_record_ref (GkvRecord *record);
 void gkv_record_unref (GkvRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvRecord, gkv_record_unref)
+
+/* The node id that wrote it. */
+static inline const char *
+gkv_record_get_origin (const GkvRecord *record)
+{
+  return record->writer->origin;
+}
+
+/* The name of the codec of its content. */
+static inline const char *
+gkv_record_get_codec (const GkvRecord *record)
+{
+  return record->writer->codec;
+}
 
 static inline const char *
 gkv_record_get_key (const GkvRecord *record)

@@ -13,14 +13,17 @@
 /* A leaf that gets more becomes a branch; a branch that gets fewer becomes a leaf. In between, both stay. */
 #define LEAF_MAX   32
 #define LEAF_AGAIN 12
-#define LEAF_STEP  2
+#define LEAF_FIRST 2
 #define MAX_DEPTH  16
+
+/* Memory is fetched so much at a time. */
+#define CACHE_LINE 64
 
 typedef struct
 {
   GkvFingerprint fingerprint;
   guint32 count;    /* of records below */
-  guint32 capacity; /* of a leaf: how many fit, a multiple of LEAF_STEP; 0 of a branch */
+  guint32 capacity; /* of a leaf: how many fit, an even number; 0 of a branch */
 } Node;
 
 typedef struct
@@ -97,6 +100,14 @@ get_digit (guint64 hash, guint depth)
   return (hash >> (60 - 4 * depth)) & 15;
 }
 
+/* What is about to be read in several places is fetched together, and not waited for at each of them in turn. */
+static inline void
+prefetch (gconstpointer from, gsize n_lines)
+{
+  for (gsize i = 0; i < n_lines; i++)
+    __builtin_prefetch ((const char *) from + i * CACHE_LINE);
+}
+
 /* Leaves */
 
 static int
@@ -142,9 +153,15 @@ leaf_find (Leaf *leaf, guint64 hash, const char *key, gsize key_len, gboolean *f
   guint i = leaf_find_tag (leaf, get_tag (hash));
   int result = -1;
 
-  while (i < leaf->node.count && leaf->tags[i] == get_tag (hash) &&
-         (result = compare_place (leaf_get_records (leaf)[i], hash, key, key_len)) < 0)
-    i++;
+  for (; i < leaf->node.count && leaf->tags[i] == get_tag (hash); i++)
+    {
+      const GkvRecord *record = leaf_get_records (leaf)[i];
+
+      prefetch (record, 2);
+      result = compare_place (record, hash, key, key_len);
+      if (result >= 0)
+        break;
+    }
 
   *found = result == 0;
   return i;
@@ -161,10 +178,12 @@ leaf_lower_bound (Leaf *leaf, guint64 from)
   return i;
 }
 
+/* By half: the pointers behind the tags stay aligned when their number is even. */
 static Leaf *
 leaf_grow (Leaf *leaf)
 {
-  Leaf *grown = (Leaf *) leaf_new (leaf->node.capacity + LEAF_STEP);
+  guint capacity = (leaf->node.capacity + leaf->node.capacity / 2 + 1) & ~1u;
+  Leaf *grown = (Leaf *) leaf_new (capacity);
 
   grown->node.fingerprint = leaf->node.fingerprint;
   grown->node.count = leaf->node.count;
@@ -222,7 +241,7 @@ leaf_split (Leaf *leaf, guint depth)
       Node **child = &branch->children[get_digit (record->hash, depth)];
 
       if (*child == NULL)
-        *child = leaf_new (LEAF_STEP);
+        *child = leaf_new (LEAF_FIRST);
       leaf_insert (child, (*child)->count, record);
     }
 
@@ -250,14 +269,17 @@ gather (Node *node, Node **into)
 
 /* Finding */
 
-/* The leaf that a hash belongs to; its depth in @depth. NULL: nothing there. */
+/* The leaf that a hash belongs to. NULL: nothing there. */
 static Leaf *
 find_leaf (GkvStore *self, guint64 hash)
 {
   Node *node = self->root;
 
   for (guint depth = 0; node != NULL && !is_leaf (node); depth++)
-    node = ((Branch *) node)->children[get_digit (hash, depth)];
+    {
+      node = ((Branch *) node)->children[get_digit (hash, depth)];
+      prefetch (node, 4);
+    }
   return (Leaf *) node;
 }
 
@@ -327,6 +349,16 @@ sketch_record (GkvStore *self, GkvRecord *record, int by)
 }
 
 static void
+clear_deadline (GkvStore *self, GkvRecord *record)
+{
+  if (!(record->flags & GKV_RECORD_TTL))
+    return;
+
+  record->flags &= ~GKV_RECORD_TTL;
+  gkv_deadlines_remove (self->deadlines, record);
+}
+
+static void
 count_record (GkvStore *self, GkvRecord *record, int by)
 {
   self->n_bytes += by * (gint64) (record->key_len + record->content_len);
@@ -336,96 +368,119 @@ count_record (GkvStore *self, GkvRecord *record, int by)
     self->n_visible += by;
 }
 
-/* Puts @record below @slot, or in the place of the one with its key. Returns the one replaced. */
-static GkvRecord *
-insert (Node **slot, GkvRecord *record, guint depth)
+/* The way from the root to a leaf, or to where there is none yet. */
+typedef struct
 {
-  Node *node = *slot;
-  GkvRecord *old = NULL;
+  Node **slots[MAX_DEPTH + 1];
+  guint depth; /* of the last slot */
+} Path;
 
-  if (node == NULL)
-    node = *slot = leaf_new (LEAF_STEP);
+static void
+find_path (GkvStore *self, guint64 hash, Path *path)
+{
+  Node **slot = &self->root;
 
-  if (is_leaf (node))
+  path->depth = 0;
+  path->slots[0] = slot;
+  while (*slot != NULL && !is_leaf (*slot))
     {
-      Leaf *leaf = (Leaf *) node;
-      gboolean found;
-      guint index = leaf_find (leaf, record->hash, gkv_record_get_key (record), record->key_len, &found);
+      slot = &((Branch *) *slot)->children[get_digit (hash, path->depth)];
+      prefetch (*slot, 4);
+      path->slots[++path->depth] = slot;
+    }
+}
 
-      if (found)
-        {
-          old = leaf_get_records (leaf)[index];
-          leaf_get_records (leaf)[index] = record;
-          gkv_fingerprint_subtract (&node->fingerprint, &old->fingerprint);
-          gkv_fingerprint_add (&node->fingerprint, &record->fingerprint);
-          return old;
-        }
+/* Puts @record at @index of the leaf at the end of @path. @old: what is there with the same key, or NULL. */
+static void
+insert (Path *path, guint index, GkvRecord *record, GkvRecord *old)
+{
+  Node **slot = path->slots[path->depth];
 
-      leaf_insert (slot, index, record);
-      if ((*slot)->count > LEAF_MAX && depth < MAX_DEPTH)
-        *slot = leaf_split ((Leaf *) *slot, depth);
-      return NULL;
+  for (guint i = 0; i < path->depth; i++)
+    {
+      Node *node = *path->slots[i];
+
+      gkv_fingerprint_add (&node->fingerprint, &record->fingerprint);
+      if (old != NULL)
+        gkv_fingerprint_subtract (&node->fingerprint, &old->fingerprint);
+      else
+        node->count++;
     }
 
-  old = insert (&((Branch *) node)->children[get_digit (record->hash, depth)], record, depth + 1);
-  gkv_fingerprint_add (&node->fingerprint, &record->fingerprint);
   if (old != NULL)
-    gkv_fingerprint_subtract (&node->fingerprint, &old->fingerprint);
-  else
-    node->count++;
-  return old;
+    {
+      leaf_get_records ((Leaf *) *slot)[index] = record;
+      gkv_fingerprint_subtract (&(*slot)->fingerprint, &old->fingerprint);
+      gkv_fingerprint_add (&(*slot)->fingerprint, &record->fingerprint);
+      return;
+    }
+
+  leaf_insert (slot, index, record);
+  if ((*slot)->count > LEAF_MAX && path->depth < MAX_DEPTH)
+    *slot = leaf_split ((Leaf *) *slot, path->depth);
 }
 
 /* Takes away @record, which is there. */
 static void
-take (Node **slot, GkvRecord *record, guint depth)
+take (GkvStore *self, GkvRecord *record)
 {
-  Node *node = *slot;
+  Path path;
+  Node **slot;
+  gboolean found;
 
-  if (is_leaf (node))
+  find_path (self, record->hash, &path);
+  slot = path.slots[path.depth];
+  leaf_remove ((Leaf *) *slot,
+               leaf_find ((Leaf *) *slot, record->hash, gkv_record_get_key (record), record->key_len, &found));
+  if ((*slot)->count == 0)
+    g_clear_pointer (slot, node_free);
+
+  for (guint i = path.depth; i > 0; i--)
     {
-      Leaf *leaf = (Leaf *) node;
-      gboolean found;
+      Node *node = *path.slots[i - 1];
 
-      leaf_remove (leaf, leaf_find (leaf, record->hash, gkv_record_get_key (record), record->key_len, &found));
-      if (node->count == 0)
+      node->count--;
+      gkv_fingerprint_subtract (&node->fingerprint, &record->fingerprint);
+      if (node->count <= LEAF_AGAIN)
         {
-          node_free (node);
-          *slot = NULL;
+          *path.slots[i - 1] = leaf_new (LEAF_FIRST);
+          gather (node, path.slots[i - 1]);
         }
-      return;
-    }
-
-  take (&((Branch *) node)->children[get_digit (record->hash, depth)], record, depth + 1);
-  node->count--;
-  gkv_fingerprint_subtract (&node->fingerprint, &record->fingerprint);
-  if (node->count <= LEAF_AGAIN)
-    {
-      *slot = leaf_new (LEAF_STEP);
-      gather (node, slot);
     }
 }
 
 GkvStoreResult
 gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
 {
-  GkvRecord *held = lookup (self, record->hash, gkv_record_get_key (record), record->key_len);
-  g_autoptr (GkvRecord) visible = NULL;
+  GkvRecord *held = NULL;
+  GkvRecord *visible = NULL;
+  gboolean found = FALSE;
+  guint index = 0;
+  Path path;
+  Node **slot;
 
   if (replaced != NULL)
     *replaced = NULL;
 
-  if (held != NULL && gkv_record_compare (record, held) <= 0)
-    return GKV_STORE_KEPT;
+  find_path (self, record->hash, &path);
+  slot = path.slots[path.depth];
+  if (*slot != NULL)
+    index = leaf_find ((Leaf *) *slot, record->hash, gkv_record_get_key (record), record->key_len, &found);
+  else
+    *slot = leaf_new (LEAF_FIRST);
 
-  if (held != NULL)
+  if (found)
     {
+      held = leaf_get_records ((Leaf *) *slot)[index];
+      if (gkv_record_compare (record, held) <= 0)
+        return GKV_STORE_KEPT;
+
       visible = gkv_store_get_visible (self, held);
-      if (visible != NULL)
+      if (visible != NULL && visible != held)
         gkv_record_ref (visible);
       count_record (self, held, -1);
       sketch_record (self, held, -1);
-      gkv_deadlines_remove (self->deadlines, held);
+      clear_deadline (self, held);
       if (held->flags & GKV_RECORD_ASIDE)
         g_hash_table_remove (self->shadows, held);
     }
@@ -436,11 +491,14 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
     g_hash_table_insert (self->shadows, record, visible != NULL ? gkv_record_ref (visible) : NULL);
   count_record (self, record, 1);
   sketch_record (self, record, 1);
-  insert (&self->root, record, 0);
+  insert (&path, index, record, held);
 
+  /* What was held is let go; if that was visible, it is handed on. */
+  if (held != visible)
+    gkv_record_unref (held);
   if (replaced != NULL)
     *replaced = g_steal_pointer (&visible);
-  g_clear_pointer (&held, gkv_record_unref);
+  g_clear_pointer (&visible, gkv_record_unref);
   return GKV_STORE_TAKEN;
 }
 
@@ -452,9 +510,9 @@ gkv_store_remove (GkvStore *self, GkvRecord *record)
 
   count_record (self, record, -1);
   sketch_record (self, record, -1);
-  gkv_deadlines_remove (self->deadlines, record);
+  clear_deadline (self, record);
   g_hash_table_remove (self->shadows, record);
-  take (&self->root, record, 0);
+  take (self, record);
   gkv_record_unref (record);
   return TRUE;
 }
@@ -506,13 +564,14 @@ gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc fun
 void
 gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline)
 {
+  record->flags |= GKV_RECORD_TTL;
   gkv_deadlines_set (self->deadlines, record, deadline);
 }
 
 gint64
 gkv_store_get_deadline (GkvStore *self, GkvRecord *record)
 {
-  return gkv_deadlines_get (self->deadlines, record);
+  return record->flags & GKV_RECORD_TTL ? gkv_deadlines_get (self->deadlines, record) : -1;
 }
 
 GkvRecord *
@@ -572,6 +631,8 @@ walk (Node *node, guint depth, guint64 prefix, GkvRange range, guint64 from, Gkv
     {
       Leaf *leaf = (Leaf *) node;
 
+      for (guint i = 0; i < node->count; i++)
+        prefetch (leaf_get_records (leaf)[i], 2);
       for (guint i = leaf_lower_bound (leaf, from); i < node->count; i++)
         {
           GkvRecord *record = leaf_get_records (leaf)[i];

@@ -49,7 +49,8 @@ find_write (SimCluster *cluster, GkvRecord *record)
     {
       Write *write = g_ptr_array_index (writes, i);
 
-      if (write->record->stamp == record->stamp && strcmp (write->record->origin, record->origin) == 0)
+      if (write->record->stamp == record->stamp &&
+          strcmp (gkv_record_get_origin (write->record), gkv_record_get_origin (record)) == 0)
         return write;
     }
 
@@ -79,8 +80,8 @@ describe (GkvRecord *record)
   return g_strdup_printf ("%s%s“%s” of %s at %" G_GINT64_FORMAT ".%u, %u bytes",
                           gkv_record_is_dead (record) ? "dead " : "",
                           record->flags & GKV_RECORD_EPHEMERAL ? "ephemeral " : "", gkv_record_get_key (record),
-                          record->origin, gkv_stamp_get_ms (record->stamp), (guint) (record->stamp & 0xffff),
-                          record->content_len);
+                          gkv_record_get_origin (record), gkv_stamp_get_ms (record->stamp),
+                          (guint) (record->stamp & 0xffff), record->content_len);
 }
 
 static gboolean
@@ -344,7 +345,7 @@ has_life_ended (SimCluster *cluster, GkvRecord *record)
     {
       SimNode *node = sim_cluster_get (cluster, i);
 
-      if (node->state != SIM_NODE_DOWN && strcmp (node->id, record->origin) == 0 &&
+      if (node->state != SIM_NODE_DOWN && strcmp (node->id, gkv_record_get_origin (record)) == 0 &&
           node->life == gkv_record_get_life (record))
         return FALSE;
     }

@@ -382,6 +382,7 @@ sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, 
   g_autoptr (GkvRecord) seen = NULL;
   g_autoptr (GkvRecord) replaced = NULL;
   g_autoptr (GkvRecord) record = NULL;
+  g_autoptr (GkvWriter) writer = NULL;
   GkvRecord *visible = sim_node_get (self, key);
   GkvStoreResult result;
 
@@ -389,9 +390,9 @@ sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, 
 
   if (visible != NULL)
     seen = gkv_record_ref (visible);
-  record = gkv_record_new (gkv_store_get_hash_key (self->store), key, strlen (key),
-                           flags | (ttl_ms > 0 ? GKV_RECORD_TTL : 0), gkv_clock_next (&self->clock, time.wall),
-                           self->id, flags & GKV_RECORD_DEAD ? "" : "bytes", FALSE, self->life, content, len);
+  writer = gkv_writer_intern (self->id, -1, flags & GKV_RECORD_DEAD ? "" : "bytes", -1);
+  record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), flags,
+                           gkv_clock_next (&self->clock, time.wall), self->life, content, len);
   result = gkv_store_put (self->store, record, &replaced);
   if (ttl_ms > 0)
     gkv_store_set_deadline (self->store, record, time.mono + ttl_ms * SIM_MS);

@@ -199,6 +199,7 @@ void
 crowd_spread (guint n, CrowdResult *result)
 {
   g_autoptr (GkvRecord) record = NULL;
+  g_autoptr (GkvWriter) names = NULL;
   Crowd crowd;
   Node *writer;
   Flight *flight;
@@ -206,8 +207,9 @@ crowd_spread (guint n, CrowdResult *result)
   init (&crowd, n);
   memset (result, 0, sizeof *result);
   writer = &crowd.nodes[n / 3];
-  record = gkv_record_new (gkv_store_get_hash_key (writer->store), "flag", 4, 0,
-                           gkv_clock_next (&writer->clock, crowd.now.wall), writer->name, "string", FALSE, 0, "on", 2);
+  names = gkv_writer_intern (writer->name, -1, "string", -1);
+  record = gkv_record_new (gkv_store_get_hash_key (writer->store), names, "flag", 4, 0,
+                           gkv_clock_next (&writer->clock, crowd.now.wall), 0, "on", 2);
   for (guint i = 0; i < n; i++)
     run (&crowd, &crowd.nodes[i], result);
   /* Tidying up after that is no part of anybody's turn. */

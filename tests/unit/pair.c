@@ -63,9 +63,10 @@ make_record (Pair *pair, guint side, const char *key, const char *value)
 {
   PairSide *writer = &pair->sides[side];
 
-  return gkv_record_new (gkv_store_get_hash_key (writer->store), key, strlen (key), 0,
-                         gkv_clock_next (&writer->clock, pair->now.wall), writer->name, "string", FALSE, 0, value,
-                         strlen (value));
+  g_autoptr (GkvWriter) names = gkv_writer_intern (writer->name, -1, "string", -1);
+
+  return gkv_record_new (gkv_store_get_hash_key (writer->store), names, key, strlen (key), 0,
+                         gkv_clock_next (&writer->clock, pair->now.wall), 0, value, strlen (value));
 }
 
 void
@@ -81,9 +82,8 @@ void
 pair_put_both (Pair *pair, const char *key, const char *value)
 {
   g_autoptr (GkvRecord) record = make_record (pair, 0, key, value);
-  g_autoptr (GkvRecord) copy =
-      gkv_record_new (gkv_store_get_hash_key (pair->sides[1].store), key, strlen (key), 0, record->stamp,
-                      record->origin, record->codec, FALSE, 0, value, strlen (value));
+  g_autoptr (GkvRecord) copy = gkv_record_new (gkv_store_get_hash_key (pair->sides[1].store), record->writer, key,
+                                               strlen (key), 0, record->stamp, 0, value, strlen (value));
 
   gkv_store_put (pair->sides[0].store, record, NULL);
   gkv_store_put (pair->sides[1].store, copy, NULL);

@@ -13,7 +13,9 @@ static GkvHashKey hash_key;
 static GkvRecord *
 make (GkvRecordFlags flags, GkvStamp stamp, const char *origin, const char *codec, guint64 life, const char *content)
 {
-  return gkv_record_new (&hash_key, "key", 3, flags, stamp, origin, codec, FALSE, life, content, strlen (content));
+  g_autoptr (GkvWriter) writer = gkv_writer_intern (origin, -1, flags & GKV_RECORD_DEAD ? "" : codec, -1);
+
+  return gkv_record_new (&hash_key, writer, "key", 3, flags, stamp, life, content, strlen (content));
 }
 
 static int
@@ -83,7 +85,7 @@ test_death (void)
   g_assert_true (gkv_record_is_dead (dead));
   g_assert_cmpuint (dead->content_len, ==, 0);
   g_assert_cmpuint (dead->stamp, ==, brief->stamp);
-  g_assert_cmpstr (dead->origin, ==, "a");
+  g_assert_cmpstr (gkv_record_get_origin (dead), ==, "a");
   g_assert_cmpuint (gkv_record_get_life (dead), ==, 7);
   g_assert_cmpint (gkv_record_compare (dead, dead_copy), ==, 0);
   g_assert_true (gkv_fingerprint_equal (&dead->fingerprint, &dead_copy->fingerprint));

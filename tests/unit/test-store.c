@@ -14,8 +14,9 @@ static GkvHashKey hash_key;
 static GkvRecord *
 make (const char *key, GkvRecordFlags flags, GkvStamp stamp, const char *content)
 {
-  return gkv_record_new (&hash_key, key, strlen (key), flags, stamp, "node", "variant", FALSE, 0, content,
-                         strlen (content));
+  g_autoptr (GkvWriter) writer = gkv_writer_intern ("node", -1, flags & GKV_RECORD_DEAD ? "" : "variant", -1);
+
+  return gkv_record_new (&hash_key, writer, key, strlen (key), flags, stamp, 0, content, strlen (content));
 }
 
 static GkvStoreResult

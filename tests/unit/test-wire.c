@@ -14,6 +14,12 @@ make_hash_key (void)
   return gkv_hash_key_for_cluster ("test");
 }
 
+static GkvWriter *
+make_writer (GkvRecordFlags flags)
+{
+  return gkv_writer_intern ("node", -1, flags & GKV_RECORD_DEAD ? "" : "variant", -1);
+}
+
 static void
 test_numbers (void)
 {
@@ -121,12 +127,13 @@ test_records (void)
     { GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL, -1, "" },
   };
   GkvHashKey hash_key = make_hash_key ();
-  GkvNames names = { NULL, NULL };
+  g_autoptr (GkvWriter) last = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autoptr (GkvRecord) record = gkv_record_new (&hash_key, "key", 3, cases[i].flags, 42 << 16, "node", "variant",
-                                                     FALSE, 99, cases[i].content, strlen (cases[i].content));
+      g_autoptr (GkvWriter) writer = make_writer (cases[i].flags);
+      g_autoptr (GkvRecord) record = gkv_record_new (&hash_key, writer, "key", 3, cases[i].flags, 42 << 16, 99,
+                                                     cases[i].content, strlen (cases[i].content));
       g_autoptr (GByteArray) out = g_byte_array_new ();
       g_autoptr (GkvRecord) copy = NULL;
       GkvReader reader;
@@ -136,14 +143,13 @@ test_records (void)
       g_assert_cmpuint (out->len, <=, gkv_record_get_wire_size (record));
 
       gkv_reader_init (&reader, out->data, out->len);
-      copy = gkv_reader_record (&reader, &hash_key, &names, &left_ms);
+      copy = gkv_reader_record (&reader, &hash_key, &last, &left_ms);
       g_assert_nonnull (copy);
       g_assert_cmpint (gkv_record_compare (record, copy), ==, 0);
       g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
       g_assert_cmpint (left_ms, ==, cases[i].left_ms);
       g_assert_cmpuint (gkv_record_get_life (copy), ==, cases[i].flags & GKV_RECORD_EPHEMERAL ? 99 : 0);
     }
-  gkv_names_clear (&names);
 }
 
 /* What a later version has put into a record goes on to the next as it came. */
@@ -152,14 +158,14 @@ test_unknown_fields (void)
 {
   const GkvRecordFlags flags[] = { 0, GKV_RECORD_EPHEMERAL, GKV_RECORD_DEAD, GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL };
   GkvHashKey hash_key = make_hash_key ();
-  GkvNames names = { NULL, NULL };
+  g_autoptr (GkvWriter) last = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (flags); i++)
     {
-      g_autoptr (GkvRecord) plain =
-          gkv_record_new (&hash_key, "key", 3, flags[i], 42 << 16, "node", "variant", FALSE, 99, "content", 7);
-      g_autoptr (GkvRecord) record = gkv_record_new_with_fields (&hash_key, "key", 3, flags[i], 42 << 16, "node",
-                                                                 "variant", FALSE, 99, "content", 7, "later", 5);
+      g_autoptr (GkvWriter) writer = make_writer (flags[i]);
+      g_autoptr (GkvRecord) plain = gkv_record_new (&hash_key, writer, "key", 3, flags[i], 42 << 16, 99, "content", 7);
+      g_autoptr (GkvRecord) record =
+          gkv_record_new_with_fields (&hash_key, writer, "key", 3, flags[i], 42 << 16, 99, "content", 7, "later", 5);
       g_autoptr (GkvRecord) copy = NULL;
       g_autoptr (GkvRecord) dead = NULL;
       g_autoptr (GByteArray) out = g_byte_array_new ();
@@ -169,7 +175,7 @@ test_unknown_fields (void)
       gkv_put_record (out, record, -1);
       g_assert_cmpuint (out->len, <=, gkv_record_get_wire_size (record));
       gkv_reader_init (&reader, out->data, out->len);
-      copy = gkv_reader_record (&reader, &hash_key, &names, &left_ms);
+      copy = gkv_reader_record (&reader, &hash_key, &last, &left_ms);
 
       g_assert_cmpmem (gkv_record_get_fields (copy), copy->fields_len, "later", 5);
       g_assert_cmpuint (gkv_record_get_life (copy), ==, flags[i] & GKV_RECORD_EPHEMERAL ? 99 : 0);
@@ -181,16 +187,16 @@ test_unknown_fields (void)
       dead = gkv_record_new_dead (&hash_key, copy);
       g_assert_cmpmem (gkv_record_get_fields (dead), dead->fields_len, "later", 5);
     }
-  gkv_names_clear (&names);
 }
 
 static void
 test_hostile_records (void)
 {
   GkvHashKey hash_key = make_hash_key ();
-  GkvNames names = { NULL, NULL };
+  g_autoptr (GkvWriter) last = NULL;
+  g_autoptr (GkvWriter) writer = make_writer (0);
   g_autoptr (GkvRecord) record =
-      gkv_record_new (&hash_key, "key", 3, GKV_RECORD_EPHEMERAL, 42, "node", "variant", FALSE, 99, "content", 7);
+      gkv_record_new (&hash_key, writer, "key", 3, GKV_RECORD_EPHEMERAL, 42, 99, "content", 7);
   g_autoptr (GByteArray) out = g_byte_array_new ();
 
   gkv_put_record (out, record, 500);
@@ -203,7 +209,7 @@ test_hostile_records (void)
       gint64 left_ms;
 
       gkv_reader_init (&reader, exact, len);
-      g_assert_null (gkv_reader_record (&reader, &hash_key, &names, &left_ms));
+      g_assert_null (gkv_reader_record (&reader, &hash_key, &last, &left_ms));
     }
 
   /* Any bytes at all. */
@@ -218,11 +224,10 @@ test_hostile_records (void)
       for (gsize i = 0; i < len; i++)
         noise[i] = i < out->len && g_test_rand_bit () ? out->data[i] : g_test_rand_int_range (0, 256);
       gkv_reader_init (&reader, noise, len);
-      result = gkv_reader_record (&reader, &hash_key, &names, &left_ms);
+      result = gkv_reader_record (&reader, &hash_key, &last, &left_ms);
       if (result != NULL)
         g_assert_cmpuint (result->key_len, >, 0);
     }
-  gkv_names_clear (&names);
 }
 
 int
