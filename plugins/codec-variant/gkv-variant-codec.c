@@ -24,14 +24,25 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (GkvVariantCodec,
                                G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (GKV_TYPE_CODEC, codec_iface_init))
 
+/* Takes @value. */
 static GVariant *
 to_little_endian (GVariant *value)
 {
 #if G_BYTE_ORDER == G_BIG_ENDIAN
-  return g_variant_byteswap (value);
+  g_autoptr (GVariant) owned = value;
+
+  return g_variant_byteswap (owned);
 #else
-  return g_variant_ref (value);
+  return value;
 #endif
+}
+
+/* Values that are carried as they are, without looking into them. */
+static gboolean
+is_plain (GVariant *value, const char *type)
+{
+  return G_BYTE_ORDER == G_LITTLE_ENDIAN && type[0] != '\0' && type[1] == '\0' && type[0] != G_VARIANT_CLASS_VARIANT &&
+         type[0] != G_VARIANT_CLASS_HANDLE && g_variant_is_normal_form (value);
 }
 
 /* Some values can be built that are nested too deeply to be read. Of most the type tells that they aren't. */
@@ -75,11 +86,19 @@ unbox (GBytes *bytes)
   gsize size;
   const char *data = g_bytes_get_data (bytes, &size);
   const char *end = size > 0 ? memrchr (data, '\0', size) : NULL;
-  g_autofree char *type = end != NULL ? g_strndup (end + 1, data + size - end - 1) : NULL;
+  gsize type_len = end != NULL ? data + size - end - 1 : 0;
+  g_autofree char *long_type = NULL;
+  char short_type[16] = "";
+  const char *type = short_type;
   g_autoptr (GBytes) content = NULL;
   g_autoptr (GBytes) aligned = NULL;
 
-  if (type == NULL || !g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
+  if (type_len >= sizeof short_type)
+    type = long_type = g_strndup (end + 1, type_len);
+  else if (type_len > 0)
+    memcpy (short_type, end + 1, type_len);
+
+  if (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
     return NULL;
 
   content = g_bytes_new_from_bytes (bytes, 0, end - data);
@@ -99,16 +118,18 @@ gkv_variant_codec_decode (GkvCodec *codec, GBytes *bytes, GError **error)
       return NULL;
     }
 
-  return to_little_endian (value);
+  return to_little_endian (g_steal_pointer (&value));
 }
 
 static GBytes *
 gkv_variant_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
 {
-  g_autoptr (GVariant) normal = NULL;
   g_autoptr (GVariant) swapped = NULL;
   g_autoptr (GBytes) bytes = NULL;
   const char *type = g_variant_get_type_string (value);
+
+  if (is_plain (value, type))
+    return box (value, type);
 
   if (strchr (type, G_VARIANT_CLASS_HANDLE) != NULL)
     {
@@ -117,8 +138,7 @@ gkv_variant_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
       return NULL;
     }
 
-  normal = g_variant_get_normal_form (value);
-  swapped = to_little_endian (normal);
+  swapped = to_little_endian (g_variant_get_normal_form (value));
   bytes = box (swapped, type);
 
   if (!is_shallow (type))
