@@ -15,9 +15,12 @@
 #define WANT_TRIES    6
 #define MAX_WANTS     65536
 
-#define PAGE_FIRST       (48 * 1024)
+/* Some pages are under way at a time: while one is taken in, others are made. Together they are what a socket's buffer
+ * surely holds. */
+#define MAX_PAGES        4
+#define PAGE_FIRST       (16 * 1024)
 #define PAGE_MIN         (4 * 1024)
-#define PAGE_MAX         (160 * 1024)
+#define PAGE_MAX         (40 * 1024)
 #define PAGE_MAX_RECORDS 4000
 #define PAGE_PATIENCE    (300 * GKV_MS)
 #define PAGE_TRIES       8
@@ -42,7 +45,7 @@ typedef struct
   gboolean empty; /* nothing of it was held here */
   guint64 from;
   guint32 serial;
-  gint64 sent;
+  gint64 sent; /* 0: waits for its turn */
   guint tries;
   guint n_got; /* records since the page was asked for */
 } Pull;
@@ -52,7 +55,7 @@ struct _GkvTransfer
   GHashTable *wants; /* hash* → Want */
   GQueue want_queue; /* Want*, borrowed: those that wait for their turn */
   guint n_wanted;    /* those asked for */
-  GQueue pulls;      /* Pull*; the first is under way */
+  GQueue pulls;      /* Pull*; the first are under way */
   guint page_bytes;
 };
 
@@ -293,8 +296,10 @@ void
 gkv_transfer_forget_want (GkvLink *link, guint64 hash)
 {
   GkvTransfer *transfer = link->transfer;
-  Want *want = transfer != NULL ? g_hash_table_lookup (transfer->wants, &hash) : NULL;
+  Want *want = NULL;
 
+  if (transfer != NULL && g_hash_table_size (transfer->wants) > 0)
+    want = g_hash_table_lookup (transfer->wants, &hash);
   if (want == NULL)
     return;
 
@@ -349,27 +354,42 @@ gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash)
 /* Pulling */
 
 static void
-send_pull (GkvEngine *self, GkvLink *link)
+send_pull (GkvEngine *self, GkvLink *link, Pull *pull)
 {
-  GkvTransfer *transfer = link->transfer;
-  Pull *pull = g_queue_peek_head (&transfer->pulls);
-  GByteArray *body;
-
-  if (pull == NULL)
-    return;
+  GByteArray *body = gkv_engine_begin_message (self);
 
   pull->serial = ++self->next_pull;
   pull->sent = self->now.mono;
   pull->n_got = 0;
 
-  body = gkv_engine_begin_message (self);
   gkv_put_u32 (body, pull->serial);
   gkv_put_range (body, pull->range);
   gkv_put_u64 (body, pull->from);
-  gkv_put_u32 (body, transfer->page_bytes);
+  gkv_put_u32 (body, link->transfer->page_bytes);
   gkv_put_u8 (body, pull->empty ? FLAG_EMPTY : 0);
   gkv_link_send (self, link, GKV_MESSAGE_PULL);
   look_at (self, self->now.mono + PAGE_PATIENCE);
+}
+
+static void
+pull_more (GkvEngine *self, GkvLink *link)
+{
+  GList *l = link->transfer->pulls.head;
+
+  for (guint n = 0; l != NULL && n < MAX_PAGES; l = l->next, n++)
+    if (((Pull *) l->data)->sent == 0)
+      send_pull (self, link, l->data);
+}
+
+static Pull *
+pull_new (GkvRange range, gboolean empty, guint64 from)
+{
+  Pull *pull = g_new0 (Pull, 1);
+
+  pull->range = range;
+  pull->empty = empty;
+  pull->from = from;
+  return pull;
 }
 
 static gboolean
@@ -384,7 +404,6 @@ void
 gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty)
 {
   GkvTransfer *transfer = ensure_transfer (self, link);
-  Pull *pull;
 
   for (GList *l = transfer->pulls.head; l != NULL; l = l->next)
     if (is_covered (l->data, range))
@@ -393,28 +412,61 @@ gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empt
   if (transfer->pulls.length >= MAX_PULLS)
     return;
 
-  pull = g_new0 (Pull, 1);
-  pull->range = range;
-  pull->empty = empty;
-  pull->from = range.prefix;
-  g_queue_push_tail (&transfer->pulls, pull);
-  if (transfer->pulls.length == 1)
-    send_pull (self, link);
+  g_queue_push_tail (&transfer->pulls, pull_new (range, empty, range.prefix));
+  pull_more (self, link);
+}
+
+/* One that takes more than a page, and is alone, becomes one for each part of what is left of its range. */
+static void
+split_pull (GkvTransfer *transfer, GList *place)
+{
+  Pull *pull = place->data;
+  guint shift = 60 - 4 * pull->range.depth;
+  guint first = (pull->from >> shift) & 15;
+
+  for (guint i = 15; i > first; i--)
+    {
+      GkvRange part = { pull->range.prefix | (guint64) i << shift, pull->range.depth + 1 };
+
+      g_queue_insert_after (&transfer->pulls, place, pull_new (part, pull->empty, part.prefix));
+    }
+  pull->range.prefix |= (guint64) first << shift;
+  pull->range.depth++;
+}
+
+/* The pull under way whose page has this number, or would have the record of this hash. */
+static GList *
+find_pull (GkvTransfer *transfer, gboolean by_hash, guint64 number)
+{
+  GList *l = transfer->pulls.head;
+
+  for (guint n = 0; l != NULL && n < MAX_PAGES; l = l->next, n++)
+    {
+      const Pull *pull = l->data;
+      const GkvRange one = { number, 16 };
+
+      if (by_hash ? is_covered (pull, one) : pull->serial == number)
+        return l;
+    }
+
+  return NULL;
 }
 
 static void
 handle_page (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   GkvTransfer *transfer = link->transfer;
-  Pull *pull = transfer != NULL ? g_queue_peek_head (&transfer->pulls) : NULL;
   guint32 serial = gkv_reader_u32 (reader);
   guint32 n_sent = gkv_reader_u32 (reader);
   gboolean more = gkv_reader_u8 (reader);
   guint64 next = gkv_reader_u64 (reader);
+  GList *place = transfer != NULL ? find_pull (transfer, FALSE, serial) : NULL;
+  Pull *pull;
 
-  if (reader->failed || pull == NULL || serial != pull->serial)
+  if (reader->failed || place == NULL)
     return;
 
+  pull = place->data;
   self->counters.pages++;
   pull->tries = 0;
   if (pull->n_got >= n_sent)
@@ -425,13 +477,17 @@ handle_page (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (more && next > pull->from)
     {
       pull->from = next;
+      pull->sent = 0;
+      if (transfer->pulls.length < MAX_PAGES && pull->range.depth < 16)
+        split_pull (transfer, place);
     }
   else
     {
-      g_free (g_queue_pop_head (&transfer->pulls));
+      g_free (pull);
+      g_queue_delete_link (&transfer->pulls, place);
     }
 
-  send_pull (self, link);
+  pull_more (self, link);
   gkv_exchange_consider_end (self, link);
 }
 
@@ -455,7 +511,12 @@ handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   gkv_transfer_forget_want (link, record->hash);
   if (transfer->pulls.length > 0)
-    ((Pull *) g_queue_peek_head (&transfer->pulls))->n_got++;
+    {
+      GList *place = find_pull (transfer, TRUE, record->hash);
+
+      if (place != NULL)
+        ((Pull *) place->data)->n_got++;
+    }
   if (transfer->want_queue.length > 0)
     want_more (self, link);
   else if (gkv_transfer_is_idle (self, link))
@@ -546,27 +607,29 @@ tick_wants (GkvEngine *self, GkvLink *link)
 }
 
 static void
-tick_pull (GkvEngine *self, GkvLink *link)
+tick_pulls (GkvEngine *self, GkvLink *link)
 {
   GkvTransfer *transfer = link->transfer;
-  Pull *pull = g_queue_peek_head (&transfer->pulls);
+  GList *l = transfer->pulls.head;
 
-  if (pull == NULL)
-    return;
-
-  if (self->now.mono - pull->sent < PAGE_PATIENCE)
+  for (guint n = 0; l != NULL && n < MAX_PAGES; l = l->next, n++)
     {
-      look_at (self, pull->sent + PAGE_PATIENCE);
-      return;
-    }
+      Pull *pull = l->data;
 
-  transfer->page_bytes = MAX (transfer->page_bytes / 2, PAGE_MIN);
-  if (++pull->tries >= PAGE_TRIES)
-    {
-      g_queue_clear_full (&transfer->pulls, g_free);
-      return;
+      if (pull->sent == 0 || self->now.mono - pull->sent < PAGE_PATIENCE)
+        {
+          look_at (self, (pull->sent > 0 ? pull->sent : self->now.mono) + PAGE_PATIENCE);
+          continue;
+        }
+
+      transfer->page_bytes = MAX (transfer->page_bytes / 2, PAGE_MIN);
+      if (++pull->tries >= PAGE_TRIES)
+        {
+          g_queue_clear_full (&transfer->pulls, g_free);
+          return;
+        }
+      send_pull (self, link, pull);
     }
-  send_pull (self, link);
 }
 
 void
@@ -582,7 +645,7 @@ gkv_transfers_tick (GkvEngine *self)
           gboolean was_idle = gkv_transfer_is_idle (self, link);
 
           tick_wants (self, link);
-          tick_pull (self, link);
+          tick_pulls (self, link);
           if (!gkv_transfer_is_idle (self, link))
             continue;
 

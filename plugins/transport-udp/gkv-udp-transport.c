@@ -1,7 +1,7 @@
 /* The transport "udp": a socket on the main context, datagrams in batches.
  *
- * What is sent is queued until it is flushed, and leaves by sendmmsg (); what comes is read by recvmmsg () until there
- * is nothing more, or for as long as one dispatch may take. No error of a single datagram ends anything: UDP may lose
+ * What is sent is queued until it is flushed, and leaves by sendmmsg (); what comes is read by recvmmsg (), a
+ * batch in each dispatch. No error of a single datagram ends anything: UDP may lose
  * it as well.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -19,9 +19,6 @@
 
 /* What waits while the socket is full; then the oldest is dropped, as UDP may. */
 #define MAX_QUEUED 4096
-
-/* A dispatch ends after this, in µs, so that others get their turn. */
-#define MAX_DISPATCH 5000
 
 /* Asked of the kernel, which may give less. */
 #define BUFFER_SIZE (4 * 1024 * 1024)
@@ -190,8 +187,8 @@ lookup_name (GkvUdpTransport *self, GSocketAddress *address)
 
 /* Receiving */
 
-/* One system call. Gives the number of datagrams that came, 0 for none, -1 for an error that came instead. */
-static int
+/* One system call. */
+static void
 receive_batch (GkvUdpTransport *self)
 {
   GInputVector vectors[BATCH];
@@ -208,7 +205,7 @@ receive_batch (GkvUdpTransport *self)
 
   n = g_socket_receive_messages (self->socket, messages, BATCH, 0, NULL, &error);
   if (n < 0)
-    return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? 0 : -1;
+    return;
 
   for (int i = 0; i < n; i++)
     {
@@ -227,25 +224,16 @@ receive_batch (GkvUdpTransport *self)
       datagram = g_bytes_new (vectors[i].buffer, messages[i].bytes_received);
       gkv_transport_emit_received (GKV_TRANSPORT (self), name, datagram);
     }
-
-  return n;
 }
 
 static gboolean
 on_readable (GSocket *socket, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (GkvUdpTransport) self = g_object_ref (user_data);
-  gint64 end = g_get_monotonic_time () + MAX_DISPATCH;
-  guint n_errors = 0;
 
-  /* An error that the network sent back about an earlier datagram comes once, and is of no interest. */
-  while (self->socket == socket && g_get_monotonic_time () < end)
-    {
-      int n = receive_batch (self);
-
-      if (n == 0 || (n < 0 && ++n_errors > BATCH))
-        break;
-    }
+  /* One batch a dispatch, so that what is to be said about it is said before the next is read. An error that the
+   * network sent back about an earlier datagram comes once, and is of no interest. */
+  receive_batch (self);
 
   return self->socket == socket ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }

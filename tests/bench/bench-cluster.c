@@ -1,13 +1,11 @@
-/* Clusters over loopback: how soon a write reaches everybody, how fast an empty node is filled, what idleness costs.
+/* Clusters over loopback: how soon a write reaches everybody, what idleness costs.
  *
- * All nodes live in this process, on one main loop. Each figure stands beside its target and its floor: what the same
- * bytes cost on a bare pair of UDP sockets, or a datagram for each node.
+ * All nodes live in this process, on one main loop. Each figure stands beside its target and its floor: a datagram for
+ * each node.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "gkv.h"
-
-#include "bench-floor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -117,66 +115,6 @@ get_stat (GkvNode *node, const char *name)
   return value;
 }
 
-/* Runs one turn of the loop, and how long its dispatch took. */
-static gint64
-turn (void)
-{
-  GMainContext *context = g_main_context_default ();
-  int priority, timeout, n;
-  GPollFD fds[256];
-  gint64 start;
-
-  g_main_context_prepare (context, &priority);
-  n = g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds));
-  g_poll (fds, n, timeout);
-  start = g_get_monotonic_time ();
-  if (g_main_context_check (context, priority, fds, n))
-    g_main_context_dispatch (context);
-  return g_get_monotonic_time () - start;
-}
-
-static void
-bench_join (guint n_keys, double target)
-{
-  GkvNode *first = make_node (NULL);
-  GkvNode *second;
-  gint64 start;
-  gint64 longest = 0;
-  double taken, floor_s;
-  guint64 bytes;
-
-  for (guint i = 0; i < n_keys; i++)
-    {
-      char key[21], value[21];
-
-      g_snprintf (key, sizeof key, "key-%016u", i);
-      g_snprintf (value, sizeof value, "value-%014u", i);
-      gkv_node_set_string (first, key, value, NULL, NULL);
-    }
-
-  second = make_node (gkv_node_get_local_address (first));
-  g_main_context_acquire (NULL);
-  start = g_get_monotonic_time ();
-  while (gkv_node_get_n_keys (second) < n_keys)
-    {
-      gint64 taken_us = turn ();
-
-      longest = MAX (longest, taken_us);
-    }
-  taken = (g_get_monotonic_time () - start) / 1e6;
-  g_main_context_release (NULL);
-  bytes = get_stat (second, "bytes-received");
-  floor_s = bench_floor_measure (bytes);
-
-  g_print ("an empty node takes %7u keys  %8.2f s    target %.1f   (%.1f MB; bare socket pair %.3f s: %.1f times, "
-           "target 3; longest turn of both nodes %.1f ms, target 10)\n",
-           n_keys, taken, target, bytes / 1e6, floor_s, taken / floor_s, longest / 1000.0);
-  gkv_node_close (first, NULL, NULL);
-  gkv_node_close (second, NULL, NULL);
-  g_object_unref (first);
-  g_object_unref (second);
-}
-
 static void
 bench_idle (guint n, guint n_keys, guint seconds)
 {
@@ -222,10 +160,6 @@ main (int argc, char *argv[])
   bench_spread (40, 20);
   if (!brief)
     bench_spread (100, 50);
-  bench_join (10000, 1);
-  bench_join (100000, 1);
-  if (!brief)
-    bench_join (1000000, 4);
   bench_idle (11, 1, brief ? 10 : 60);
   bench_idle (11, brief ? 10000 : 1000000, brief ? 10 : 60);
   return 0;
