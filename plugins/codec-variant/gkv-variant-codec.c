@@ -80,6 +80,36 @@ align (GBytes *bytes, const char *type)
   return g_bytes_new (data, size);
 }
 
+/* Whether a value of a basic type is in normal form: told here for those that most values are of, as asking GLib costs
+ * more than the rest of decoding them. FALSE: GLib is to be asked. */
+static gboolean
+is_surely_normal (const char *type, gsize type_len, const char *data, gsize size)
+{
+  if (G_BYTE_ORDER != G_LITTLE_ENDIAN || type_len != 1)
+    return FALSE;
+
+  switch (type[0])
+    {
+    case G_VARIANT_CLASS_STRING:
+      return size > 0 && data[size - 1] == '\0' && g_utf8_validate_len (data, size - 1, NULL);
+
+    case G_VARIANT_CLASS_BOOLEAN:
+      return size == 1 && (guint8) data[0] <= 1;
+
+    case G_VARIANT_CLASS_INT32:
+    case G_VARIANT_CLASS_UINT32:
+      return size == 4;
+
+    case G_VARIANT_CLASS_INT64:
+    case G_VARIANT_CLASS_UINT64:
+    case G_VARIANT_CLASS_DOUBLE:
+      return size == 8;
+
+    default:
+      return FALSE;
+    }
+}
+
 static GVariant *
 unbox (GBytes *bytes)
 {
@@ -92,19 +122,21 @@ unbox (GBytes *bytes)
   const char *type = short_type;
   g_autoptr (GBytes) content = NULL;
   g_autoptr (GBytes) aligned = NULL;
+  gboolean normal;
 
   if (type_len >= sizeof short_type)
     type = long_type = g_strndup (end + 1, type_len);
   else if (type_len > 0)
     memcpy (short_type, end + 1, type_len);
 
-  if (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
+  normal = is_surely_normal (type, type_len, data, end != NULL ? end - data : 0);
+  if (!normal && (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type))))
     return NULL;
 
   content = g_bytes_new_from_bytes (bytes, 0, end - data);
   aligned = align (content, type);
 
-  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), aligned, FALSE));
+  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), aligned, normal));
 }
 
 static GVariant *
