@@ -24,7 +24,7 @@ void
 gkv_changes_init (GkvChanges *self)
 {
   g_queue_init (&self->queue);
-  self->by_key = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) gkv_change_free);
+  self->by_key = gkv_table_new (g_str_hash, g_str_equal, (GDestroyNotify) gkv_change_free);
 }
 
 /* Leaves it without memory, not to be used again. */
@@ -32,7 +32,7 @@ void
 gkv_changes_clear (GkvChanges *self)
 {
   g_queue_init (&self->queue);
-  g_clear_pointer (&self->by_key, g_hash_table_unref);
+  g_clear_pointer (&self->by_key, gkv_table_free);
 }
 
 void
@@ -40,13 +40,13 @@ gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean loud)
 {
   GkvChange *change;
 
-  change = g_hash_table_lookup (self->by_key, gkv_record_get_key (record));
+  change = gkv_table_lookup (self->by_key, gkv_record_get_key (record));
   if (change == NULL)
     {
       change = g_new0 (GkvChange, 1);
       change->link.data = change;
       change->record = gkv_record_ref (record);
-      g_hash_table_insert (self->by_key, (char *) gkv_record_get_key (record), change);
+      gkv_table_insert (self->by_key, (char *) gkv_record_get_key (record), change);
       g_queue_push_tail_link (&self->queue, &change->link);
     }
 
@@ -56,14 +56,14 @@ gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean loud)
 gboolean
 gkv_changes_take (GkvChanges *self, const char *key, gboolean *loud)
 {
-  GkvChange *change = g_hash_table_lookup (self->by_key, key);
+  GkvChange *change = gkv_table_lookup (self->by_key, key);
 
   if (change == NULL)
     return FALSE;
 
   *loud = change->loud;
   g_queue_unlink (&self->queue, &change->link);
-  g_hash_table_remove (self->by_key, key);
+  gkv_table_remove (self->by_key, key);
 
   return TRUE;
 }

@@ -12,11 +12,12 @@
 G_BEGIN_DECLS
 
 #include "store/gkv-record.h"
+#include "store/gkv-table.h"
 
 typedef struct
 {
   GQueue queue;
-  GHashTable *by_key;
+  GkvTable *by_key;
 } GkvChanges;
 
 void gkv_changes_init (GkvChanges *self);

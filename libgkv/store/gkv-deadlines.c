@@ -6,6 +6,8 @@
 
 #include "gkv-deadlines.h"
 
+#include "gkv-table.h"
+
 typedef struct
 {
   gpointer item;
@@ -14,8 +16,8 @@ typedef struct
 
 struct _GkvDeadlines
 {
-  GArray *heap;        /* Slot; the first is due first */
-  GHashTable *indices; /* item → index in the heap */
+  GArray *heap;      /* Slot; the first is due first */
+  GkvTable *indices; /* item → index in the heap */
 };
 
 GkvDeadlines *
@@ -24,7 +26,7 @@ gkv_deadlines_new (void)
   GkvDeadlines *self = g_new0 (GkvDeadlines, 1);
 
   self->heap = g_array_new (FALSE, FALSE, sizeof (Slot));
-  self->indices = g_hash_table_new (NULL, NULL);
+  self->indices = gkv_table_new (NULL, NULL, NULL);
   return self;
 }
 
@@ -32,7 +34,7 @@ void
 gkv_deadlines_free (GkvDeadlines *self)
 {
   g_array_unref (self->heap);
-  g_hash_table_unref (self->indices);
+  gkv_table_free (self->indices);
   g_free (self);
 }
 
@@ -46,7 +48,7 @@ static void
 place (GkvDeadlines *self, guint index, Slot slot)
 {
   *get_slot (self, index) = slot;
-  g_hash_table_insert (self->indices, slot.item, GUINT_TO_POINTER (index));
+  gkv_table_insert (self->indices, slot.item, GUINT_TO_POINTER (index));
 }
 
 static void
@@ -81,7 +83,7 @@ find (GkvDeadlines *self, gpointer item, guint *index)
 {
   gpointer value;
 
-  if (!g_hash_table_lookup_extended (self->indices, item, NULL, &value))
+  if (!gkv_table_find (self->indices, item, &value))
     return FALSE;
 
   *index = GPOINTER_TO_UINT (value);
@@ -116,7 +118,7 @@ gkv_deadlines_remove (GkvDeadlines *self, gpointer item)
   if (self->heap->len == 0 || !find (self, item, &index))
     return;
 
-  g_hash_table_remove (self->indices, item);
+  gkv_table_remove (self->indices, item);
   if (index != last)
     place (self, index, *get_slot (self, last));
   g_array_set_size (self->heap, last);
