@@ -1,17 +1,18 @@
 /* What the rooms of the engine share: its state, and who offers what to whom.
  *
- *   gkv-links     addresses: who has proved to receive where, and datagrams to them
- *   gkv-contacts  addresses where a peer may be: greeting them
- *   gkv-members   peers: who lives, as far as is known
- *   gkv-probes    asking members whether they live
- *   gkv-ring      through whom a node reaches all others
- *   gkv-rumours   new records, sent on at once
- *   gkv-exchange  finding what differs from one peer: range by range,
- *   gkv-sketches  or all at once, where that is little;
- *   gkv-offers    and giving what the other lacks
- *   gkv-transfer  getting what was found to be missing
- *   gkv-pieces    getting a record that doesn't fit a datagram
- *   gkv-horizons  how deletions are forgotten
+ *   gkv-links       addresses: who has proved to receive where, and datagrams to them
+ *   gkv-contacts    addresses where a peer may be: greeting them
+ *   gkv-members     peers: who lives, as far as is known
+ *   gkv-probes      asking members whether they live
+ *   gkv-ring        through whom a node reaches all others
+ *   gkv-rumours     new records, sent on at once
+ *   gkv-exchange    finding what differs from one peer: range by range,
+ *   gkv-sketches    or all at once, where that is little;
+ *   gkv-offers      and giving what the other lacks
+ *   gkv-transfer    getting what was found to be missing
+ *   gkv-pieces      getting a record that doesn't fit a datagram
+ *   gkv-horizons    how deletions are forgotten
+ *   gkv-ephemerals  records that go with their owners
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -32,6 +33,7 @@ G_BEGIN_DECLS
 #define GKV_IDENT_PERIOD (200 * GKV_MS)
 
 typedef struct _GkvContact GkvContact;
+typedef struct _GkvEphemerals GkvEphemerals;
 typedef struct _GkvExchange GkvExchange;
 typedef struct _GkvHorizons GkvHorizons;
 typedef struct _GkvLink GkvLink;
@@ -134,7 +136,6 @@ struct _GkvEngine
   GkvStore *store;
   GkvClock *clock;
   GkvWriter *last_writer; /* of the record read last; NULL: none yet */
-  GHashTable *ephemerals; /* hash* → when its owner was first missed, or 0; see gkv-engine.c */
 
   GkvTime now;
   gint64 wake; /* nothing is due before */
@@ -214,6 +215,7 @@ struct _GkvEngine
   GHashTable *flushes;
 
   GkvHorizons *horizons;
+  GkvEphemerals *ephemerals;
 
   /* synced */
   gboolean synced;
@@ -234,6 +236,8 @@ void gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord
 GkvRecord *gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *left_ms);
 /* TRUE when it was new. @from: who sent it. */
 gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
+/* Puts the record with its dead mark in the place of @record, and tells everybody. */
+void gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record);
 void gkv_engine_consider_synced (GkvEngine *self);
 void gkv_engine_set_synced (GkvEngine *self);
 /* The remaining life of a record in ms, -1 for none. */
@@ -365,5 +369,18 @@ gboolean gkv_pieces_have_room (GkvEngine *self);
 /* Pieces of the record of this key have come lately. */
 gboolean gkv_pieces_are_coming (GkvEngine *self, guint64 hash);
 void gkv_pieces_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
+
+/* gkv-ephemerals */
+void gkv_ephemerals_init (GkvEngine *self);
+void gkv_ephemerals_clear (GkvEngine *self);
+void gkv_ephemerals_tick (GkvEngine *self);
+/* @record has come into the store. */
+void gkv_ephemerals_watch (GkvEngine *self, GkvRecord *record);
+/* The record of this key has left the store, and none has taken its place. */
+void gkv_ephemerals_forget (GkvEngine *self, guint64 hash);
+/* A life has ended. */
+void gkv_ephemerals_hasten (GkvEngine *self);
+/* Live ephemeral records. */
+guint gkv_ephemerals_get_n (GkvEngine *self);
 
 G_END_DECLS

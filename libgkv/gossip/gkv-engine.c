@@ -16,12 +16,6 @@
 #define MIN_DATAGRAM 640
 #define MAX_DATAGRAM 65000
 
-/* Ephemeral records are looked over this often. */
-#define EPHEMERAL_PERIOD GKV_SECOND
-
-/* An owner that nobody here knows is waited for as long as a suspicion lasts. */
-#define EPHEMERAL_PATIENCE (5 * GKV_SECOND)
-
 /* The dead are remembered, and their addresses greeted, this long. */
 #define FORGET_DEAD (24 * 60 * 60 * GKV_SECOND)
 
@@ -219,19 +213,7 @@ watch (GkvEngine *self, GkvRecord *record)
 {
   if (gkv_record_is_dead (record))
     gkv_horizons_entomb (self, record);
-
-  if (!(record->flags & GKV_RECORD_EPHEMERAL))
-    return;
-
-  if (gkv_record_is_dead (record))
-    {
-      g_hash_table_remove (self->ephemerals, &record->hash);
-      return;
-    }
-
-  if (!g_hash_table_contains (self->ephemerals, &record->hash))
-    g_hash_table_insert (self->ephemerals, g_memdup2 (&record->hash, sizeof record->hash), g_new0 (gint64, 1));
-  gkv_engine_wake_at (self, self->now.mono + EPHEMERAL_PERIOD);
+  gkv_ephemerals_watch (self, record);
 }
 
 static gboolean
@@ -309,6 +291,7 @@ gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left
 
   if (record->flags & GKV_RECORD_ASIDE)
     {
+      gkv_ephemerals_watch (self, record);
       gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
       g_clear_pointer (&replaced, gkv_record_unref);
       return TRUE;
@@ -330,8 +313,8 @@ gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left
   return TRUE;
 }
 
-static void
-mark_dead (GkvEngine *self, GkvRecord *record)
+void
+gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record)
 {
   g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->store), record);
 
@@ -356,57 +339,6 @@ expire_records (GkvEngine *self)
   gkv_store_expire_due (self->store, self->now.mono, MAX_EXPIRIES, on_expired, self);
   if (gkv_store_peek_deadline (self->store, &deadline) != NULL)
     gkv_engine_wake_at (self, deadline);
-}
-
-/* Whether the owner's life has certainly ended. @missed: since when nobody here knows the owner, 0 for never yet. */
-static gboolean
-has_owner_ended (GkvEngine *self, GkvRecord *record, gint64 *missed)
-{
-  guint64 life = gkv_record_get_life (record);
-  GkvMember *owner;
-
-  if (strcmp (gkv_record_get_origin (record), self->id) == 0)
-    return life < self->life;
-
-  owner = g_hash_table_lookup (self->members, gkv_record_get_origin (record));
-  if (owner != NULL && owner->life >= life)
-    {
-      *missed = 0;
-      return owner->life > life || !gkv_member_is_live (owner);
-    }
-
-  if (*missed == 0)
-    *missed = self->now.mono;
-  return self->now.mono - *missed >= EPHEMERAL_PATIENCE;
-}
-
-static void
-judge_ephemerals (GkvEngine *self)
-{
-  g_autoptr (GPtrArray) ended = NULL;
-  GHashTableIter iter;
-  guint64 *hash;
-  gint64 *missed;
-
-  if (g_hash_table_size (self->ephemerals) == 0)
-    return;
-
-  ended = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  g_hash_table_iter_init (&iter, self->ephemerals);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &hash, (gpointer *) &missed))
-    {
-      GkvRecord *record = gkv_store_lookup_hash (self->store, *hash);
-
-      if (record == NULL || !(record->flags & GKV_RECORD_EPHEMERAL) || gkv_record_is_dead (record))
-        g_hash_table_iter_remove (&iter);
-      else if (has_owner_ended (self, record, missed))
-        g_ptr_array_add (ended, gkv_record_ref (record));
-    }
-
-  for (guint i = 0; i < ended->len; i++)
-    mark_dead (self, g_ptr_array_index (ended, i));
-
-  gkv_engine_wake_at (self, self->now.mono + EPHEMERAL_PERIOD);
 }
 
 static void
@@ -454,7 +386,6 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->now = *now;
   self->started = now->mono;
   self->wake = now->mono;
-  self->ephemerals = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
   self->reports = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self->scratch = g_byte_array_new ();
@@ -470,6 +401,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   gkv_transfers_init (self);
   gkv_pieces_init (self);
   gkv_horizons_init (self, config);
+  gkv_ephemerals_init (self);
   self->forget_dead = config->forget_dead_ms > 0 ? config->forget_dead_ms * GKV_MS : FORGET_DEAD;
   self->gossip_due = now->mono + self->gossip_interval;
 
@@ -502,9 +434,9 @@ gkv_engine_free (GkvEngine *self)
   gkv_ring_clear (self);
   gkv_members_clear (self);
   gkv_horizons_clear (self);
+  gkv_ephemerals_clear (self);
   g_hash_table_unref (self->flushes);
   g_hash_table_unref (self->reports);
-  g_hash_table_unref (self->ephemerals);
   g_clear_pointer (&self->last_writer, gkv_writer_unref);
   g_byte_array_unref (self->scratch);
   g_rand_free (self->rand);
@@ -570,7 +502,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_pieces_tick (self);
       expire_records (self);
       release_aside (self);
-      judge_ephemerals (self);
+      gkv_ephemerals_tick (self);
       gkv_horizons_tick (self);
       gkv_engine_consider_synced (self);
     }
@@ -658,6 +590,7 @@ gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder)
     { "peers-known", g_hash_table_size (self->members) },
     { "links", g_hash_table_size (self->links) },
     { "contacts", g_hash_table_size (self->contacts) },
+    { "ephemerals", gkv_ephemerals_get_n (self) },
     { "datagrams-sent", counters->datagrams_sent },
     { "datagrams-received", counters->datagrams_received },
     { "datagrams-refused", counters->datagrams_refused },

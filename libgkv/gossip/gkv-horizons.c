@@ -297,6 +297,7 @@ drop_deleted (GkvEngine *self)
       self->counters.records_dropped += !gkv_record_is_dead (record);
       horizons->stamp = MAX (horizons->stamp, record->stamp);
       gkv_store_remove (self->store, record);
+      gkv_ephemerals_forget (self, record->hash);
       if (visible != NULL)
         gkv_engine_add_removed_event (self, record, visible);
     }

@@ -127,6 +127,7 @@ member_lost (GkvEngine *self, GkvMember *member)
 {
   member->matched = FALSE;
   gkv_horizons_part (self, member);
+  gkv_ephemerals_hasten (self);
   gkv_probes_cancel (self, member);
   if (member->link != NULL)
     gkv_exchange_free (self, member->link);
@@ -246,6 +247,7 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
   member->horizon = 0;
   member->clock_reported = FALSE;
   member->round_trip_us = -1;
+  gkv_ephemerals_hasten (self);
   if (member->link != NULL && member->link->life != life)
     {
       gkv_exchange_free (self, member->link);

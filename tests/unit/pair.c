@@ -1,4 +1,4 @@
-/* Two engines joined by a wire.
+/* Two engines, or three, joined by a wire.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -11,7 +11,7 @@
 typedef struct
 {
   GkvDatagram datagram;
-  guint to;
+  guint from;
   gint64 arrives;
 } Flight;
 
@@ -22,72 +22,142 @@ flight_free (Flight *flight)
   g_free (flight);
 }
 
-void
-pair_init (Pair *pair)
+static void
+start (Pair *pair, guint index)
 {
+  PairSide *side = &pair->sides[index];
+  GkvEngineConfig config = { .node_id = side->name,
+                             .cluster = "test",
+                             .life = ++side->life,
+                             .random_seed = index + 1,
+                             .secret = { index + 1, 7 },
+                             .gossip_interval_ms = 2000,
+                             .max_datagram_size = 1200 };
+
+  side->engine = gkv_engine_new (&config, side->store, &side->clock, &pair->now);
+  for (guint i = 1; index == 0 && i < pair->n; i++)
+    gkv_engine_add_contact (side->engine, pair->sides[i].name, &pair->now);
+}
+
+static void
+init (Pair *pair, guint n)
+{
+  static const char *const names[PAIR_MAX] = { "a:1", "b:2", "c:3" };
   GkvHashKey key = gkv_hash_key_for_cluster ("test");
 
   memset (pair, 0, sizeof *pair);
   g_queue_init (&pair->wire);
+  pair->n = n;
   pair->now.wall = G_GINT64_CONSTANT (1800000000000000);
-  for (guint i = 0; i < 2; i++)
+  for (guint i = 0; i < n; i++)
+    pair->sides[i].name = names[i];
+  for (guint i = 0; i < n; i++)
     {
-      PairSide *side = &pair->sides[i];
-      GkvEngineConfig config = { .cluster = "test",
-                                 .life = 1,
-                                 .random_seed = i + 1,
-                                 .secret = { i + 1, 7 },
-                                 .gossip_interval_ms = 2000,
-                                 .max_datagram_size = 1200 };
-
-      config.node_id = side->name = i == 0 ? "a:1" : "b:2";
-      side->store = gkv_store_new (&key);
-      side->engine = gkv_engine_new (&config, side->store, &side->clock, &pair->now);
+      pair->sides[i].store = gkv_store_new (&key);
+      start (pair, i);
     }
-  gkv_engine_add_contact (pair->sides[0].engine, pair->sides[1].name, &pair->now);
+}
+
+void
+pair_init (Pair *pair)
+{
+  init (pair, 2);
+}
+
+void
+pair_init_three (Pair *pair)
+{
+  init (pair, 3);
 }
 
 void
 pair_clear (Pair *pair)
 {
   g_queue_clear_full (&pair->wire, (GDestroyNotify) flight_free);
-  for (guint i = 0; i < 2; i++)
+  for (guint i = 0; i < pair->n; i++)
     {
       gkv_engine_free (pair->sides[i].engine);
       gkv_store_free (pair->sides[i].store);
     }
 }
 
+void
+pair_restart (Pair *pair, guint side)
+{
+  gkv_engine_free (pair->sides[side].engine);
+  start (pair, side);
+}
+
 static GkvRecord *
-make_record (Pair *pair, guint side, const char *key, const char *value)
+make_record (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags)
 {
   PairSide *writer = &pair->sides[side];
+  g_autoptr (GkvWriter) names = gkv_writer_intern (writer->name, -1, flags & GKV_RECORD_DEAD ? "" : "string", -1);
 
-  g_autoptr (GkvWriter) names = gkv_writer_intern (writer->name, -1, "string", -1);
-
-  return gkv_record_new (gkv_store_get_hash_key (writer->store), names, key, strlen (key), 0,
-                         gkv_clock_next (&writer->clock, pair->now.wall), 0, value, strlen (value));
+  return gkv_record_new (gkv_store_get_hash_key (writer->store), names, key, strlen (key), flags,
+                         gkv_clock_next (&writer->clock, pair->now.wall), writer->life, value, strlen (value));
 }
 
 void
 pair_put (Pair *pair, guint side, const char *key, const char *value)
 {
-  g_autoptr (GkvRecord) record = make_record (pair, side, key, value);
+  g_autoptr (GkvRecord) record = make_record (pair, side, key, value, 0);
 
   g_assert_cmpint (gkv_store_put (pair->sides[side].store, record, NULL), ==, GKV_STORE_TAKEN);
 }
 
 /* A record is one store's only: it has the epoch in it. */
+static GkvRecord *
+copy_record (Pair *pair, guint to, GkvRecord *record)
+{
+  PairSide *side = &pair->sides[to];
+  GkvRecord *copy = gkv_record_new (gkv_store_get_hash_key (side->store), record->writer, gkv_record_get_key (record),
+                                    record->key_len, record->flags, record->stamp, gkv_record_get_life (record),
+                                    gkv_record_get_content (record), record->content_len);
+
+  gkv_store_put (side->store, copy, NULL);
+  gkv_clock_observe (&side->clock, copy->stamp);
+  return copy;
+}
+
 void
 pair_put_both (Pair *pair, const char *key, const char *value)
 {
-  g_autoptr (GkvRecord) record = make_record (pair, 0, key, value);
-  g_autoptr (GkvRecord) copy = gkv_record_new (gkv_store_get_hash_key (pair->sides[1].store), record->writer, key,
-                                               strlen (key), 0, record->stamp, 0, value, strlen (value));
+  g_autoptr (GkvRecord) record = make_record (pair, 0, key, value, 0);
+  g_autoptr (GkvRecord) copy = copy_record (pair, 1, record);
 
   gkv_store_put (pair->sides[0].store, record, NULL);
-  gkv_store_put (pair->sides[1].store, copy, NULL);
-  gkv_clock_observe (&pair->sides[1].clock, copy->stamp);
+}
+
+void
+pair_copy (Pair *pair, guint from, guint to, const char *key)
+{
+  GkvRecord *record = gkv_store_lookup (pair->sides[from].store, key, strlen (key));
+  g_autoptr (GkvRecord) copy = copy_record (pair, to, record);
+
+  gkv_engine_push (pair->sides[to].engine, copy, &pair->now);
+}
+
+void
+pair_write (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags)
+{
+  g_autoptr (GkvRecord) record = make_record (pair, side, key, value, flags);
+
+  g_assert_cmpint (gkv_store_put (pair->sides[side].store, record, NULL), ==, GKV_STORE_TAKEN);
+  gkv_engine_push (pair->sides[side].engine, record, &pair->now);
+}
+
+guint64
+pair_get_stat (Pair *pair, guint side, const char *name)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) stats = NULL;
+  guint64 value;
+
+  gkv_engine_add_stats (pair->sides[side].engine, &builder);
+  stats = g_variant_ref_sink (g_variant_builder_end (&builder));
+  g_assert_true (g_variant_lookup (stats, name, "t", &value));
+  return value;
 }
 
 static void
@@ -111,37 +181,98 @@ count_messages (Pair *pair, GBytes *bytes)
     }
 }
 
-static void
-tick (Pair *pair, guint side)
+/* Returns how many changes were told. */
+static guint
+drain_events (PairSide *side)
 {
-  GkvEngine *engine = pair->sides[side].engine;
-  GkvDatagram datagram;
   GkvEvent event;
+  guint n_changes = 0;
 
-  pair->wakes[side] = gkv_engine_tick (engine, &pair->now);
-  while (gkv_engine_pop_datagram (engine, &datagram))
+  while (gkv_engine_pop_event (side->engine, &event))
+    {
+      n_changes += event.kind == GKV_EVENT_CHANGED;
+      side->n_errors += event.kind == GKV_EVENT_ERROR;
+      gkv_event_clear (&event);
+    }
+  return n_changes;
+}
+
+static void
+tick (Pair *pair, guint index)
+{
+  PairSide *side = &pair->sides[index];
+  GkvDatagram datagram;
+  guint n_changes;
+
+  if (side->down)
+    return;
+
+  drain_events (side);
+  side->wake = gkv_engine_tick (side->engine, &pair->now);
+  n_changes = drain_events (side);
+  side->most_changes = MAX (side->most_changes, n_changes);
+  while (gkv_engine_pop_datagram (side->engine, &datagram))
     {
       Flight *flight = g_new0 (Flight, 1);
 
       count_messages (pair, datagram.bytes);
       flight->datagram = datagram;
-      flight->to = 1 - side;
+      flight->from = index;
       flight->arrives = pair->now.mono + PAIR_LATENCY;
       g_queue_push_tail (&pair->wire, flight);
     }
-  while (gkv_engine_pop_event (engine, &event))
-    gkv_event_clear (&event);
+}
+
+static void
+arrive (Pair *pair, Flight *flight)
+{
+  for (guint i = 0; i < pair->n; i++)
+    {
+      PairSide *side = &pair->sides[i];
+      gsize len;
+      gconstpointer data = g_bytes_get_data (flight->datagram.bytes, &len);
+
+      if (!side->down && strcmp (side->name, flight->datagram.address) == 0)
+        gkv_engine_receive (side->engine, pair->sides[flight->from].name, data, len, &pair->now);
+    }
 }
 
 gboolean
 pair_is_same (Pair *pair)
 {
   const GkvRange everything = { 0, 0 };
-  GkvSummary a, b;
+  GkvSummary first, other;
 
-  gkv_store_summarise (pair->sides[0].store, everything, &a);
-  gkv_store_summarise (pair->sides[1].store, everything, &b);
-  return a.count == b.count && gkv_fingerprint_equal (&a.fingerprint, &b.fingerprint);
+  gkv_store_summarise (pair->sides[0].store, everything, &first);
+  for (guint i = 1; i < pair->n; i++)
+    {
+      gkv_store_summarise (pair->sides[i].store, everything, &other);
+      if (!pair->sides[i].down &&
+          (first.count != other.count || !gkv_fingerprint_equal (&first.fingerprint, &other.fingerprint)))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gint64
+find_next (Pair *pair)
+{
+  Flight *flight = g_queue_peek_head (&pair->wire);
+  gint64 next = flight != NULL ? flight->arrives : G_MAXINT64;
+
+  for (guint i = 0; i < pair->n; i++)
+    if (!pair->sides[i].down)
+      next = MIN (next, pair->sides[i].wake);
+
+  return MAX (next, pair->now.mono);
+}
+
+static void
+tick_all (Pair *pair)
+{
+  for (guint i = 0; i < pair->n; i++)
+    tick (pair, i);
 }
 
 gint64
@@ -149,36 +280,24 @@ pair_run (Pair *pair, gint64 us, gboolean until_same)
 {
   gint64 start = pair->now.mono, end = start + us;
 
-  tick (pair, 0);
-  tick (pair, 1);
+  tick_all (pair);
   while (!(until_same && pair_is_same (pair)))
     {
-      Flight *flight = g_queue_peek_head (&pair->wire);
-      gint64 next = MIN (pair->wakes[0], pair->wakes[1]);
+      gint64 next = MIN (find_next (pair), end);
+      gboolean last = find_next (pair) > end;
+      Flight *flight;
 
-      if (flight != NULL)
-        next = MIN (next, flight->arrives);
-      next = MAX (next, pair->now.mono);
-      if (next > end)
-        {
-          pair->now.wall += end - pair->now.mono;
-          pair->now.mono = end;
-          break;
-        }
       pair->now.wall += next - pair->now.mono;
       pair->now.mono = next;
+      if (last)
+        break;
 
       while ((flight = g_queue_peek_head (&pair->wire)) != NULL && flight->arrives <= next)
         {
-          gsize len;
-          gconstpointer data = g_bytes_get_data (flight->datagram.bytes, &len);
-
-          g_queue_pop_head (&pair->wire);
-          gkv_engine_receive (pair->sides[flight->to].engine, pair->sides[1 - flight->to].name, data, len, &pair->now);
+          arrive (pair, g_queue_pop_head (&pair->wire));
           flight_free (flight);
         }
-      tick (pair, 0);
-      tick (pair, 1);
+      tick_all (pair);
     }
 
   return pair->now.mono - start;

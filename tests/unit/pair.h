@@ -1,4 +1,5 @@
-/* Two engines joined by a wire that loses nothing, under virtual time; and what went over it, by kind of message.
+/* Two engines, or three, joined by a wire that loses nothing, under virtual time; and what went over it, by kind of
+ * message.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -12,19 +13,26 @@ G_BEGIN_DECLS
 /* How long a datagram takes, in µs. */
 #define PAIR_LATENCY 1000
 
+#define PAIR_MAX 3
+
 typedef struct
 {
   GkvStore *store;
   GkvClock clock;
   GkvEngine *engine;
+  guint64 life;
   const char *name; /* the address, too */
+  gint64 wake;
+  gboolean down;      /* it does nothing, and what is sent there is lost */
+  guint n_errors;     /* that it has told */
+  guint most_changes; /* that it has made in one turn, beside what came in */
 } PairSide;
 
 typedef struct
 {
-  PairSide sides[2];
+  PairSide sides[PAIR_MAX];
+  guint n;
   GkvTime now;
-  gint64 wakes[2];
   GQueue wire;
 
   /* what went over it */
@@ -33,13 +41,24 @@ typedef struct
 } Pair;
 
 void pair_init (Pair *pair);
+/* With a third one. */
+void pair_init_three (Pair *pair);
 void pair_clear (Pair *pair);
 
-/* Writes behind the engines' backs: to one side's store, or to both. */
+/* Writes behind the engines' backs: to one side's store, or to the first two. */
 void pair_put (Pair *pair, guint side, const char *key, const char *value);
 void pair_put_both (Pair *pair, const char *key, const char *value);
 
-/* Lets @us pass, or less when @until_same and both hold the same. Gives the time that passed. */
+/* Begins a new life on what is held. */
+void pair_restart (Pair *pair, guint side);
+
+/* Writes as an application does. */
+void pair_write (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags);
+/* As if somebody had brought it. */
+void pair_copy (Pair *pair, guint from, guint to, const char *key);
+guint64 pair_get_stat (Pair *pair, guint side, const char *name);
+
+/* Lets @us pass, or less when @until_same and all that are up hold the same. Gives the time that passed. */
 gint64 pair_run (Pair *pair, gint64 us, gboolean until_same);
 gboolean pair_is_same (Pair *pair);
 void pair_forget_counts (Pair *pair);
