@@ -78,7 +78,10 @@ struct _GkvLink
   guint64 ended_mine;
   guint64 ended_theirs;
   guint n_repeats;
-  gint64 quiet_until;
+  gint64 full_interval; /* between full exchanges; 0: there was none since both agreed */
+  gint64 full_due;
+
+  gint64 quiet_until; /* another node with its id, or ours, speaks there */
 };
 
 /* Another node. */
@@ -115,7 +118,7 @@ typedef struct
   guint64 rumours_sent, rumours_received, rumours_dropped, rumours_new, rumours_given_up;
   guint64 records_sent, records_received, records_taken, records_refused, records_too_new;
   guint64 records_dropped, records_doubted, tombstones_collected;
-  guint64 exchanges, exchanges_repeated, pages, probes, probes_failed, greetings;
+  guint64 exchanges, exchanges_repeated, exchanges_full, pages, probes, probes_failed, greetings;
 } GkvCounters;
 
 struct _GkvEngine

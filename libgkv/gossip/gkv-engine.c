@@ -614,6 +614,7 @@ gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder)
     { "tombstones-collected", counters->tombstones_collected },
     { "exchanges", counters->exchanges },
     { "exchanges-repeated", counters->exchanges_repeated },
+    { "exchanges-full", counters->exchanges_full },
     { "pages-received", counters->pages },
   };
 

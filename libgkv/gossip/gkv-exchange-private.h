@@ -27,6 +27,7 @@ struct _GkvExchange
   GkvSketching *sketching; /* NULL: none under way */
   guint64 flush_ticket;
   guint n_given;
+  gboolean full; /* no sums are trusted: all is listed */
   gboolean differs;
   guint64 mine, theirs; /* both sides' digests at the start */
 };
@@ -53,8 +54,9 @@ void gkv_exchange_ask (GkvEngine *self, GkvLink *link, GkvRange range, guint chu
 gboolean gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint32 *epoch);
 /* Goes on with those parts of a range that differ from @theirs, or with all of them for NULL. */
 void gkv_exchange_split (GkvEngine *self, GkvLink *link, GkvRange range, const guint64 *theirs);
-/* FALSE: the same two sides have met often enough for now. */
-gboolean gkv_exchange_is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len);
+/* What follows from the first answer, when the two sides differ. FALSE: nothing; it has ended, as the same two sides
+ * have met often enough for now, or it begins again as a full one. */
+gboolean gkv_exchange_goes_on (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len);
 
 /* gkv-sketches */
 gboolean gkv_sketches_can_send (GkvEngine *self);

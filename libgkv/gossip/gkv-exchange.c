@@ -7,6 +7,9 @@
  * small datagram each way, whatever its size; differences cost in proportion to their number; and all state is with the
  * asker, who repeats what gets lost.
  *
+ * Where sums or sketches themselves are wrong, such exchanges mend nothing. Then all is listed and compared record by
+ * record: a full exchange.
+ *
  * Source: Meyer, "Range-Based Set Reconciliation", SRDS 2023; here over the nodes of the store's trie.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -32,10 +35,13 @@
 #define FLUSH_PERIOD  (20 * GKV_MS)
 
 /* An exchange that starts from the same two sides as the last ones did finds nothing that it can mend: it is repeated
- * so often, then at intervals that grow to an hour. */
+ * so often. Then comes a full one, and others at intervals that grow to an hour. */
 #define MAX_REPEATS 5
-#define QUIET_FIRST (4 * GKV_SECOND)
-#define QUIET_LAST  (60 * 60 * GKV_SECOND)
+#define FULL_FIRST  (60 * GKV_SECOND)
+#define FULL_LAST   (60 * 60 * GKV_SECOND)
+
+/* A full exchange has very many questions, and none may remain without its answer. */
+#define FULL_TRIES 25
 
 #define SAME_FLAG_SYNCED 1
 
@@ -99,6 +105,9 @@ look_at (GkvEngine *self, gint64 when)
   gkv_engine_wake_at (self, when);
 }
 
+/* A sum that no range has: what is there is listed. */
+static const GkvFingerprint no_sum = { G_MAXUINT64, G_MAXUINT64 };
+
 static void
 send_ask (GkvEngine *self, GkvLink *link, const GkvAsked *asked)
 {
@@ -113,6 +122,8 @@ send_ask (GkvEngine *self, GkvLink *link, const GkvAsked *asked)
     }
 
   gkv_store_summarise (self->store, asked->range, &summary);
+  if (link->exchange->full)
+    summary.fingerprint = no_sum;
   gkv_exchange_put_range (self, body, asked->range);
   gkv_put_u64 (body, summary.fingerprint.lo);
   gkv_put_u64 (body, summary.fingerprint.hi);
@@ -223,6 +234,8 @@ matched (GkvEngine *self, GkvLink *link)
 static void
 agree (GkvEngine *self, GkvLink *link, guint32 epoch)
 {
+  link->n_repeats = 0;
+  link->full_interval = link->full_due = 0;
   if (link->member != NULL && link->life == link->member->life)
     gkv_horizons_agree (self, link->member, epoch);
   matched (self, link);
@@ -255,9 +268,38 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
   matched (self, link);
 }
 
-/* FALSE: the same two sides have met often enough for now. */
+/* One at a time, as each costs in proportion to the map. */
+static gboolean
+is_full_under_way (GkvEngine *self)
+{
+  for (guint i = 0; i < self->exchanging->len; i++)
+    if (((GkvLink *) g_ptr_array_index (self->exchanging, i))->exchange->full)
+      return TRUE;
+
+  return FALSE;
+}
+
+static void
+put_off_full (GkvEngine *self, GkvLink *link)
+{
+  link->full_due = self->now.mono + MAX (link->full_interval, FULL_FIRST);
+}
+
+static void
+go_over_to_full (GkvEngine *self, GkvLink *link)
+{
+  const GkvRange everything = { 0, 0 };
+
+  self->counters.exchanges_full++;
+  link->full_interval = CLAMP (2 * link->full_interval, FULL_FIRST, FULL_LAST);
+  put_off_full (self, link);
+  link->exchange->full = TRUE;
+  gkv_exchange_split (self, link, everything, NULL);
+  ask_more (self, link);
+}
+
 gboolean
-gkv_exchange_is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
+gkv_exchange_goes_on (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
 {
   GkvExchange *exchange = link->exchange;
   GkvSummary summary;
@@ -279,16 +321,17 @@ gkv_exchange_is_worth_it (GkvEngine *self, GkvLink *link, const guint8 *theirs, 
   if (link->n_repeats < MAX_REPEATS)
     return TRUE;
 
-  if (link->n_repeats == MAX_REPEATS)
+  if (link->n_repeats == MAX_REPEATS && link->full_interval == 0)
     gkv_engine_report (self, link, GKV_ERROR_FAILED,
-                       "This node and the one at %s hold different records, and exchanging them doesn't mend it; "
-                       "it is tried again at growing intervals. Are both clocks right?",
+                       "This node and the one at %s hold different records, and exchanging what differs doesn't mend "
+                       "it; now all is compared, and again at growing intervals. Are both clocks right?",
                        link->address);
-  if (self->now.mono < link->quiet_until)
-    return FALSE;
 
-  link->quiet_until = self->now.mono + MIN (QUIET_FIRST << MIN (link->n_repeats - MAX_REPEATS, 16), QUIET_LAST);
-  return TRUE;
+  if (self->now.mono >= link->full_due && !is_full_under_way (self))
+    go_over_to_full (self, link);
+  else
+    gkv_exchange_free (self, link);
+  return FALSE;
 }
 
 /* Answering */
@@ -312,6 +355,10 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
   theirs.hi = gkv_reader_u64 (reader);
   if (reader->failed)
     return;
+
+  /* One side's full exchange is enough for both. */
+  if (gkv_fingerprint_equal (&theirs, &no_sum))
+    put_off_full (self, link);
 
   gkv_store_summarise (self->store, range, &mine);
   body = gkv_engine_begin_message (self);
@@ -351,12 +398,13 @@ handle_same (GkvEngine *self, GkvLink *link, GkvReader *reader)
   guint8 flags = gkv_reader_u8 (reader);
   guint32 epoch;
 
-  if (reader->failed || !gkv_exchange_is_answer (link, &range, 0, &epoch))
+  /* It answers no question of a full exchange, but one from before. */
+  if (reader->failed || (link->exchange != NULL && link->exchange->full) ||
+      !gkv_exchange_is_answer (link, &range, 0, &epoch))
     return;
 
   if (range.depth == 0)
     {
-      link->n_repeats = 0;
       agree (self, link, epoch);
       if (flags & SAME_FLAG_SYNCED)
         gkv_engine_set_synced (self);
@@ -384,7 +432,7 @@ gkv_exchange_split (GkvEngine *self, GkvLink *link, GkvRange range, const guint6
       if (theirs != NULL && mine.fingerprint.lo == theirs[i])
         continue;
 
-      if (mine.count == 0)
+      if (mine.count == 0 && !link->exchange->full)
         gkv_transfer_pull (self, link, child, TRUE);
       else
         look_into (link, child);
@@ -405,11 +453,8 @@ handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || range.depth >= 16 || !gkv_exchange_is_answer (link, &range, 0, NULL))
     return;
 
-  if (range.depth == 0 && !gkv_exchange_is_worth_it (self, link, all, reader->len))
-    {
-      gkv_exchange_free (self, link);
-      return;
-    }
+  if (range.depth == 0 && !gkv_exchange_goes_on (self, link, all, reader->len))
+    return;
 
   gkv_store_summarise (self->store, range, &mine);
   if (mine.count == 0)
@@ -419,7 +464,7 @@ handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
-  gkv_exchange_split (self, link, range, theirs);
+  gkv_exchange_split (self, link, range, link->exchange->full ? NULL : theirs);
   gkv_exchange_consider_end (self, link);
 }
 
@@ -450,16 +495,13 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || !gkv_exchange_is_answer (link, &range, 0, NULL))
     return;
 
-  if (range.depth == 0 && !gkv_exchange_is_worth_it (self, link, all, reader->len))
-    {
-      gkv_exchange_free (self, link);
-      return;
-    }
+  if (range.depth == 0 && !gkv_exchange_goes_on (self, link, all, reader->len))
+    return;
 
   gkv_store_summarise (self->store, range, &mine);
-  if (mine.count > MAX_GIVEN && link->member->horizon > 0 && range.depth < 16)
+  if (mine.count > MAX_GIVEN && (link->member->horizon > 0 || link->exchange->full) && range.depth < 16)
     {
-      /* Each of what they lack has to be judged: a little at a time. */
+      /* Each of what they lack has to be judged, or compared: a little at a time. */
       for (guint i = 0; i < 16; i++)
         {
           GkvRange child = get_child (range, i);
@@ -573,7 +615,7 @@ repeat_questions (GkvEngine *self, GkvLink *link)
           continue;
         }
 
-      if (++question->tries >= ASK_TRIES)
+      if (++question->tries >= (link->exchange->full ? FULL_TRIES : ASK_TRIES))
         {
           gkv_exchange_free (self, link);
           return;

@@ -317,6 +317,7 @@ gkv_members_identify (
       gkv_members_forget_link (self, link);
       link->introduced = FALSE;
       link->n_repeats = 0;
+      link->full_interval = link->full_due = 0;
     }
   link->member = member;
   link->life = life;

@@ -197,11 +197,8 @@ begin (GkvEngine *self, GkvLink *link, GkvReader *reader, gint64 surplus)
 {
   GkvExchange *exchange = link->exchange;
 
-  if (!gkv_exchange_is_worth_it (self, link, reader->data, reader->len))
-    {
-      gkv_exchange_free (self, link);
-      return FALSE;
-    }
+  if (!gkv_exchange_goes_on (self, link, reader->data, reader->len))
+    return FALSE;
 
   if (ABS (surplus) > MANY)
     {

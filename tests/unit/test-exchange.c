@@ -6,7 +6,9 @@
 
 #include "pair.h"
 
-#define SECOND G_USEC_PER_SEC
+#include <string.h>
+
+#define SECOND ((gint64) G_USEC_PER_SEC)
 
 static void
 fill (Pair *pair, guint n)
@@ -160,6 +162,140 @@ test_empty (void)
   pair_clear (&pair);
 }
 
+static void
+assert_no_divergence (Pair *pair)
+{
+  for (guint i = 0; i < pair->n; i++)
+    {
+      g_assert_cmpuint (pair->sides[i].n_errors, ==, 0);
+      g_assert_cmpuint (pair_get_stat (pair, i, "exchanges-repeated"), ==, 0);
+      g_assert_cmpuint (pair_get_stat (pair, i, "exchanges-full"), ==, 0);
+    }
+}
+
+static guint64
+count_full (Pair *pair)
+{
+  return pair_get_stat (pair, 0, "exchanges-full") + pair_get_stat (pair, 1, "exchanges-full");
+}
+
+/* A sketch that is wrong, so that it hides a record: it tells of another that isn't there. */
+static void
+test_wrong_sketch (void)
+{
+  GkvSketch *sketch;
+  GkvRecord *hidden;
+  Pair pair;
+
+  pair_init (&pair);
+  fill (&pair, 3000);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_put (&pair, 0, "hidden", "value");
+  hidden = gkv_store_lookup (pair.sides[0].store, "hidden", 6);
+  sketch = (GkvSketch *) gkv_store_get_sketch (pair.sides[0].store);
+  gkv_sketch_subtract (sketch, hidden->hash, hidden->fingerprint.lo);
+  gkv_sketch_add (sketch, 12345, 54321);
+
+  pair_run (&pair, 60 * SECOND, TRUE);
+  g_assert_true (pair_is_same (&pair));
+  g_assert_cmpuint (count_full (&pair), ==, 1);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "exchanges-repeated"), >=, 4);
+  g_assert_cmpuint (pair_get_stat (&pair, 1, "exchanges-repeated"), >=, 4);
+  g_assert_cmpuint (pair.sides[0].n_errors + pair.sides[1].n_errors, ==, 1);
+
+  /* That was all. */
+  pair_run (&pair, 3600 * SECOND, FALSE);
+  g_assert_cmpuint (count_full (&pair), ==, 1);
+  g_assert_cmpuint (pair.sides[0].n_errors + pair.sides[1].n_errors, ==, 1);
+  pair_clear (&pair);
+}
+
+static void
+put_forged (Pair *pair, guint side, const char *key, const char *value, GkvStamp stamp, guint64 fingerprint)
+{
+  GkvStore *store = pair->sides[side].store;
+  g_autoptr (GkvWriter) writer = gkv_writer_intern ("x", -1, "string", -1);
+  g_autoptr (GkvRecord) record =
+      gkv_record_new (gkv_store_get_hash_key (store), writer, key, strlen (key), 0, stamp, 0, value, strlen (value));
+
+  record->fingerprint = (GkvFingerprint){ fingerprint, 0 };
+  g_assert_cmpint (gkv_store_put (store, record, NULL), ==, GKV_STORE_TAKEN);
+}
+
+/* Sums that are wrong, so that the parts with a hundred records of different times look the same; and one record that
+ * looks different and isn't, which nothing can mend. */
+static void
+test_wrong_sums (void)
+{
+  const GkvStamp stamp = (GkvStamp) G_GINT64_CONSTANT (1800000000000) << 16;
+  guint64 n_full;
+  Pair pair;
+
+  pair_init (&pair);
+  fill (&pair, 3000);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("forged-%u", i);
+
+      put_forged (&pair, 0, key, i % 2 == 0 ? "old" : "new", stamp + i % 2, i + 1);
+      put_forged (&pair, 1, key, i % 2 == 0 ? "new" : "old", stamp + 1 - i % 2, i + 1);
+    }
+  put_forged (&pair, 0, "same", "value", stamp, 1000);
+  put_forged (&pair, 1, "same", "value", stamp, 1001);
+
+  pair_run (&pair, 60 * SECOND, FALSE);
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("forged-%u", i);
+      GkvRecord *a = gkv_store_lookup (pair.sides[0].store, key, strlen (key));
+      GkvRecord *b = gkv_store_lookup (pair.sides[1].store, key, strlen (key));
+
+      g_assert_cmpuint (a->stamp, ==, stamp + 1);
+      g_assert_cmpuint (b->stamp, ==, stamp + 1);
+    }
+
+  /* What can't be mended is tried again, at intervals that grow: 1, 2, 4 … 60 minutes. */
+  pair_run (&pair, 24 * 3600 * SECOND, FALSE);
+  g_assert_cmpuint (count_full (&pair), >=, 24);
+  g_assert_cmpuint (count_full (&pair), <=, 40);
+
+  /* Writing begins no new count. */
+  n_full = count_full (&pair);
+  for (guint i = 0; i < 60; i++)
+    {
+      pair_put (&pair, i % 2, "key-1", i % 4 < 2 ? "one" : "other");
+      pair_run (&pair, 60 * SECOND, FALSE);
+    }
+  g_assert_cmpuint (count_full (&pair), <=, n_full + 2);
+  g_assert_cmpuint (pair.sides[0].n_errors, ==, 1);
+  g_assert_cmpuint (pair.sides[1].n_errors, ==, 1);
+  pair_clear (&pair);
+}
+
+/* As long as somebody writes, each exchange mends something. */
+static void
+test_writing (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  fill (&pair, 100);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  for (guint i = 0; i < 600; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i % 7);
+      g_autofree char *value = g_strdup_printf ("%u", i);
+
+      pair_put (&pair, i % 2, key, value);
+      pair_run (&pair, SECOND / 10, FALSE);
+    }
+  pair_run (&pair, 10 * SECOND, TRUE);
+  g_assert_true (pair_is_same (&pair));
+  assert_no_divergence (&pair);
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -172,6 +308,9 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/exchange/too-many", GUINT_TO_POINTER (6000), test_many);
   g_test_add_func ("/exchange/moving", test_moving);
   g_test_add_func ("/exchange/empty", test_empty);
+  g_test_add_func ("/exchange/writing", test_writing);
+  g_test_add_func ("/exchange/wrong-sketch", test_wrong_sketch);
+  g_test_add_func ("/exchange/wrong-sums", test_wrong_sums);
 
   return g_test_run ();
 }
