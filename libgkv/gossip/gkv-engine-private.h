@@ -78,7 +78,9 @@ struct _GkvLink
   guint64 ended_mine;
   guint64 ended_theirs;
   guint n_repeats;
-  gint64 full_interval; /* between full exchanges; 0: there was none since both agreed */
+  gint64 differed_since; /* the first of these */
+  gint64 pieces_sent;    /* when the other was getting a record in pieces */
+  gint64 full_interval;  /* between full exchanges; 0: there was none since both agreed */
   gint64 full_due;
 
   gint64 quiet_until; /* another node with its id, or ours, speaks there */

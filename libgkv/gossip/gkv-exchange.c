@@ -43,6 +43,10 @@
 /* A full exchange has very many questions, and none may remain without its answer. */
 #define FULL_TRIES 25
 
+/* While the other gets a record in pieces, nothing changes; but not for longer than this. */
+#define PIECES_PATIENCE (2 * GKV_SECOND)
+#define PIECES_LAST     (5 * 60 * GKV_SECOND)
+
 #define SAME_FLAG_SYNCED 1
 
 static gboolean
@@ -298,6 +302,21 @@ go_over_to_full (GkvEngine *self, GkvLink *link)
   ask_more (self, link);
 }
 
+/* Both are as they were when the last exchange ended; and it isn't that the other is still getting a record that comes
+ * in pieces. */
+static gboolean
+is_repeated (GkvEngine *self, GkvLink *link)
+{
+  if (link->exchange->mine != link->ended_mine || link->exchange->theirs != link->ended_theirs)
+    {
+      link->n_repeats = 0;
+      link->differed_since = self->now.mono;
+      return FALSE;
+    }
+
+  return self->now.mono - link->pieces_sent >= PIECES_PATIENCE || self->now.mono - link->differed_since >= PIECES_LAST;
+}
+
 gboolean
 gkv_exchange_goes_on (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
 {
@@ -310,11 +329,8 @@ gkv_exchange_goes_on (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsiz
   exchange->mine = summary.fingerprint.lo;
   exchange->theirs = gkv_hash_64 (&self->secret, theirs, len);
 
-  if (exchange->mine != link->ended_mine || exchange->theirs != link->ended_theirs)
-    {
-      link->n_repeats = 0;
-      return TRUE;
-    }
+  if (!is_repeated (self, link))
+    return TRUE;
 
   self->counters.exchanges_repeated++;
   link->n_repeats++;

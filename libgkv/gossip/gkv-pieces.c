@@ -119,6 +119,7 @@ handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || record == NULL || offset % PIECE != 0)
     return;
 
+  link->pieces_sent = self->now.mono;
   if (record->fingerprint.lo != fingerprint)
     {
       gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
@@ -187,6 +188,19 @@ get_more (GkvEngine *self, Assembly *assembly)
   gkv_engine_wake_at (self, self->now.mono + PIECE_PATIENCE);
 }
 
+/* Asks for nothing: it is on its way from elsewhere, or waits for room. */
+static void
+say_coming (GkvEngine *self, GkvLink *link, guint64 hash, guint64 fingerprint)
+{
+  GByteArray *body = gkv_engine_begin_message (self);
+
+  gkv_put_u64 (body, hash);
+  gkv_put_u64 (body, fingerprint);
+  gkv_put_u32 (body, 0);
+  gkv_put_u32 (body, 0);
+  gkv_link_send (self, link, GKV_MESSAGE_GET);
+}
+
 /* If it came as a rumour. */
 static void
 pass_on_later (GkvEngine *self, Assembly *assembly)
@@ -231,6 +245,10 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
           assembly->tries = 0;
           get_more (self, assembly);
         }
+      else if (assembly->link != link)
+        {
+          say_coming (self, link, hash, fingerprint);
+        }
       return;
     }
 
@@ -242,6 +260,7 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
       /* It is asked for again when there is room. */
       gkv_transfer_forget_want (link, hash);
       gkv_transfer_want (self, link, hash);
+      say_coming (self, link, hash, fingerprint);
       return;
     }
 

@@ -173,6 +173,31 @@ assert_no_divergence (Pair *pair)
     }
 }
 
+/* While a large record is under way, both sides stay as they are for many exchanges: that is no divergence. */
+static void
+test_large (void)
+{
+  g_autofree char *value = g_strnfill (8 * 1024 * 1024, 'x');
+  guint64 ticket;
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_write (&pair, 2, "large", value, 0);
+  pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
+
+  /* One has it already, and wants to know whether the other has, who gets it from the third. */
+  pair_copy (&pair, 2, 0, "large");
+  ticket = gkv_engine_begin_flush (pair.sides[0].engine, &pair.now);
+  pair_run (&pair, 10 * SECOND, TRUE);
+  g_assert_true (pair_is_same (&pair));
+  pair_run (&pair, SECOND, FALSE);
+  gkv_engine_end_flush (pair.sides[0].engine, ticket);
+
+  assert_no_divergence (&pair);
+  pair_clear (&pair);
+}
+
 static guint64
 count_full (Pair *pair)
 {
@@ -308,6 +333,7 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/exchange/too-many", GUINT_TO_POINTER (6000), test_many);
   g_test_add_func ("/exchange/moving", test_moving);
   g_test_add_func ("/exchange/empty", test_empty);
+  g_test_add_func ("/exchange/large", test_large);
   g_test_add_func ("/exchange/writing", test_writing);
   g_test_add_func ("/exchange/wrong-sketch", test_wrong_sketch);
   g_test_add_func ("/exchange/wrong-sums", test_wrong_sums);
