@@ -34,6 +34,7 @@
 typedef struct
 {
   guint64 hash;
+  GList link;        /* in want_queue, or in asked_queue */
   gint64 sent;       /* 0: waits for its turn */
   gboolean expected; /* ours was offered: theirs comes unasked if it is newer */
   guint tries;
@@ -52,10 +53,11 @@ typedef struct
 
 struct _GkvTransfer
 {
-  GHashTable *wants; /* hash* → Want */
-  GQueue want_queue; /* Want*, borrowed: those that wait for their turn */
-  guint n_wanted;    /* those asked for */
-  GQueue pulls;      /* Pull*; the first are under way */
+  GHashTable *wants;  /* hash* → Want, owned */
+  GQueue want_queue;  /* Want, borrowed: those that wait for their turn */
+  GQueue asked_queue; /* Want, borrowed: those asked for or expected, the oldest first */
+  guint n_wanted;     /* those asked for */
+  GQueue pulls;       /* Pull*; the first are under way */
   guint page_bytes;
 };
 
@@ -96,6 +98,7 @@ ensure_transfer (GkvEngine *self, GkvLink *link)
       link->transfer->wants = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
       link->transfer->page_bytes = PAGE_FIRST;
       g_queue_init (&link->transfer->want_queue);
+      g_queue_init (&link->transfer->asked_queue);
       g_queue_init (&link->transfer->pulls);
       g_ptr_array_add (self->transferring, link);
     }
@@ -112,7 +115,6 @@ end_transfer (GkvEngine *self, GkvLink *link)
     return;
 
   g_ptr_array_remove_fast (self->transferring, link);
-  g_queue_clear (&transfer->want_queue);
   g_queue_clear_full (&transfer->pulls, g_free);
   g_hash_table_unref (transfer->wants);
   g_free (transfer);
@@ -171,7 +173,11 @@ forget_expected (GkvLink *link, guint64 hash)
 {
   Want *want = link->transfer != NULL ? g_hash_table_lookup (link->transfer->wants, &hash) : NULL;
 
-  return want != NULL && want->expected && g_hash_table_remove (link->transfer->wants, &hash);
+  if (want == NULL || !want->expected)
+    return FALSE;
+
+  gkv_transfer_forget_want (link, hash);
+  return TRUE;
 }
 
 static void
@@ -278,9 +284,10 @@ want_more (GkvEngine *self, GkvLink *link)
   while (transfer->n_wanted < WANT_WINDOW && transfer->want_queue.length > 0 && gkv_pieces_have_room (self) &&
          body->len + WANT_SIZE <= gkv_engine_get_max_body (self))
     {
-      Want *want = g_queue_pop_head (&transfer->want_queue);
+      Want *want = g_queue_pop_head_link (&transfer->want_queue)->data;
 
       want->sent = self->now.mono;
+      g_queue_push_tail_link (&transfer->asked_queue, &want->link);
       transfer->n_wanted++;
       gkv_put_u64 (body, want->hash);
       gkv_put_u8 (body, gkv_store_lookup_hash (self->store, want->hash) == NULL ? FLAG_EMPTY : 0);
@@ -303,9 +310,8 @@ gkv_transfer_forget_want (GkvLink *link, guint64 hash)
   if (want == NULL)
     return;
 
-  if (want->sent == 0)
-    g_queue_remove (&transfer->want_queue, want);
-  else if (!want->expected)
+  g_queue_unlink (want->sent == 0 ? &transfer->want_queue : &transfer->asked_queue, &want->link);
+  if (want->sent != 0 && !want->expected)
     transfer->n_wanted--;
   g_hash_table_remove (transfer->wants, &hash);
 }
@@ -322,6 +328,7 @@ add_want (GkvEngine *self, GkvLink *link, guint64 hash)
 
   want = g_new0 (Want, 1);
   want->hash = hash;
+  want->link.data = want;
   g_hash_table_insert (transfer->wants, &want->hash, want);
   return want;
 }
@@ -334,7 +341,7 @@ gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash)
   if (want == NULL)
     return;
 
-  g_queue_push_tail (&link->transfer->want_queue, want);
+  g_queue_push_tail_link (&link->transfer->want_queue, &want->link);
   look_at (self, self->now.mono);
 }
 
@@ -348,6 +355,7 @@ gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash)
 
   want->expected = TRUE;
   want->sent = self->now.mono;
+  g_queue_push_tail_link (&link->transfer->asked_queue, &want->link);
   look_at (self, self->now.mono + WANT_PATIENCE);
 }
 
@@ -571,33 +579,25 @@ static void
 tick_wants (GkvEngine *self, GkvLink *link)
 {
   GkvTransfer *transfer = link->transfer;
-  GHashTableIter iter;
   Want *want;
 
-  if (g_hash_table_size (transfer->wants) > transfer->want_queue.length)
+  while ((want = g_queue_peek_head (&transfer->asked_queue)) != NULL && self->now.mono - want->sent >= WANT_PATIENCE)
     {
-      g_hash_table_iter_init (&iter, transfer->wants);
-      while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &want))
+      if (++want->tries >= WANT_TRIES)
         {
-          if (want->sent == 0)
-            continue;
-
-          if (self->now.mono - want->sent < WANT_PATIENCE)
-            {
-              look_at (self, want->sent + WANT_PATIENCE);
-              continue;
-            }
-
-          if (!want->expected)
-            transfer->n_wanted--;
-          want->expected = FALSE;
-          want->sent = 0;
-          if (++want->tries >= WANT_TRIES)
-            g_hash_table_iter_remove (&iter);
-          else
-            g_queue_push_tail (&transfer->want_queue, want);
+          gkv_transfer_forget_want (link, want->hash);
+          continue;
         }
+
+      if (!want->expected)
+        transfer->n_wanted--;
+      want->expected = FALSE;
+      want->sent = 0;
+      g_queue_unlink (&transfer->asked_queue, &want->link);
+      g_queue_push_tail_link (&transfer->want_queue, &want->link);
     }
+  if (want != NULL)
+    look_at (self, want->sent + WANT_PATIENCE);
 
   if (transfer->want_queue.length > 0)
     {
