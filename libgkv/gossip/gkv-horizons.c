@@ -35,7 +35,7 @@
 /* So many exchanges with a stranger leave a doubtful record where it is. */
 #define PATIENT_REPEATS 3
 
-/* Collected in one turn. */
+/* Collected, or dropped, in one turn. */
 #define MAX_COLLECTED 1024
 
 typedef struct
@@ -283,9 +283,9 @@ drop_deleted (GkvEngine *self)
 {
   GkvHorizons *horizons = self->horizons;
 
-  for (guint i = 0; i < horizons->deleted->len; i++)
+  for (guint n = 0; n < MAX_COLLECTED && horizons->deleted->len > 0; n++)
     {
-      GkvRecord *record = g_ptr_array_index (horizons->deleted, i);
+      g_autoptr (GkvRecord) record = g_ptr_array_steal_index_fast (horizons->deleted, horizons->deleted->len - 1);
       GkvRecord *visible;
 
       if (!is_held (self, record))
@@ -302,7 +302,8 @@ drop_deleted (GkvEngine *self)
         gkv_engine_add_removed_event (self, record, visible);
     }
 
-  g_ptr_array_set_size (horizons->deleted, 0);
+  if (horizons->deleted->len > 0)
+    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
 }
 
 /* Up to which epoch everything is known to be held by all peers, or by all live ones. */

@@ -25,7 +25,7 @@ void gkv_horizons_agree (GkvEngine *self, const GkvMember *member, guint32 epoch
 void gkv_horizons_part (GkvEngine *self, const GkvMember *member);
 
 /* Whether a record that the other side seems to lack is to be given: otherwise it was deleted there, and that is
- * forgotten by now; it goes here too, at the end of the turn. */
+ * forgotten by now; it goes here too, at the end of the turn or of one of the next. */
 gboolean gkv_horizons_stands (GkvEngine *self, GkvLink *link, GkvRecord *record);
 
 G_END_DECLS

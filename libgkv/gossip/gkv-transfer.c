@@ -217,6 +217,7 @@ typedef struct
   gboolean judged; /* they hold nothing of it: what we hold may have been deleted there */
   gsize bytes_left;
   guint n_sent;
+  guint n_seen;
   gboolean more;
   guint64 next;
 } Page;
@@ -227,13 +228,14 @@ send_paged (GkvRecord *record, gpointer user_data)
   Page *page = user_data;
   gsize size = MIN (gkv_record_get_wire_size (record), page->engine->max_datagram);
 
-  if (page->n_sent > 0 && (size > page->bytes_left || page->n_sent >= PAGE_MAX_RECORDS))
+  if (page->n_seen >= PAGE_MAX_RECORDS || (page->n_sent > 0 && size > page->bytes_left))
     {
       page->more = TRUE;
       page->next = record->hash;
       return FALSE;
     }
 
+  page->n_seen++;
   if (page->judged && !gkv_horizons_stands (page->engine, page->link, record))
     return TRUE;
 
