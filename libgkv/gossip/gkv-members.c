@@ -50,6 +50,9 @@
 /* Peers that are told of a death at once; others hear of it as of other news. */
 #define MAX_TOLD 256
 
+/* Members that die, or are forgotten, in one turn: each has much in its wake. */
+#define MAX_LOST 32
+
 static void
 member_free (GkvMember *member)
 {
@@ -686,6 +689,7 @@ tick_suspects (GkvEngine *self)
   gint64 suspicion = get_suspicion (self);
   GHashTableIter iter;
   GkvMember *member;
+  guint n_lost = 0;
   gboolean can_ask;
   gint64 patience;
 
@@ -700,7 +704,7 @@ tick_suspects (GkvEngine *self)
     return;
 
   g_hash_table_iter_init (&iter, self->members);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (n_lost < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       if (member->status != GKV_PEER_SUSPECT)
         continue;
@@ -709,6 +713,7 @@ tick_suspects (GkvEngine *self)
       patience = can_ask ? suspicion : UNHEARD * suspicion;
       if (self->now.mono - member->status_since >= patience)
         {
+          n_lost++;
           set_status (self, member, GKV_PEER_DEAD);
           if (can_ask)
             tell_death (self, member);
@@ -721,6 +726,8 @@ tick_suspects (GkvEngine *self)
       look_at_suspects (self, member->status_since + patience);
       look_at_suspects (self, MAX (member->ask_due, self->now.mono + suspicion / SUSPECT_QUESTIONS));
     }
+  if (n_lost == MAX_LOST)
+    look_at_suspects (self, self->now.mono + GKV_MS);
 }
 
 static void
@@ -735,13 +742,15 @@ tick_forget (GkvEngine *self)
       self->forget_due = self->now.mono + FORGET_PERIOD;
       forgotten = g_ptr_array_new ();
       g_hash_table_iter_init (&iter, self->members);
-      while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+      while (forgotten->len < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
         if (!gkv_member_is_live (member) && self->now.mono - member->status_since >=
                                                 (member->status == GKV_PEER_LEFT ? FORGET_LEFT : self->forget_dead))
           g_ptr_array_add (forgotten, member);
 
       for (guint i = 0; i < forgotten->len; i++)
         remove_member (self, g_ptr_array_index (forgotten, i));
+      if (forgotten->len == MAX_LOST)
+        self->forget_due = self->now.mono + GKV_MS;
     }
 
   gkv_engine_wake_at (self, self->forget_due);

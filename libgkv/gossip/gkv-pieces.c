@@ -19,6 +19,10 @@
 /* Bytes of records in pieces that may be under way at once; more wait for their turn. */
 #define MAX_ASSEMBLY_BYTES (48 * 1024 * 1024)
 #define MAX_LARGE_RECORD   (GKV_WIRE_MAX_CONTENT + 4096)
+#define MAX_ASSEMBLIES     4096
+
+/* Of those that are late, in one turn. */
+#define MAX_LATE 256
 
 /* A record that comes in pieces. */
 typedef struct
@@ -92,7 +96,7 @@ gkv_pieces_drop_link (GkvEngine *self, GkvLink *link)
 gboolean
 gkv_pieces_have_room (GkvEngine *self)
 {
-  return self->assembly_bytes < MAX_ASSEMBLY_BYTES;
+  return self->assembly_bytes < MAX_ASSEMBLY_BYTES && g_hash_table_size (self->assemblies) < MAX_ASSEMBLIES;
 }
 
 gboolean
@@ -255,7 +259,7 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (assembly != NULL)
     remove_assembly (self, assembly);
 
-  if (self->assembly_bytes + size > MAX_ASSEMBLY_BYTES)
+  if (self->assembly_bytes + size > MAX_ASSEMBLY_BYTES || !gkv_pieces_have_room (self))
     {
       /* It is asked for again when there is room. */
       gkv_transfer_forget_want (link, hash);
@@ -360,13 +364,15 @@ gkv_pieces_tick (GkvEngine *self)
   Assembly *assembly;
 
   g_hash_table_iter_init (&iter, self->assemblies);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
+  while (late->len < MAX_LATE && g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
     {
       if (self->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE)
         g_ptr_array_add (late, assembly);
       else
         gkv_engine_wake_at (self, MAX (assembly->sent, assembly->progress) + PIECE_PATIENCE);
     }
+  if (late->len == MAX_LATE)
+    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
 
   for (guint i = 0; i < late->len; i++)
     {

@@ -23,6 +23,9 @@
 #define ACK_PATIENCE (15 * GKV_MS)
 #define ACK_TRIES    4
 
+/* Datagrams sent again, or given up, in one turn: each that is given up is many to others. */
+#define MAX_LATE 64
+
 typedef struct
 {
   GkvRecord *record;
@@ -269,11 +272,13 @@ repeat_late (GkvEngine *self)
 
   late = g_ptr_array_new ();
   g_hash_table_iter_init (&iter, self->delegations);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &delegation))
+  while (late->len < MAX_LATE && g_hash_table_iter_next (&iter, NULL, (gpointer *) &delegation))
     if (self->now.mono >= delegation->due)
       g_ptr_array_add (late, delegation);
     else
       gkv_engine_wake_at (self, delegation->due);
+  if (late->len == MAX_LATE)
+    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
 
   for (guint i = 0; i < late->len; i++)
     {
