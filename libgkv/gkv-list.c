@@ -6,6 +6,8 @@
 
 #include "gkv-list.h"
 
+#include "store/gkv-table.h"
+
 /* GkvListIndex */
 
 struct _GkvListIndex
@@ -110,7 +112,7 @@ struct _GkvList
   char *prefix;
 
   GSequence *entries; /* GkvEntry, by key */
-  GHashTable *by_key; /* key → GSequenceIter, both borrowed of the entries */
+  GkvTable *by_key;   /* key → GSequenceIter, both borrowed of the entries */
 };
 
 static void gkv_list_model_iface_init (GListModelInterface *iface);
@@ -140,7 +142,7 @@ gkv_list_finalize (GObject *object)
 {
   GkvList *self = GKV_LIST (object);
 
-  g_clear_pointer (&self->by_key, g_hash_table_unref);
+  g_clear_pointer (&self->by_key, gkv_table_free);
   g_clear_pointer (&self->entries, g_sequence_free);
   g_clear_pointer (&self->prefix, g_free);
 
@@ -151,7 +153,7 @@ static void
 gkv_list_init (GkvList *self)
 {
   self->entries = g_sequence_new (g_object_unref);
-  self->by_key = g_hash_table_new (g_str_hash, g_str_equal);
+  self->by_key = gkv_table_new (g_str_hash, g_str_equal, NULL);
 }
 
 static GType
@@ -221,7 +223,7 @@ gkv_list_new (GkvListIndex *index, const char *prefix)
 void
 gkv_list_update (GkvList *self, const char *key, GkvRecord *record, GVariant *value, gint64 expires_us)
 {
-  GSequenceIter *iter = g_hash_table_lookup (self->by_key, key);
+  GSequenceIter *iter = gkv_table_lookup (self->by_key, key);
   g_autoptr (GkvEntry) entry = NULL;
   guint position;
 
@@ -240,13 +242,13 @@ gkv_list_update (GkvList *self, const char *key, GkvRecord *record, GVariant *va
       entry = gkv_entry_new (key, value, record, expires_us);
       iter = g_sequence_insert_sorted (self->entries, g_object_ref (entry), gkv_list_compare, NULL);
       position = (guint) g_sequence_iter_get_position (iter);
-      g_hash_table_insert (self->by_key, (char *) gkv_entry_get_key (entry), iter);
+      gkv_table_insert (self->by_key, (char *) gkv_entry_get_key (entry), iter);
       g_list_model_items_changed (G_LIST_MODEL (self), position, 0, 1);
     }
   else
     {
       position = (guint) g_sequence_iter_get_position (iter);
-      g_hash_table_remove (self->by_key, key);
+      gkv_table_remove (self->by_key, key);
       g_sequence_remove (iter);
       g_list_model_items_changed (G_LIST_MODEL (self), position, 1, 0);
     }

@@ -481,19 +481,20 @@ gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 gint64
 gkv_engine_tick (GkvEngine *self, const GkvTime *now)
 {
-  gint64 late = now->mono - self->wake;
+  gboolean due = now->mono >= self->wake && !self->leaving;
 
   self->now = *now;
-  gkv_rumours_tick (self);
-
-  if (now->mono >= self->wake && !self->leaving)
+  if (due)
     {
       /* A process that slept judges nobody by the answers that it slept through. */
-      if (late > GKV_SECOND / 2)
+      if (now->mono - self->wake > GKV_SECOND / 2)
         self->probe.member = NULL;
-
       self->wake = G_MAXINT64;
-      gkv_rumours_tick (self);
+    }
+
+  gkv_rumours_tick (self);
+  if (due)
+    {
       gkv_contacts_tick (self);
       gkv_members_tick (self);
       gkv_probes_tick (self);
