@@ -3,50 +3,18 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "gkv.h"
-
 #include "bench-floor.h"
+#include "bench-node.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static GkvNode *
-make_node (const char *seed)
-{
-  g_autoptr (GError) error = NULL;
-  const char *seeds[] = { seed, NULL };
-  GkvNode *node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", "seeds", seeds, NULL);
-
-  if (!gkv_node_start (node, NULL, &error))
-    g_error ("%s", error->message);
-  return node;
-}
-
-/* Runs one turn of the loop, and keeps how long the longest dispatch took. */
-static void
-turn (gint64 *longest)
-{
-  GMainContext *context = g_main_context_default ();
-  int priority, timeout, n;
-  GPollFD fds[16];
-  gint64 start;
-
-  g_main_context_prepare (context, &priority);
-  n = g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds));
-  g_poll (fds, n, timeout);
-  start = g_get_monotonic_time ();
-  if (g_main_context_check (context, priority, fds, n))
-    g_main_context_dispatch (context);
-  *longest = MAX (*longest, g_get_monotonic_time () - start);
-}
 
 /* The child: holds the keys, until its peer has left; then tells its longest turn. */
 static int
 hold (guint n_keys)
 {
-  g_autoptr (GkvNode) node = make_node (NULL);
+  g_autoptr (GkvNode) node = bench_node_new (NULL);
   GListModel *peers = gkv_node_get_peers (node);
-  gint64 longest = 0;
 
   for (guint i = 0; i < n_keys; i++)
     {
@@ -58,13 +26,12 @@ hold (guint n_keys)
     }
   g_print ("%s\n", gkv_node_get_local_address (node));
 
-  g_main_context_acquire (NULL);
+  bench_take_longest_turn ();
   while (g_list_model_get_n_items (peers) == 0)
-    turn (&longest);
+    bench_turn ();
   while (g_list_model_get_n_items (peers) > 0)
-    turn (&longest);
-  g_main_context_release (NULL);
-  g_print ("%" G_GINT64_FORMAT "\n", longest);
+    bench_turn ();
+  g_print ("%f\n", bench_take_longest_turn ());
 
   return 0;
 }
@@ -92,10 +59,8 @@ bench_fill (guint n_keys, double target)
   g_autofree char *address = NULL;
   g_autofree char *their_longest = NULL;
   g_autoptr (GkvNode) node = NULL;
-  g_autoptr (GVariant) stats = NULL;
   gint64 start, taken;
-  gint64 longest = 0;
-  guint64 bytes = 0;
+  guint64 bytes;
   double floor_s;
 
   if (child == NULL)
@@ -103,15 +68,12 @@ bench_fill (guint n_keys, double target)
   address = read_line (child);
 
   start = g_get_monotonic_time ();
-  node = make_node (address);
-  g_main_context_acquire (NULL);
+  node = bench_node_new (address);
   while (gkv_node_get_n_keys (node) < n_keys)
-    turn (&longest);
-  g_main_context_release (NULL);
+    bench_turn ();
   taken = g_get_monotonic_time () - start;
 
-  stats = gkv_node_get_stats (node);
-  g_variant_lookup (stats, "bytes-received", "t", &bytes);
+  bytes = bench_node_get_stat (node, "bytes-received");
   gkv_node_close (node, NULL, NULL);
   their_longest = read_line (child);
   g_subprocess_wait (child, NULL, NULL);
@@ -119,8 +81,8 @@ bench_fill (guint n_keys, double target)
 
   g_print ("an empty node takes %7u keys  %8.3f s    target %.1f   (%.1f MB; bare socket pair %.3f s: %.1f times, "
            "target 3; longest turn %.1f ms, of the other %.1f ms, target 10)\n",
-           n_keys, taken / 1e6, target, bytes / 1e6, floor_s, taken / 1e6 / floor_s, longest / 1000.0,
-           g_ascii_strtod (their_longest, NULL) / 1000.0);
+           n_keys, taken / 1e6, target, bytes / 1e6, floor_s, taken / 1e6 / floor_s, bench_take_longest_turn (),
+           g_ascii_strtod (their_longest, NULL));
 }
 
 int

@@ -2,9 +2,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "gkv.h"
+#include "bench-node.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define N_CHILDREN 9
@@ -18,23 +17,11 @@ on_changed (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
   g_print ("%" G_GINT64_FORMAT "\n", g_get_monotonic_time ());
 }
 
-static GkvNode *
-make_node (const char *seed)
-{
-  g_autoptr (GError) error = NULL;
-  const char *seeds[] = { seed, NULL };
-  GkvNode *node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", "seeds", seeds, NULL);
-
-  if (!gkv_node_start (node, NULL, &error))
-    g_error ("%s", error->message);
-  return node;
-}
-
 static int
 be_child (const char *seed)
 {
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
-  g_autoptr (GkvNode) node = make_node (seed);
+  g_autoptr (GkvNode) node = bench_node_new (seed);
 
   g_signal_connect (node, "changed::flag", G_CALLBACK (on_changed), NULL);
   g_main_loop_run (loop);
@@ -65,37 +52,18 @@ on_line (GObject *source, GAsyncResult *result, gpointer user_data)
   g_data_input_stream_read_line_async (stream, G_PRIORITY_DEFAULT, NULL, on_line, NULL);
 }
 
-static void
-spin (gint64 us)
-{
-  gint64 end = g_get_monotonic_time () + us;
-
-  while (g_get_monotonic_time () < end)
-    {
-      g_main_context_iteration (NULL, FALSE);
-      g_usleep (200);
-    }
-}
-
-static int
-compare_times (gconstpointer a, gconstpointer b)
-{
-  gint64 x = *(const gint64 *) a, y = *(const gint64 *) b;
-
-  return (x > y) - (x < y);
-}
-
 int
 main (int argc, char *argv[])
 {
   g_autoptr (GkvNode) node = NULL;
   GSubprocess *children[N_CHILDREN];
   gint64 times[TRIALS];
+  gint64 median;
 
   if (argc == 3 && strcmp (argv[1], "--child") == 0)
     return be_child (argv[2]);
 
-  node = make_node (NULL);
+  node = bench_node_new (NULL);
   for (guint i = 0; i < N_CHILDREN; i++)
     {
       g_autoptr (GError) error = NULL;
@@ -109,8 +77,8 @@ main (int argc, char *argv[])
       g_data_input_stream_read_line_async (stream, G_PRIORITY_DEFAULT, NULL, on_line, NULL);
     }
   while (g_list_model_get_n_items (gkv_node_get_peers (node)) < N_CHILDREN)
-    g_main_context_iteration (NULL, TRUE);
-  spin (3 * G_USEC_PER_SEC);
+    bench_turn ();
+  bench_spin (3 * G_USEC_PER_SEC);
 
   for (guint i = 0; i < TRIALS; i++)
     {
@@ -119,14 +87,15 @@ main (int argc, char *argv[])
       trial = (Trial){ 0, 0 };
       gkv_node_set_int64 (node, "flag", i, NULL, NULL);
       while (trial.n_seen < N_CHILDREN)
-        g_main_context_iteration (NULL, TRUE);
+        bench_turn ();
       times[i] = trial.last - start;
-      spin (50 * 1000);
+      bench_spin (50 * 1000);
     }
 
-  qsort (times, TRIALS, sizeof times[0], compare_times);
-  g_print ("one write reaches 10 processes  median %8.2f ms   target 5   (min %.2f, max %.2f)\n",
-           times[TRIALS / 2] / 1000.0, times[0] / 1000.0, times[TRIALS - 1] / 1000.0);
+  median = bench_get_median (times, TRIALS);
+  g_print ("one write reaches 10 processes  median %8.2f ms   target 5   (min %.2f, max %.2f; longest turn of "
+           "the writer %.1f ms)\n",
+           median / 1000.0, times[0] / 1000.0, times[TRIALS - 1] / 1000.0, bench_take_longest_turn ());
 
   for (guint i = 0; i < N_CHILDREN; i++)
     {
