@@ -23,9 +23,9 @@ gkv_node_is_emitting (GkvNode *self, const char *key)
   return FALSE;
 }
 
-/* FALSE: an application sees what it saw. */
+/* FALSE: an application sees what it saw, or there is nobody to see it. */
 static gboolean
-gkv_node_judge_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean *loud)
+gkv_node_judge_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replaced, gboolean audience, gboolean *loud)
 {
   GkvRecord *visible = gkv_store_get_visible (self->store, record);
 
@@ -35,9 +35,9 @@ gkv_node_judge_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *repla
   if (replaced != NULL)
     gkv_decoded_drop (self->decoded, replaced);
 
-  *loud = visible == NULL || replaced == NULL || !gkv_record_same_value (visible, replaced);
+  *loud = audience && (visible == NULL || replaced == NULL || !gkv_record_same_value (visible, replaced));
 
-  return TRUE;
+  return audience;
 }
 
 void
@@ -45,7 +45,7 @@ gkv_node_queue_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *repla
 {
   gboolean loud;
 
-  if (gkv_node_judge_change_locked (self, record, replaced, &loud) && audience)
+  if (gkv_node_judge_change_locked (self, record, replaced, audience, &loud))
     gkv_changes_push (&self->changes, record, loud);
 }
 
@@ -55,7 +55,7 @@ gkv_node_take_change_locked (GkvNode *self, GkvRecord *record, GkvRecord *replac
   const char *key = gkv_record_get_key (record);
   gboolean now = entered && !gkv_node_is_emitting (self, key);
 
-  if (!gkv_node_judge_change_locked (self, record, replaced, loud))
+  if (!gkv_node_judge_change_locked (self, record, replaced, TRUE, loud))
     return FALSE;
 
   if (now && gkv_changes_is_empty (&self->changes))
