@@ -161,7 +161,7 @@ gkv_node_dup_value (GkvNode *self, GkvRecord *record, GError **error)
   value = gkv_decoded_lookup (self->decoded, record);
   if (value != NULL)
     g_variant_ref (value);
-  else
+  else if (gkv_node_check_usable_locked (self, error))
     begun = gkv_node_begin_read_locked (self, record, &read, error);
   g_mutex_unlock (&self->lock);
 

@@ -372,6 +372,41 @@ test_after_close (void)
   g_assert_cmpuint (g_strv_length (keys), ==, 0);
 }
 
+static void
+on_error (GkvNode *node, GError *error, gpointer user_data)
+{
+  GError **place = user_data;
+
+  g_clear_error (place);
+  *place = g_error_copy (error);
+}
+
+/* Until it is started a node may be given another codec: also between a write and telling of it. */
+static void
+test_change_codec (void)
+{
+  g_autoptr (GkvCodec) json = gkv_codec_new_for_name ("json", NULL);
+  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "codec", json, NULL);
+  g_autoptr (GListModel) list = gkv_node_list (node, NULL);
+  g_autoptr (GtSignalLogger) logger = gt_signal_logger_new ();
+  g_autoptr (GError) told = NULL;
+  g_autofree char *value = NULL;
+
+  g_signal_connect (node, "error", G_CALLBACK (on_error), &told);
+  gt_signal_logger_connect (logger, node, "changed");
+  g_thread_join (g_thread_new ("writer", write_twice, node));
+  gkv_node_set_codec (node, NULL);
+  iterate_pending ();
+  gt_signal_logger_assert_no_emissions (logger);
+  g_assert_error (told, GKV_ERROR, GKV_ERROR_CODEC);
+  g_assert_nonnull (strstr (told->message, "“json”"));
+
+  assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "“json”");
+  g_assert_true (gkv_node_set_string (node, "key", "x", NULL, NULL));
+  value = gkv_node_get_string (node, "key", NULL, NULL);
+  g_assert_cmpstr (value, ==, "x");
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -393,6 +428,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/drop-in-handler", test_drop_in_handler);
   g_test_add_func ("/alone/close-in-handler", test_close_in_handler);
   g_test_add_func ("/alone/after-close", test_after_close);
+  g_test_add_func ("/alone/change-codec", test_change_codec);
 
   return g_test_run ();
 }
