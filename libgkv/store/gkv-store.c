@@ -632,7 +632,7 @@ walk (Node *node, guint depth, guint64 prefix, GkvRange range, guint64 from, Gkv
       Leaf *leaf = (Leaf *) node;
 
       for (guint i = 0; i < node->count; i++)
-        prefetch (leaf_get_records (leaf)[i], 2);
+        prefetch (leaf_get_records (leaf)[i], 3);
       for (guint i = leaf_lower_bound (leaf, from); i < node->count; i++)
         {
           GkvRecord *record = leaf_get_records (leaf)[i];
