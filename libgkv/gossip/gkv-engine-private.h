@@ -243,6 +243,8 @@ GkvRecord *gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *l
 gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
 /* Puts the record with its dead mark in the place of @record, and tells everybody. */
 void gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record);
+/* A peer's clock is far from ours. */
+void gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader);
 void gkv_engine_consider_synced (GkvEngine *self);
 void gkv_engine_set_synced (GkvEngine *self);
 /* The remaining life of a record in ms, -1 for none. */

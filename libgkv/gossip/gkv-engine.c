@@ -178,24 +178,49 @@ gkv_engine_get_left_ms (GkvEngine *self, GkvRecord *record)
   return deadline < 0 ? -1 : MAX (deadline - self->now.mono, 0) / 1000;
 }
 
+/* Which of the two clocks is wrong can't be told from here: both ends report it, once a peer. */
+static void
+report_clock (GkvEngine *self, GkvLink *from, const GkvRecord *record, gint64 ahead)
+{
+  const char *origin = gkv_record_get_origin (record);
+  gint64 minutes = ahead / 60000;
+
+  if (from->member->clock_reported)
+    return;
+
+  from->member->clock_reported = TRUE;
+  gkv_engine_report (self, from, GKV_ERROR_CLOCK,
+                     "A record of key “%s”, written by “%s”, came from %s with a time %" G_GINT64_FORMAT
+                     " minutes ahead of this clock; check the clocks of both machines",
+                     gkv_record_get_key (record), origin, from->address, minutes);
+
+  gkv_put_varint (gkv_engine_begin_message (self), minutes);
+  gkv_put_string (self->scratch, origin);
+  gkv_link_send (self, from, GKV_MESSAGE_CLOCK);
+}
+
+void
+gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 minutes = gkv_reader_varint (reader);
+  g_autofree char *origin = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
+
+  if (!reader->failed)
+    gkv_engine_report (self, link, GKV_ERROR_CLOCK,
+                       "%s says that a record from here, written by “%s”, has a time %" G_GUINT64_FORMAT
+                       " minutes ahead of its clock; check the clocks of both machines",
+                       link->address, origin, minutes);
+}
+
 static gboolean
 is_too_far_ahead (GkvEngine *self, GkvLink *from, GkvRecord *record)
 {
   gint64 ahead = gkv_stamp_get_ahead_ms (record->stamp, self->now.wall);
-  GkvMember *member = from->member;
 
   if (ahead <= GKV_CLOCK_DRIFT_BOUND_MS)
     return FALSE;
 
-  if (member == NULL || !member->clock_reported)
-    {
-      if (member != NULL)
-        member->clock_reported = TRUE;
-      gkv_engine_report (self, from, GKV_ERROR_CLOCK,
-                         "A record of key “%s”, written by “%s”, came from %s with a time %" G_GINT64_FORMAT
-                         " minutes ahead of this clock; check the clocks of both machines",
-                         gkv_record_get_key (record), gkv_record_get_origin (record), from->address, ahead / 60000);
-    }
+  report_clock (self, from, record, ahead);
 
   if (ahead <= GKV_CLOCK_ASIDE_BOUND_MS && gkv_store_get_n_aside (self->store) < MAX_ASIDE)
     {

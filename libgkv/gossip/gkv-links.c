@@ -396,6 +396,11 @@ dispatch (GkvEngine *self, GkvLink *link, guint8 kind, GkvReader *body)
       handle_duplicate (self, link, body);
       break;
 
+    case GKV_MESSAGE_CLOCK:
+      if (link->member != NULL)
+        gkv_engine_handle_clock (self, link, body);
+      break;
+
     case GKV_MESSAGE_MEMBERS:
       if (link->member != NULL)
         gkv_members_handle (self, link, body);
