@@ -136,7 +136,14 @@ send_delegation (GkvEngine *self, Delegation *delegation)
   gkv_link_send (self, link, GKV_MESSAGE_SPREAD);
   for (guint i = 0; i < delegation->records->len; i++)
     {
-      gkv_transfer_send_record (self, link, g_ptr_array_index (delegation->records, i), GKV_MESSAGE_RUMOUR);
+      GkvRecord *record = g_ptr_array_index (delegation->records, i);
+
+      /* What has been replaced while it waited is no news, and its remaining life isn't known any more. What replaced
+       * it is on its way as well. */
+      if (gkv_store_lookup (self->store, gkv_record_get_key (record), record->key_len) != record)
+        continue;
+
+      gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RUMOUR);
       self->counters.rumours_sent++;
     }
 
