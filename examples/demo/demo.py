@@ -66,6 +66,7 @@ class Demo:
     def __init__(self, build):
         self.build = build
         self.events = queue.Queue()
+        self.kept = []
         self.processes = []
 
     def start(self, name, language, command, how, seed="", mdns=False):
@@ -76,7 +77,10 @@ class Demo:
         return process, words[2]
 
     def wait(self, wanted, what, seconds=30):
-        """Gives the first event that is wanted."""
+        """Gives the first event that is wanted, and keeps the others: one may come before it is waited for."""
+        for index, (_, process, words) in enumerate(self.kept):
+            if wanted(process, words):
+                return self.kept.pop(index)
         end = time.monotonic() + seconds
         while True:
             try:
@@ -89,6 +93,7 @@ class Demo:
                 raise Failure("%s: %s" % (process.name, words[1]))
             if wanted(process, words):
                 return at, process, words
+            self.kept.append((at, process, words))
 
     def living(self):
         return [process for process in self.processes if process.alive]
