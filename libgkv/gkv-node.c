@@ -552,7 +552,7 @@ gkv_node_start_on (GkvNode *self, const char *const *addresses, GError **error)
 
   if (addresses != NULL && !gkv_node_open_network (self, addresses, error))
     {
-      g_prefix_error (error, "The node can't start on “%s”: ", self->bind_address);
+      g_prefix_error (error, "The node can't start at “%s”: ", self->bind_address);
       gkv_node_set_state (self, GKV_NODE_NEW);
       g_object_thaw_notify (G_OBJECT (self));
       return FALSE;

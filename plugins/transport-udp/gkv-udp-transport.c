@@ -337,8 +337,10 @@ gkv_udp_transport_open (GkvTransport *transport, const char *bind_address, GErro
   socket = g_socket_new (g_socket_address_get_family (address), G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, &cause);
   if (socket == NULL || !g_socket_bind (socket, address, FALSE, &cause))
     {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "Could not bind to %s: %s; give another port, or 0 for any",
-                   bind_address, cause->message);
+      g_set_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "%s; %s", cause->message,
+                   g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE)
+                       ? "give another port, or 0 for any"
+                       : "is it an address of this machine? “0.0.0.0” stands for all of them");
       return FALSE;
     }
 

@@ -71,6 +71,12 @@ main (int argc, char *argv[])
       return 2;
     }
 
+  if (n_seeds < 1)
+    {
+      g_printerr ("--seeds takes a number from 1 up\n");
+      return 2;
+    }
+
   while (run_name != NULL && i < G_N_ELEMENTS (runs) && strcmp (runs[i].name, run_name) != 0)
     i++;
   if (i == G_N_ELEMENTS (runs))
