@@ -370,7 +370,7 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:peers: (getter get_peers)
    *
-   * The peers that are known, those that have left or died included until they are forgotten: a list of
+   * The peers that are known, those that have died included until they are forgotten, a day later: a list of
    * [class@Gkv.Peer] that follows what is known.
    */
   props[PROP_PEERS] = g_param_spec_object ("peers", NULL, NULL, G_TYPE_LIST_MODEL, known);
@@ -435,7 +435,7 @@ gkv_node_class_init (GkvNodeClass *klass)
    * @self: the node
    * @peer: the peer
    *
-   * A peer was forgotten, some time after it left or died; [property@Gkv.Peer:state] tells of that when it happens.
+   * A peer has left, or has been dead for a day and was forgotten; its [property@Gkv.Peer:state] says which.
    * Emitted in the node's main context, after [property@Gkv.Node:peers] has lost it.
    */
   gkv_node_signal_peer_removed = g_signal_new ("peer-removed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,

@@ -14,8 +14,8 @@
  * Another node of the cluster, as this one sees it.
  *
  * Peers are found in [property@Gkv.Node:peers], and given by [signal@Gkv.Node::peer-added] and
- * [signal@Gkv.Node::peer-removed]. Their properties notify. A peer that has left or died stays in the list, with its
- * [property@Gkv.Peer:state] saying so, until it is forgotten.
+ * [signal@Gkv.Node::peer-removed]. Their properties notify. A peer that has died stays in the list for a day, with its
+ * [property@Gkv.Peer:state] saying so, as it may come back; one that has left goes at once.
  *
  * A peer belongs to the thread that runs its node's main context.
  */
