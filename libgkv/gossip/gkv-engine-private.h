@@ -73,6 +73,7 @@ struct _GkvLink
   GkvExchange *exchange; /* NULL: none under way */
   GkvTransfer *transfer; /* NULL: nothing to get */
   guint n_assemblies;    /* of pieces that come from here */
+  gboolean incomplete;   /* since the last exchange began, something wasn't got that is there */
 
   /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
   guint64 ended_mine;

@@ -194,6 +194,7 @@ gkv_exchange_begin (GkvEngine *self, GkvLink *link)
   link->exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
   g_queue_init (&link->exchange->todo);
   link->exchange->flush_ticket = self->flush_ticket;
+  link->incomplete = FALSE;
   gkv_exchange_ask (self, link, everything, 0);
 }
 
@@ -245,6 +246,21 @@ agree (GkvEngine *self, GkvLink *link, guint32 epoch)
   matched (self, link);
 }
 
+/* What the other found to be missing here has been got. Whether that was all is asked, where it matters. */
+static void
+consider_asking (GkvEngine *self, GkvLink *link)
+{
+  const GkvMember *member = link->member;
+
+  if (member == NULL || link->life != member->life || !gkv_transfer_is_idle (self, link) || link->n_repeats > 0)
+    return;
+
+  if (!member->matched)
+    gkv_exchange_begin (self, link);
+  else if (link->incomplete)
+    gkv_exchanges_hasten (self);
+}
+
 void
 gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
 {
@@ -252,8 +268,7 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
 
   if (exchange == NULL)
     {
-      if (gkv_transfer_is_idle (self, link))
-        matched (self, link);
+      consider_asking (self, link);
       return;
     }
 
@@ -269,7 +284,12 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
   if (exchange->n_given == 0)
     confirm (self, link, exchange->flush_ticket);
   gkv_exchange_free (self, link);
-  matched (self, link);
+
+  /* What got lost on the way is asked for again soon, as long as that gets us anywhere. */
+  if (!link->incomplete)
+    matched (self, link);
+  else if (link->n_repeats == 0)
+    gkv_exchanges_hasten (self);
 }
 
 /* One at a time, as each costs in proportion to the map. */
@@ -433,6 +453,8 @@ look_into (GkvLink *link, GkvRange range)
 {
   if (link->exchange->todo.length < MAX_TODO)
     g_queue_push_head (&link->exchange->todo, g_memdup2 (&range, sizeof range));
+  else
+    link->incomplete = TRUE;
 }
 
 void

@@ -387,6 +387,7 @@ gkv_pieces_tick (GkvEngine *self)
           GkvLink *link = assembly->link;
 
           remove_assembly (self, assembly);
+          link->incomplete = TRUE;
           gkv_exchange_consider_end (self, link);
         }
     }

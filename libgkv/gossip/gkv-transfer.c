@@ -324,9 +324,14 @@ add_want (GkvEngine *self, GkvLink *link, guint64 hash)
   GkvTransfer *transfer = ensure_transfer (self, link);
   Want *want;
 
-  if (g_hash_table_contains (transfer->wants, &hash) || g_hash_table_size (transfer->wants) >= MAX_WANTS ||
-      gkv_pieces_are_coming (self, hash))
+  if (g_hash_table_contains (transfer->wants, &hash) || gkv_pieces_are_coming (self, hash))
     return NULL;
+
+  if (g_hash_table_size (transfer->wants) >= MAX_WANTS)
+    {
+      link->incomplete = TRUE;
+      return NULL;
+    }
 
   want = g_new0 (Want, 1);
   want->hash = hash;
@@ -420,7 +425,10 @@ gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empt
       return;
 
   if (transfer->pulls.length >= MAX_PULLS)
-    return;
+    {
+      link->incomplete = TRUE;
+      return;
+    }
 
   g_queue_push_tail (&transfer->pulls, pull_new (range, empty, range.prefix));
   pull_more (self, link);
@@ -482,7 +490,10 @@ handle_page (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (pull->n_got >= n_sent)
     transfer->page_bytes = MIN (transfer->page_bytes + transfer->page_bytes / 4, PAGE_MAX);
   else
-    transfer->page_bytes = MAX (transfer->page_bytes / 2, PAGE_MIN);
+    {
+      transfer->page_bytes = MAX (transfer->page_bytes / 2, PAGE_MIN);
+      link->incomplete = TRUE;
+    }
 
   if (more && next > pull->from)
     {
@@ -588,6 +599,7 @@ tick_wants (GkvEngine *self, GkvLink *link)
       if (++want->tries >= WANT_TRIES)
         {
           gkv_transfer_forget_want (link, want->hash);
+          link->incomplete = TRUE;
           continue;
         }
 
@@ -628,6 +640,7 @@ tick_pulls (GkvEngine *self, GkvLink *link)
       if (++pull->tries >= PAGE_TRIES)
         {
           g_queue_clear_full (&transfer->pulls, g_free);
+          link->incomplete = TRUE;
           return;
         }
       send_pull (self, link, pull);

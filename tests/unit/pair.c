@@ -181,6 +181,51 @@ count_messages (Pair *pair, GBytes *bytes)
     }
 }
 
+gboolean
+pair_datagram_has (GBytes *datagram, GkvMessageKind kind)
+{
+  GkvReader reader;
+  gsize len;
+  gconstpointer data = g_bytes_get_data (datagram, &len);
+  gboolean found = FALSE;
+
+  gkv_reader_init (&reader, data, len);
+  gkv_reader_bytes (&reader, GKV_WIRE_HEADER_SIZE);
+  while (!found && gkv_reader_get_left (&reader) > 0)
+    {
+      found = gkv_reader_u8 (&reader) == kind;
+      gkv_reader_bytes (&reader, gkv_reader_varint (&reader));
+    }
+
+  return found;
+}
+
+/* Those that arrive at the same time stay in their order. */
+static void
+fly (Pair *pair, guint from, char *address, GBytes *bytes, gint64 us)
+{
+  Flight *flight = g_new0 (Flight, 1);
+  GList *place = pair->wire.tail;
+
+  flight->datagram.address = address;
+  flight->datagram.bytes = bytes;
+  flight->from = from;
+  flight->arrives = pair->now.mono + us;
+
+  while (place != NULL && ((Flight *) place->data)->arrives > flight->arrives)
+    place = place->prev;
+  if (place != NULL)
+    g_queue_insert_after (&pair->wire, place, flight);
+  else
+    g_queue_push_head (&pair->wire, flight);
+}
+
+void
+pair_send (Pair *pair, guint from, guint to, GBytes *datagram, gint64 us)
+{
+  fly (pair, from, g_strdup (pair->sides[to].name), g_bytes_ref (datagram), us);
+}
+
 /* Returns how many changes were told. */
 static guint
 drain_events (PairSide *side)
@@ -213,13 +258,14 @@ tick (Pair *pair, guint index)
   side->most_changes = MAX (side->most_changes, n_changes);
   while (gkv_engine_pop_datagram (side->engine, &datagram))
     {
-      Flight *flight = g_new0 (Flight, 1);
+      if (pair->loses != NULL && pair->loses (pair, index, datagram.bytes))
+        {
+          gkv_datagram_clear (&datagram);
+          continue;
+        }
 
       count_messages (pair, datagram.bytes);
-      flight->datagram = datagram;
-      flight->from = index;
-      flight->arrives = pair->now.mono + PAIR_LATENCY;
-      g_queue_push_tail (&pair->wire, flight);
+      fly (pair, index, datagram.address, datagram.bytes, PAIR_LATENCY);
     }
 }
 

@@ -28,17 +28,24 @@ typedef struct
   guint most_changes; /* that it has made in one turn, beside what came in */
 } PairSide;
 
-typedef struct
+typedef struct _Pair Pair;
+
+/* Whether a datagram gets lost. */
+typedef gboolean (*PairLossFunc) (Pair *pair, guint from, GBytes *datagram);
+
+struct _Pair
 {
   PairSide sides[PAIR_MAX];
   guint n;
   GkvTime now;
   GQueue wire;
+  PairLossFunc loses; /* NULL: nothing */
+  guint n_asked;      /* for its own use */
 
   /* what went over it */
   guint64 n_messages[64];
   guint64 n_bytes[64];
-} Pair;
+};
 
 void pair_init (Pair *pair);
 /* With a third one. */
@@ -62,6 +69,10 @@ guint64 pair_get_stat (Pair *pair, guint side, const char *name);
 gint64 pair_run (Pair *pair, gint64 us, gboolean until_same);
 gboolean pair_is_same (Pair *pair);
 void pair_forget_counts (Pair *pair);
+/* Whether a datagram has a message of @kind in it. */
+gboolean pair_datagram_has (GBytes *datagram, GkvMessageKind kind);
+/* Puts a datagram on the wire, which arrives after @us. */
+void pair_send (Pair *pair, guint from, guint to, GBytes *datagram, gint64 us);
 /* Of all that is said to find differences. */
 guint64 pair_get_digest_bytes (const Pair *pair);
 

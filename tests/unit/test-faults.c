@@ -1,0 +1,88 @@
+/* Two engines on a wire that loses, repeats and delays what it likes: what is promised holds all the same.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "pair.h"
+
+#include <string.h>
+
+#define SECOND ((gint64) G_USEC_PER_SEC)
+
+static void
+fill (Pair *pair, guint side, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u-%u", side, i);
+
+      pair_put (pair, side, key, "value");
+    }
+}
+
+/* Until the second says that it is synced: then it holds all that the first held. */
+static void
+assert_synced_in_time (Pair *pair, guint n)
+{
+  gint64 end = pair->now.mono + 120 * SECOND;
+
+  while (!gkv_engine_get_synced (pair->sides[1].engine) && pair->now.mono < end)
+    pair_run (pair, PAIR_LATENCY, FALSE);
+
+  g_assert_true (gkv_engine_get_synced (pair->sides[1].engine));
+  g_assert_cmpuint (gkv_store_get_n_visible (pair->sides[1].store), >=, n);
+}
+
+static gboolean
+lose_records (Pair *pair, guint from, GBytes *datagram)
+{
+  return pair_datagram_has (datagram, GKV_MESSAGE_RECORD) && !pair_datagram_has (datagram, GKV_MESSAGE_PAGE) &&
+         ++pair->n_asked % 5 == 0;
+}
+
+static void
+test_synced_with_loss (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  fill (&pair, 0, 5000);
+  pair.loses = lose_records;
+  assert_synced_in_time (&pair, 5000);
+  pair_clear (&pair);
+}
+
+/* The first can't be heard for a while, in the middle of its pages. */
+static gboolean
+lose_for_a_while (Pair *pair, guint from, GBytes *datagram)
+{
+  if (from == 0 && pair_datagram_has (datagram, GKV_MESSAGE_PAGE))
+    pair->n_asked++;
+
+  return from == 0 && pair->n_asked > 2 && pair->now.mono < 6 * SECOND &&
+         (pair_datagram_has (datagram, GKV_MESSAGE_RECORD) || pair_datagram_has (datagram, GKV_MESSAGE_PAGE));
+}
+
+static void
+test_synced_after_a_pause (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  fill (&pair, 0, 20000);
+  pair.loses = lose_for_a_while;
+  assert_synced_in_time (&pair, 20000);
+  pair_clear (&pair);
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/faults/synced/with-loss", test_synced_with_loss);
+  g_test_add_func ("/faults/synced/after-a-pause", test_synced_after_a_pause);
+
+  return g_test_run ();
+}
