@@ -16,6 +16,7 @@ typedef struct
   GkvRange range;
   guint chunk;   /* of a sketch; 0: the question is about the range */
   guint32 epoch; /* of our store, when it was asked first */
+  guint32 sum;   /* a part of ours, when it was asked last */
   gint64 sent;
   guint tries;
 } GkvAsked;

@@ -113,7 +113,7 @@ look_at (GkvEngine *self, gint64 when)
 static const GkvFingerprint no_sum = { G_MAXUINT64, G_MAXUINT64 };
 
 static void
-send_ask (GkvEngine *self, GkvLink *link, const GkvAsked *asked)
+send_ask (GkvEngine *self, GkvLink *link, GkvAsked *asked)
 {
   GByteArray *body = gkv_engine_begin_message (self);
   GkvSummary summary;
@@ -128,6 +128,7 @@ send_ask (GkvEngine *self, GkvLink *link, const GkvAsked *asked)
   gkv_store_summarise (self->store, asked->range, &summary);
   if (link->exchange->full)
     summary.fingerprint = no_sum;
+  asked->sum = summary.fingerprint.lo;
   gkv_exchange_put_range (self, body, asked->range);
   gkv_put_u64 (body, summary.fingerprint.lo);
   gkv_put_u64 (body, summary.fingerprint.hi);
@@ -141,8 +142,8 @@ gkv_exchange_ask (GkvEngine *self, GkvLink *link, GkvRange range, guint chunk)
 
   if (range.depth == 0 && chunk == 0)
     asked.epoch = gkv_store_end_epoch (self->store);
-  g_array_append_val (link->exchange->asked, asked);
   send_ask (self, link, &asked);
+  g_array_append_val (link->exchange->asked, asked);
   look_at (self, self->now.mono + ASK_PATIENCE);
 }
 
@@ -403,6 +404,7 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (gkv_fingerprint_equal (&mine.fingerprint, &theirs))
     {
       gkv_put_u8 (body, self->synced ? SAME_FLAG_SYNCED : 0);
+      gkv_put_u32 (body, mine.fingerprint.lo);
       gkv_link_send (self, link, GKV_MESSAGE_SAME);
       if (range.depth == 0)
         agree (self, link, gkv_store_end_epoch (self->store));
@@ -427,15 +429,31 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
     }
 }
 
+/* One that comes late is about what we held at an earlier question, and says nothing of what was written since. */
+static gboolean
+is_same_as_asked (const GkvLink *link, const GkvRange *range, guint32 sum)
+{
+  for (guint i = 0; link->exchange != NULL && i < link->exchange->asked->len; i++)
+    {
+      const GkvAsked *question = &g_array_index (link->exchange->asked, GkvAsked, i);
+
+      if (range_equal (&question->range, range) && question->chunk == 0)
+        return question->sum == sum;
+    }
+
+  return FALSE;
+}
+
 static void
 handle_same (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   GkvRange range = gkv_exchange_read_range (self, link, reader);
   guint8 flags = gkv_reader_u8 (reader);
+  guint32 sum = gkv_reader_u32 (reader);
   guint32 epoch;
 
   /* It answers no question of a full exchange, but one from before. */
-  if (reader->failed || (link->exchange != NULL && link->exchange->full) ||
+  if (reader->failed || (link->exchange != NULL && link->exchange->full) || !is_same_as_asked (link, &range, sum) ||
       !gkv_exchange_is_answer (link, &range, 0, &epoch))
     return;
 

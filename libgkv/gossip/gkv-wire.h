@@ -51,7 +51,7 @@ typedef enum
 
   /* What differs (gkv-exchange); where a range is everything, the sender's horizon u64 follows it */
   GKV_MESSAGE_ASK = 24,       /* range, fingerprint 16: does yours differ? */
-  GKV_MESSAGE_SAME = 25,      /* range, flags u8 */
+  GKV_MESSAGE_SAME = 25,      /* range, flags u8, low part of the sum u32 */
   GKV_MESSAGE_RANGE = 26,     /* range, 16 × fingerprint u64: mine, split */
   GKV_MESSAGE_ITEMS = 27,     /* range, (hash u64, stamp u64, fingerprint u32)…: all that I have there */
   GKV_MESSAGE_OFFER = 28,     /* (hash u64, stamp u64, fingerprint u32)…: what you seem to lack */

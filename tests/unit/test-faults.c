@@ -76,6 +76,64 @@ test_synced_after_a_pause (void)
   pair_clear (&pair);
 }
 
+/* 'The same' is said about what was asked, and not about what was written since. */
+static GBytes *late_same;
+
+static gboolean
+keep_same (Pair *pair, guint from, GBytes *datagram)
+{
+  if (from != 1)
+    return FALSE;
+
+  if (late_same == NULL && pair_datagram_has (datagram, GKV_MESSAGE_SAME))
+    late_same = g_bytes_ref (datagram);
+
+  /* Nothing else comes from there any more. */
+  return pair->n_asked > 0;
+}
+
+static gboolean
+lose_all (Pair *pair, guint from, GBytes *datagram)
+{
+  return TRUE;
+}
+
+static void
+test_late_same (void)
+{
+  guint n_confirmed, n_alive;
+  guint64 ticket;
+  Pair pair;
+
+  pair_init (&pair);
+  fill (&pair, 0, 100);
+  pair_run (&pair, 10 * SECOND, TRUE);
+  pair.loses = keep_same;
+  while (late_same == NULL)
+    pair_run (&pair, SECOND, FALSE);
+  pair_run (&pair, SECOND, FALSE);
+
+  pair.loses = lose_all;
+  pair_write (&pair, 0, "new", "value", 0);
+  ticket = gkv_engine_begin_flush (pair.sides[0].engine, &pair.now);
+  pair_run (&pair, PAIR_LATENCY, FALSE);
+  pair_send (&pair, 1, 0, late_same, PAIR_LATENCY);
+  pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
+  gkv_engine_get_flush (pair.sides[0].engine, ticket, &n_confirmed, &n_alive);
+  g_assert_cmpuint (n_alive, ==, 1);
+  g_assert_cmpuint (n_confirmed, ==, 0);
+
+  pair.loses = NULL;
+  pair_run (&pair, 2 * SECOND, FALSE);
+  gkv_engine_get_flush (pair.sides[0].engine, ticket, &n_confirmed, &n_alive);
+  g_assert_cmpuint (n_confirmed, ==, 1);
+  g_assert_nonnull (gkv_store_lookup (pair.sides[1].store, "new", 3));
+  gkv_engine_end_flush (pair.sides[0].engine, ticket);
+
+  g_clear_pointer (&late_same, g_bytes_unref);
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -83,6 +141,7 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/faults/synced/with-loss", test_synced_with_loss);
   g_test_add_func ("/faults/synced/after-a-pause", test_synced_after_a_pause);
+  g_test_add_func ("/faults/late-same", test_late_same);
 
   return g_test_run ();
 }
