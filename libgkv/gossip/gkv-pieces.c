@@ -261,9 +261,9 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   if (self->assembly_bytes + size > MAX_ASSEMBLY_BYTES || !gkv_pieces_have_room (self))
     {
-      /* It is asked for again when there is room. */
+      /* It is asked for again in a while. */
       gkv_transfer_forget_want (link, hash);
-      gkv_transfer_want (self, link, hash);
+      gkv_transfer_expect (self, link, hash);
       say_coming (self, link, hash, fingerprint);
       return;
     }

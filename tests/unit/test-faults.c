@@ -134,6 +134,28 @@ test_late_same (void)
   pair_clear (&pair);
 }
 
+/* Several values of the largest size, of which not all have room at once: those that wait don't ask again and again. */
+static void
+test_large_wait (void)
+{
+  g_autofree char *value = g_strnfill (15 * 1024 * 1024, 'x');
+  Pair pair;
+
+  pair_init (&pair);
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("large-%u", i);
+
+      pair_put (&pair, 0, key, value);
+    }
+  pair_run (&pair, 300 * SECOND, TRUE);
+  g_assert_true (pair_is_same (&pair));
+  g_test_message ("%" G_GUINT64_FORMAT " wants, %" G_GUINT64_FORMAT " announcements in %d ms",
+                  pair.n_messages[GKV_MESSAGE_WANT], pair.n_messages[GKV_MESSAGE_LARGE], (int) (pair.now.mono / 1000));
+  g_assert_cmpuint (pair.n_messages[GKV_MESSAGE_LARGE], <, 100);
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -142,6 +164,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/faults/synced/with-loss", test_synced_with_loss);
   g_test_add_func ("/faults/synced/after-a-pause", test_synced_after_a_pause);
   g_test_add_func ("/faults/late-same", test_late_same);
+  g_test_add_func ("/faults/large-wait", test_large_wait);
 
   return g_test_run ();
 }
