@@ -155,6 +155,236 @@ test_model (void)
     }
 }
 
+/* Everything that a store can do, in any order, on hashes that are alike: tries that are deep, and leaves in which all
+ * have the same hash. */
+
+#define N_KEYS 400
+
+typedef struct
+{
+  GkvRecord *held;
+  GkvRecord *shadow; /* what is visible while the one held is set aside */
+  gint64 deadline;   /* -1: none */
+} Slot;
+
+typedef struct
+{
+  GkvStore *store;
+  Slot slots[N_KEYS];
+} Model;
+
+static guint64
+get_coarse_hash (guint i)
+{
+  if (i < 50)
+    return 1;
+
+  return (guint64) (i % 7) << 60 | (guint64) (i / 7 % 5) << 30 | (i / 35 % 5);
+}
+
+static GkvRecord *
+get_visible (const Slot *slot)
+{
+  GkvRecord *record = slot->held;
+
+  if (record != NULL && record->flags & GKV_RECORD_ASIDE)
+    record = slot->shadow;
+  return record != NULL && !gkv_record_is_dead (record) ? record : NULL;
+}
+
+static void
+slot_take (Slot *slot, GkvRecord *record)
+{
+  GkvRecord *visible = get_visible (slot);
+  gboolean aside = record != NULL && record->flags & GKV_RECORD_ASIDE;
+  GkvRecord *shadow = aside && visible != NULL ? gkv_record_ref (visible) : NULL;
+
+  g_clear_pointer (&slot->shadow, gkv_record_unref);
+  g_clear_pointer (&slot->held, gkv_record_unref);
+  slot->held = record != NULL ? gkv_record_ref (record) : NULL;
+  slot->shadow = shadow;
+  slot->deadline = -1;
+}
+
+static Slot *
+find_slot (Model *model, GkvRecord *record)
+{
+  return &model->slots[g_ascii_strtoull (gkv_record_get_key (record), NULL, 10)];
+}
+
+static void
+on_model_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  Slot *slot = find_slot (user_data, record);
+
+  g_assert_true (record == slot->held);
+  g_assert_true (replaced == slot->shadow);
+  g_clear_pointer (&slot->shadow, gkv_record_unref);
+}
+
+static void
+change_model (Model *model)
+{
+  guint i = g_test_rand_int_range (0, N_KEYS);
+  Slot *slot = &model->slots[i];
+  g_autofree char *key = g_strdup_printf ("%u", i);
+  g_autoptr (GkvRecord) record = NULL;
+  g_autoptr (GkvRecord) replaced = NULL;
+  guint what = g_test_rand_int_range (0, 100);
+  GkvRecordFlags flags = (what % 8 == 0 ? GKV_RECORD_DEAD : 0) | (what % 9 == 0 ? GKV_RECORD_ASIDE : 0) |
+                         (what % 5 == 0 ? GKV_RECORD_EPHEMERAL : 0);
+  gboolean wins;
+
+  if (what == 0)
+    {
+      gint64 deadline;
+      GkvRecord *first = gkv_store_peek_deadline (model->store, &deadline);
+
+      if (first != NULL)
+        {
+          g_assert_true (find_slot (model, first)->held == first);
+          g_assert_cmpint (find_slot (model, first)->deadline, ==, deadline);
+          slot_take (find_slot (model, first), NULL);
+          g_assert_true (gkv_store_remove (model->store, first));
+        }
+    }
+  else if (what == 1)
+    {
+      gkv_store_release_aside (model->store, g_test_rand_int_range (0, 1000), on_model_released, model);
+    }
+  else if (what < 40 && slot->held != NULL)
+    {
+      record = gkv_record_ref (slot->held);
+      slot_take (slot, NULL);
+      g_assert_true (gkv_store_remove (model->store, record));
+      g_assert_false (gkv_store_remove (model->store, record));
+    }
+  else if (what < 50 && slot->held != NULL && !gkv_record_is_dead (slot->held))
+    {
+      gint64 deadline = g_test_rand_int_range (0, 1000);
+
+      gkv_store_set_deadline (model->store, slot->held, deadline);
+      slot->deadline = slot->deadline < 0 ? deadline : MIN (slot->deadline, deadline);
+    }
+  else
+    {
+      record = make (key, flags, g_test_rand_int_range (1, 1000), flags & GKV_RECORD_DEAD ? "" : "content");
+      record->hash = get_coarse_hash (i);
+      wins = slot->held == NULL || gkv_record_compare (record, slot->held) > 0;
+      g_assert_cmpint (gkv_store_put (model->store, record, &replaced), ==, wins ? GKV_STORE_TAKEN : GKV_STORE_KEPT);
+      g_assert_true (replaced == (wins ? get_visible (slot) : NULL));
+      if (wins)
+        slot_take (slot, record);
+    }
+}
+
+static gboolean
+on_model_walked (GkvRecord *record, gpointer user_data)
+{
+  g_ptr_array_add (user_data, record);
+  return TRUE;
+}
+
+static void
+check_model_range (Model *model, GkvRange range, guint64 from)
+{
+  g_autoptr (GPtrArray) walked = g_ptr_array_new ();
+  GkvSummary expected = { 0 }, summary;
+  guint n_walked = 0;
+
+  for (guint i = 0; i < N_KEYS; i++)
+    if (model->slots[i].held != NULL && is_in_range (model->slots[i].held->hash, range))
+      {
+        expected.count++;
+        gkv_fingerprint_add (&expected.fingerprint, &model->slots[i].held->fingerprint);
+        n_walked += model->slots[i].held->hash >= from;
+      }
+
+  gkv_store_summarise (model->store, range, &summary);
+  g_assert_cmpuint (summary.count, ==, expected.count);
+  g_assert_true (gkv_fingerprint_equal (&summary.fingerprint, &expected.fingerprint));
+
+  gkv_store_foreach (model->store, range, from, on_model_walked, walked);
+  g_assert_cmpuint (walked->len, ==, n_walked);
+  for (guint i = 0; i < walked->len; i++)
+    {
+      GkvRecord *record = walked->pdata[i];
+      GkvRecord *before = i > 0 ? walked->pdata[i - 1] : NULL;
+
+      g_assert_true (find_slot (model, record)->held == record);
+      g_assert_true (
+          before == NULL || before->hash < record->hash ||
+          (before->hash == record->hash && strcmp (gkv_record_get_key (before), gkv_record_get_key (record)) < 0));
+    }
+}
+
+static void
+check_model (Model *model)
+{
+  guint64 n_visible = 0, n_tombstones = 0, n_bytes = 0, n_aside = 0;
+  gint64 first = G_MAXINT64, deadline = G_MAXINT64;
+  g_autofree GkvSketch *sketch = g_new0 (GkvSketch, 1);
+
+  for (guint i = 0; i < N_KEYS; i++)
+    {
+      const Slot *slot = &model->slots[i];
+      GkvRecord *found = gkv_store_lookup_hash (model->store, get_coarse_hash (i));
+
+      if (slot->held == NULL)
+        continue;
+
+      g_assert_nonnull (found);
+      g_assert_true (gkv_store_get_visible (model->store, slot->held) == get_visible (slot));
+      g_assert_cmpint (gkv_store_get_deadline (model->store, slot->held), ==, slot->deadline);
+      n_visible += get_visible (slot) != NULL;
+      n_tombstones += gkv_record_is_dead (slot->held);
+      n_bytes += slot->held->key_len + slot->held->content_len;
+      n_aside += (slot->held->flags & GKV_RECORD_ASIDE) != 0;
+      if (slot->deadline >= 0)
+        first = MIN (first, slot->deadline);
+      gkv_sketch_add (sketch, slot->held->hash, slot->held->fingerprint.lo);
+    }
+
+  g_assert_cmpuint (gkv_store_get_n_visible (model->store), ==, n_visible);
+  g_assert_cmpuint (gkv_store_get_n_tombstones (model->store), ==, n_tombstones);
+  g_assert_cmpuint (gkv_store_get_n_bytes (model->store), ==, n_bytes);
+  g_assert_cmpuint (gkv_store_get_n_aside (model->store), ==, n_aside);
+  gkv_store_peek_deadline (model->store, &deadline);
+  g_assert_cmpint (deadline, ==, first);
+  g_assert_cmpmem (gkv_store_get_sketch (model->store), sizeof *sketch, sketch, sizeof *sketch);
+
+  for (guint n = 0; n < 20; n++)
+    {
+      guint64 hash = get_coarse_hash (g_test_rand_int_range (0, N_KEYS));
+      GkvRange range = { .depth = g_test_rand_int_range (0, 17) };
+
+      if (range.depth > 0)
+        range.prefix = range.depth == 16 ? hash : hash & ~(G_MAXUINT64 >> (4 * range.depth));
+      check_model_range (model, range, n % 2 == 0 ? 0 : get_coarse_hash (g_test_rand_int_range (0, N_KEYS)));
+    }
+}
+
+static void
+test_alike (void)
+{
+  Model model = { .store = gkv_store_new (&hash_key) };
+
+  for (guint i = 0; i < N_KEYS; i++)
+    model.slots[i].deadline = -1;
+  gkv_store_keep_sketch (model.store);
+
+  for (guint step = 0; step < 200000; step++)
+    {
+      change_model (&model);
+      if (step % 500 == 0)
+        check_model (&model);
+    }
+
+  for (guint i = 0; i < N_KEYS; i++)
+    slot_take (&model.slots[i], NULL);
+  gkv_store_free (model.store);
+}
+
 static gboolean
 stop_after_three (GkvRecord *record, gpointer user_data)
 {
@@ -277,6 +507,7 @@ main (int argc, char *argv[])
   hash_key = gkv_hash_key_for_cluster ("test");
 
   g_test_add_func ("/store/model", test_model);
+  g_test_add_func ("/store/alike", test_alike);
   g_test_add_func ("/store/walk", test_walk);
   g_test_add_func ("/store/aside", test_aside);
   g_test_add_func ("/store/expiry", test_expiry);
