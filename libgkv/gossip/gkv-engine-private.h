@@ -156,6 +156,7 @@ struct _GkvEngine
   GPtrArray *filling;        /* links with a datagram begun */
   GHashTable *reports;       /* errors told lately → when */
   GByteArray *scratch;
+  gsize answer_left; /* of what the datagram that is being read may cost */
 
   /* gkv-contacts */
   GHashTable *contacts;       /* address → GkvContact, owned */
@@ -269,6 +270,8 @@ void gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind);
 /* Bytes that a single message's body may have. */
 gsize gkv_engine_get_max_body (GkvEngine *self);
 gboolean gkv_link_is_usable (const GkvLink *link);
+/* What is answered to one datagram costs a limited number of bytes. FALSE: no more of it; whoever asked asks again. */
+gboolean gkv_engine_spend (GkvEngine *self, gsize cost);
 
 /* For those who begin in the middle of things, such as benches: what an address would be given, and a new link as it is
  * when both sides have proved themselves. */

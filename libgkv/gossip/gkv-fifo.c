@@ -39,6 +39,12 @@ gkv_fifo_push (GkvFifo *self)
   return get_item (self, index);
 }
 
+guint
+gkv_fifo_get_length (const GkvFifo *self)
+{
+  return self->items->len - self->first;
+}
+
 /* Lets go of the memory of those that are gone, when it is much. */
 static void
 tidy (GkvFifo *self)

@@ -20,6 +20,7 @@ void gkv_fifo_init (GkvFifo *self, guint item_size);
 void gkv_fifo_clear (GkvFifo *self);
 /* A new last item, all zeros: good until the next call. */
 gpointer gkv_fifo_push (GkvFifo *self);
+guint gkv_fifo_get_length (const GkvFifo *self);
 /* Moves the first to @item. FALSE: there is none. */
 gboolean gkv_fifo_pop (GkvFifo *self, gpointer item);
 

@@ -26,6 +26,12 @@
 /* Bytes of a message of those that come one at a time. */
 #define SMALL 64
 
+/* What goes out because of one datagram that came in, in bytes and at least in datagrams: more than a peer ever asks
+ * for at once. And datagrams that may wait to be sent before no more is answered at all. */
+#define MAX_ANSWER           (768 * 1024)
+#define MAX_ANSWER_DATAGRAMS 80
+#define MAX_WAITING          4096
+
 #define IDENT_FLAG_ANSWER 1
 
 static void
@@ -112,6 +118,16 @@ gkv_links_flush (GkvEngine *self)
 {
   while (self->filling->len > 0)
     gkv_links_end_datagram (self, g_ptr_array_index (self->filling, self->filling->len - 1));
+}
+
+gboolean
+gkv_engine_spend (GkvEngine *self, gsize cost)
+{
+  if (self->answer_left == 0)
+    return FALSE;
+
+  self->answer_left -= MIN (cost, self->answer_left);
+  return TRUE;
 }
 
 GByteArray *
@@ -481,6 +497,9 @@ receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
   link->last_heard = self->now.mono;
   link->proved = TRUE;
   self->spreading = FALSE;
+  self->answer_left = 0;
+  if (gkv_fifo_get_length (&self->datagrams) < MAX_WAITING)
+    self->answer_left = MAX (MAX_ANSWER, MAX_ANSWER_DATAGRAMS * self->max_datagram);
 
   while (gkv_reader_get_left (reader) > 0)
     {

@@ -135,7 +135,7 @@ handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
   size = head->len + record->content_len;
   len = MIN (len, PIECES_MAX * PIECE);
 
-  for (gsize end = MIN (offset + len, size); offset < end; offset += PIECE)
+  for (gsize end = MIN (offset + len, size); offset < end && gkv_engine_spend (self, PIECE); offset += PIECE)
     {
       GByteArray *body = gkv_engine_begin_message (self);
       gsize n = MIN (PIECE, size - offset);

@@ -18,6 +18,9 @@
 #define PROBE_HELPERS 3
 #define MAX_RELAYS    1024
 
+/* What it costs to look at a member for news. */
+#define NEWS_COST 32
+
 /* A ping sent for another. */
 typedef struct
 {
@@ -102,7 +105,8 @@ handle_ping (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   gkv_put_u16 (gkv_engine_begin_message (self), sequence);
   gkv_link_send (self, link, GKV_MESSAGE_ACK);
-  gkv_members_add_gossip (self, link);
+  if (gkv_engine_spend (self, (gsize) g_hash_table_size (self->members) * NEWS_COST))
+    gkv_members_add_gossip (self, link);
 }
 
 static void

@@ -80,7 +80,8 @@ gkv_sketches_handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
 {
   guint chunk = gkv_reader_u8 (reader);
 
-  if (!reader->failed && chunk < GKV_SKETCH_N_CHUNKS && gkv_sketches_can_send (self))
+  if (!reader->failed && chunk < GKV_SKETCH_N_CHUNKS && gkv_sketches_can_send (self) &&
+      gkv_engine_spend (self, GKV_SKETCH_CHUNK * CELL_SIZE))
     gkv_sketches_send (self, link, chunk);
 }
 

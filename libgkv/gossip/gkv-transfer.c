@@ -26,6 +26,9 @@
 #define PAGE_TRIES       8
 #define MAX_PULLS        4096
 
+/* What it costs to look at a record for a page, beside sending it. */
+#define LOOK_COST 32
+
 /* Nothing of what is asked for is held here, not even an older version. */
 #define FLAG_EMPTY 1
 
@@ -186,7 +189,8 @@ handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
   g_autoptr (GByteArray) gone = g_byte_array_new ();
   gboolean decided = FALSE;
 
-  for (guint n = 0; n < 2 * WANT_WINDOW && gkv_reader_get_left (reader) >= WANT_SIZE; n++)
+  while (gkv_reader_get_left (reader) >= WANT_SIZE && gone->len + 8 <= gkv_engine_get_max_body (self) &&
+         gkv_engine_spend (self, WANT_SIZE))
     {
       guint64 hash = gkv_reader_u64 (reader);
       gboolean empty = gkv_reader_u8 (reader) & FLAG_EMPTY;
@@ -196,9 +200,14 @@ handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
       decided = forget_expected (link, hash) || decided;
 
       if (record != NULL && (!empty || gkv_horizons_stands (self, link, record)))
-        gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
+        {
+          gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
+          gkv_engine_spend (self, MIN (gkv_record_get_wire_size (record), self->max_datagram));
+        }
       else
-        gkv_put_u64 (gone, hash);
+        {
+          gkv_put_u64 (gone, hash);
+        }
     }
 
   if (gone->len > 0)
@@ -253,14 +262,17 @@ handle_pull (GkvEngine *self, GkvLink *link, GkvReader *reader)
   GkvRange range = gkv_reader_range (reader);
   guint64 from = gkv_reader_u64 (reader);
   GByteArray *body;
+  gsize asked;
 
   page.bytes_left = gkv_reader_u32 (reader);
   page.bytes_left = MIN (page.bytes_left, PAGE_MAX);
+  asked = page.bytes_left;
   page.judged = gkv_reader_u8 (reader) & FLAG_EMPTY;
-  if (reader->failed)
+  if (reader->failed || !gkv_engine_spend (self, 0))
     return;
 
   gkv_store_foreach (self->store, range, from, send_paged, &page);
+  gkv_engine_spend (self, asked - page.bytes_left + (gsize) page.n_seen * LOOK_COST);
 
   body = gkv_engine_begin_message (self);
   gkv_put_u32 (body, serial);

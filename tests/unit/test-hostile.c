@@ -1,0 +1,375 @@
+/* A peer that has proved where it is, and then says what it likes: one datagram makes a node send and do little, and
+ * nothing that comes breaks it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gossip/gkv-engine-private.h"
+#include "pair.h"
+
+#include <string.h>
+
+#define SECOND ((gint64) G_USEC_PER_SEC)
+
+/* What one datagram of 1,200 bytes may make a node send. */
+#define MOST 900000
+
+#define DATAGRAM 1200
+
+static GByteArray *
+begin_datagram (Pair *pair, guint from, guint to)
+{
+  GByteArray *out = g_byte_array_new ();
+  GkvEngine *receiver = pair->sides[to].engine;
+
+  g_byte_array_append (out, (const guint8 *) "GK", 2);
+  gkv_put_u8 (out, GKV_WIRE_VERSION);
+  gkv_put_u8 (out, GKV_WIRE_PLAIN);
+  gkv_put_u32 (out, receiver->cluster_hash);
+  gkv_put_u64 (out, gkv_links_get_token (receiver, pair->sides[from].name));
+  return out;
+}
+
+/* As often as it fits. */
+static GBytes *
+repeat_message (Pair *pair, guint8 kind, GByteArray *body)
+{
+  GByteArray *out = begin_datagram (pair, 1, 0);
+
+  while (out->len + 2 + body->len <= DATAGRAM)
+    gkv_put_message (out, kind, body->data, body->len);
+  return g_byte_array_free_to_bytes (out);
+}
+
+/* Gives it to the first side, and counts the bytes that come of it. */
+static gsize
+count_answer (Pair *pair, GBytes *datagram)
+{
+  PairSide *side = &pair->sides[0];
+  GkvDatagram answer;
+  GkvEvent event;
+  gsize sent = 0, len;
+  gconstpointer data = g_bytes_get_data (datagram, &len);
+
+  gkv_engine_receive (side->engine, pair->sides[1].name, data, len, &pair->now);
+  gkv_engine_tick (side->engine, &pair->now);
+  while (gkv_engine_pop_datagram (side->engine, &answer))
+    {
+      sent += g_bytes_get_size (answer.bytes);
+      gkv_datagram_clear (&answer);
+    }
+  while (gkv_engine_pop_event (side->engine, &event))
+    gkv_event_clear (&event);
+  return sent;
+}
+
+static void
+check_answer (Pair *pair, guint8 kind, GByteArray *body)
+{
+  g_autoptr (GBytes) datagram = repeat_message (pair, kind, body);
+  gsize sent = count_answer (pair, datagram);
+
+  g_test_message ("kind %u, %u times: %" G_GSIZE_FORMAT " bytes", kind,
+                  (guint) (g_bytes_get_size (datagram) / (body->len + 2)), sent);
+  g_assert_cmpuint (sent, <=, MOST);
+}
+
+static void
+test_answers (void)
+{
+  const GkvRange everything = { 0, 0 };
+  g_autofree char *value = g_strnfill (1000000, 'x');
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+  GkvRecord *large;
+  Pair pair;
+
+  pair_init (&pair);
+  for (guint i = 0; i < 5000; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+      g_autofree char *medium = g_strnfill (900, 'x');
+
+      pair_put_both (&pair, key, medium);
+    }
+  pair_put_both (&pair, "large", value);
+  pair_run (&pair, 5 * SECOND, FALSE);
+
+  gkv_put_u32 (body, 1);
+  gkv_put_range (body, everything);
+  gkv_put_u64 (body, 0);
+  gkv_put_u32 (body, G_MAXUINT32);
+  gkv_put_u8 (body, 0);
+  check_answer (&pair, GKV_MESSAGE_PULL, body);
+
+  g_byte_array_set_size (body, 0);
+  large = gkv_store_lookup (pair.sides[0].store, "large", 5);
+  gkv_put_u64 (body, large->hash);
+  gkv_put_u64 (body, large->fingerprint.lo);
+  gkv_put_u32 (body, 0);
+  gkv_put_u32 (body, G_MAXUINT32);
+  check_answer (&pair, GKV_MESSAGE_GET, body);
+
+  g_byte_array_set_size (body, 0);
+  gkv_put_u8 (body, 30);
+  check_answer (&pair, GKV_MESSAGE_ASK_CHUNK, body);
+
+  g_byte_array_set_size (body, 0);
+  gkv_put_u64 (body, gkv_store_lookup (pair.sides[0].store, "key-1", 5)->hash);
+  gkv_put_u8 (body, 0);
+  check_answer (&pair, GKV_MESSAGE_WANT, body);
+
+  g_byte_array_set_size (body, 0);
+  gkv_put_range (body, everything);
+  gkv_put_u64 (body, 0);
+  gkv_put_u64 (body, 1);
+  gkv_put_u64 (body, 1);
+  check_answer (&pair, GKV_MESSAGE_ASK, body);
+
+  /* It works as before. */
+  pair_run (&pair, 5 * SECOND, FALSE);
+  pair_write (&pair, 0, "new", "value", 0);
+  pair_run (&pair, SECOND, TRUE);
+  g_assert_true (pair_is_same (&pair));
+  pair_clear (&pair);
+}
+
+/* What waits to be sent is bounded, however much is asked for. */
+static void
+test_backlog (void)
+{
+  const GkvRange everything = { 0, 0 };
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+  g_autoptr (GBytes) datagram = NULL;
+  GkvDatagram answer;
+  gsize sent = 0, len;
+  gconstpointer data;
+  Pair pair;
+
+  pair_init (&pair);
+  for (guint i = 0; i < 5000; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+      pair_put_both (&pair, key, "value");
+    }
+  pair_run (&pair, 5 * SECOND, FALSE);
+
+  gkv_put_u32 (body, 1);
+  gkv_put_range (body, everything);
+  gkv_put_u64 (body, 0);
+  gkv_put_u32 (body, G_MAXUINT32);
+  gkv_put_u8 (body, 0);
+  datagram = repeat_message (&pair, GKV_MESSAGE_PULL, body);
+  data = g_bytes_get_data (datagram, &len);
+  for (guint i = 0; i < 200; i++)
+    gkv_engine_receive (pair.sides[0].engine, pair.sides[1].name, data, len, &pair.now);
+  while (gkv_engine_pop_datagram (pair.sides[0].engine, &answer))
+    {
+      sent += g_bytes_get_size (answer.bytes);
+      gkv_datagram_clear (&answer);
+    }
+  g_assert_cmpuint (sent, <, 8 * 1024 * 1024);
+  pair_clear (&pair);
+}
+
+/* Fuzz */
+
+typedef struct
+{
+  GRand *rand;
+  GPtrArray *seen; /* GBytes: what was said */
+} Fuzz;
+
+static Fuzz *fuzz;
+
+static gboolean
+keep_datagram (Pair *pair, guint from, GBytes *datagram)
+{
+  if (from == 1 && fuzz->seen->len < 2000)
+    g_ptr_array_add (fuzz->seen, g_bytes_ref (datagram));
+  else if (from == 1)
+    {
+      GBytes **place = (GBytes **) &fuzz->seen->pdata[g_rand_int_range (fuzz->rand, 0, 2000)];
+
+      g_bytes_unref (*place);
+      *place = g_bytes_ref (datagram);
+    }
+  return FALSE;
+}
+
+static guint64
+get_odd_number (void)
+{
+  const guint64 odd[] = { 0, 1, 0x7f, 0x80, 0xff, 0xffff, G_MAXINT32, G_MAXUINT32, G_MAXINT64, G_MAXUINT64 };
+
+  return odd[g_rand_int_range (fuzz->rand, 0, G_N_ELEMENTS (odd))];
+}
+
+/* The body of a message, changed here and there. */
+static void
+mutate (GByteArray *body)
+{
+  guint n = g_rand_int_range (fuzz->rand, 0, 5);
+
+  for (guint i = 0; i < n && body->len > 0; i++)
+    {
+      guint at = g_rand_int_range (fuzz->rand, 0, body->len);
+      guint64 number = get_odd_number ();
+
+      switch (g_rand_int_range (fuzz->rand, 0, 6))
+        {
+        case 0:
+          body->data[at] ^= 1 << g_rand_int_range (fuzz->rand, 0, 8);
+          break;
+
+        case 1:
+          body->data[at] = number;
+          break;
+
+        case 2:
+          if (at + 4 <= body->len)
+            memcpy (body->data + at, &number, 4);
+          break;
+
+        case 3:
+          if (at + 8 <= body->len)
+            memcpy (body->data + at, &number, 8);
+          break;
+
+        case 4:
+          g_byte_array_set_size (body, at);
+          break;
+
+        default:
+          {
+            guint len = MIN (body->len - at, 16);
+            guint end = body->len;
+
+            g_byte_array_set_size (body, end + len);
+            memcpy (body->data + end, body->data + at, len);
+          }
+          break;
+        }
+    }
+}
+
+/* Messages that were said once, mixed, and each perhaps changed. */
+static GBytes *
+make_datagram (Pair *pair)
+{
+  GByteArray *out = begin_datagram (pair, 1, 0);
+  guint n = g_rand_int_range (fuzz->rand, 1, 6);
+
+  for (guint i = 0; i < n; i++)
+    {
+      GBytes *said = g_ptr_array_index (fuzz->seen, g_rand_int_range (fuzz->rand, 0, fuzz->seen->len));
+      gsize len;
+      gconstpointer data = g_bytes_get_data (said, &len);
+      guint skip = g_rand_int_range (fuzz->rand, 0, 4);
+      GkvReader reader;
+
+      gkv_reader_init (&reader, data, len);
+      gkv_reader_bytes (&reader, GKV_WIRE_HEADER_SIZE);
+      while (gkv_reader_get_left (&reader) > 0)
+        {
+          guint8 kind = gkv_reader_u8 (&reader);
+          gsize body_len = gkv_reader_varint (&reader);
+          const guint8 *bytes = gkv_reader_bytes (&reader, body_len);
+          g_autoptr (GByteArray) body = g_byte_array_new ();
+
+          if (skip-- > 0)
+            continue;
+
+          g_byte_array_append (body, bytes, body_len);
+          mutate (body);
+          if (g_rand_int_range (fuzz->rand, 0, 20) == 0)
+            kind = g_rand_int_range (fuzz->rand, 0, 41);
+          if (out->len + body->len + 12 < DATAGRAM)
+            gkv_put_message (out, kind, body->data, body->len);
+          break;
+        }
+    }
+
+  return g_byte_array_free_to_bytes (out);
+}
+
+static void
+run_fuzz (guint32 seed, guint n_rounds)
+{
+  g_autofree char *value = g_strnfill (20000, 'x');
+  gint64 longest = 0;
+  gsize most = 0;
+  Pair pair;
+
+  fuzz = g_new0 (Fuzz, 1);
+  fuzz->rand = g_rand_new_with_seed (seed);
+  fuzz->seen = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  pair_init_three (&pair);
+  pair.loses = keep_datagram;
+
+  for (guint round = 0; round < n_rounds; round++)
+    {
+      /* Something to talk about. */
+      for (guint i = 0; i < 20; i++)
+        {
+          g_autofree char *key = g_strdup_printf ("key-%d", g_rand_int_range (fuzz->rand, 0, 500));
+          guint side = g_rand_int_range (fuzz->rand, 0, 3);
+          guint kind = g_rand_int_range (fuzz->rand, 0, 10);
+          GkvRecordFlags flags = kind == 0 ? GKV_RECORD_DEAD : kind == 1 ? GKV_RECORD_EPHEMERAL : 0;
+          GkvRecord *held = gkv_store_lookup (pair.sides[side].store, key, strlen (key));
+
+          if (held != NULL && held->flags & GKV_RECORD_ASIDE)
+            continue;
+          if (kind == 2)
+            pair_write (&pair, side, key, value, 0);
+          else if (kind < 5)
+            pair_write (&pair, side, key, flags == GKV_RECORD_DEAD ? "" : "value", flags);
+          else
+            pair_put (&pair, side, key, "other");
+        }
+      pair_run (&pair, SECOND / 4, FALSE);
+
+      for (guint i = 0; i < 50 && fuzz->seen->len > 0; i++)
+        {
+          g_autoptr (GBytes) datagram = make_datagram (&pair);
+          gint64 begun = g_get_monotonic_time ();
+          gsize sent = count_answer (&pair, datagram);
+
+          longest = MAX (longest, g_get_monotonic_time () - begun);
+          most = MAX (most, sent);
+        }
+    }
+
+  g_test_message ("at most %" G_GSIZE_FORMAT " bytes and %d us for a datagram; %u records at the end", most,
+                  (int) longest, (guint) gkv_store_get_n_visible (pair.sides[0].store));
+  pair_clear (&pair);
+  g_ptr_array_unref (fuzz->seen);
+  g_rand_free (fuzz->rand);
+  g_clear_pointer (&fuzz, g_free);
+}
+
+static void
+test_fuzz (void)
+{
+  const char *seeds = g_getenv ("GKV_FUZZ_SEEDS");
+  guint n = seeds != NULL ? g_ascii_strtoull (seeds, NULL, 10) : 0;
+
+  for (guint seed = 1; seed <= MAX (n, 2); seed++)
+    {
+      g_test_message ("seed %u", seed);
+      run_fuzz (seed, n > 0 ? 200 : 60);
+    }
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/hostile/answers", test_answers);
+  g_test_add_func ("/hostile/backlog", test_backlog);
+  g_test_add_func ("/hostile/fuzz", test_fuzz);
+
+  return g_test_run ();
+}
