@@ -44,9 +44,10 @@ typedef struct
   gint64 since;
 } Tombstone;
 
-/* What we had in common with a node, in epochs of our store; 0: never. */
+/* What we had in common with one life of a node, in epochs of our store; 0: never. A later life knows nothing of it. */
 typedef struct
 {
+  guint64 life;
   guint32 agreed;
   guint32 parted;
   gint64 agreed_at;
@@ -177,13 +178,22 @@ gkv_horizons_hear (GkvEngine *self, GkvLink *link, GkvStamp stamp)
 /* Agreeing */
 
 static Common *
-ensure_common (GkvEngine *self, const char *id)
+lookup_common (GkvEngine *self, const GkvMember *member)
+{
+  Common *common = g_hash_table_lookup (self->horizons->commons, member->id);
+
+  return common != NULL && common->life == member->life ? common : NULL;
+}
+
+static Common *
+ensure_common (GkvEngine *self, const GkvMember *member)
 {
   GHashTable *commons = self->horizons->commons;
-  Common *common = g_hash_table_lookup (commons, id);
+  Common *common = lookup_common (self, member);
 
   if (common == NULL)
     {
+      g_hash_table_remove (commons, member->id);
       if (g_hash_table_size (commons) >= MAX_COMMONS)
         {
           const char *oldest = NULL;
@@ -203,7 +213,8 @@ ensure_common (GkvEngine *self, const char *id)
         }
 
       common = g_new0 (Common, 1);
-      g_hash_table_insert (commons, g_strdup (id), common);
+      common->life = member->life;
+      g_hash_table_insert (commons, g_strdup (member->id), common);
     }
 
   return common;
@@ -212,7 +223,7 @@ ensure_common (GkvEngine *self, const char *id)
 void
 gkv_horizons_agree (GkvEngine *self, const GkvMember *member, guint32 epoch)
 {
-  Common *common = ensure_common (self, member->id);
+  Common *common = ensure_common (self, member);
 
   if (self->now.mono - common->before_at >= STALE)
     {
@@ -228,7 +239,7 @@ gkv_horizons_agree (GkvEngine *self, const GkvMember *member, guint32 epoch)
 void
 gkv_horizons_part (GkvEngine *self, const GkvMember *member)
 {
-  Common *common = g_hash_table_lookup (self->horizons->commons, member->id);
+  Common *common = lookup_common (self, member);
 
   if (common != NULL)
     common->parted = gkv_store_end_epoch (self->store);
@@ -254,7 +265,7 @@ gkv_horizons_stands (GkvEngine *self, GkvLink *link, GkvRecord *record)
   if (link->member == NULL || link->member->horizon == 0 || record->stamp > link->member->horizon)
     return TRUE;
 
-  common = g_hash_table_lookup (self->horizons->commons, link->member->id);
+  common = lookup_common (self, link->member);
   if (!gkv_record_is_dead (record) && (common == NULL || record->epoch > get_settled (self, common)))
     {
       if (common != NULL && (common->agreed >= common->parted || record->epoch > common->parted))
@@ -317,7 +328,7 @@ get_confirmed (GkvEngine *self, gboolean by_the_dead)
   g_hash_table_iter_init (&iter, self->members);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
-      const Common *common = g_hash_table_lookup (self->horizons->commons, member->id);
+      const Common *common = lookup_common (self, member);
 
       if (member->status == GKV_PEER_LEFT || (!by_the_dead && !gkv_member_is_live (member)))
         continue;

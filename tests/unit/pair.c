@@ -242,6 +242,17 @@ drain_events (PairSide *side)
   return n_changes;
 }
 
+/* pair->n: there is nobody. */
+static guint
+find_side (Pair *pair, const char *address)
+{
+  guint i = 0;
+
+  while (i < pair->n && strcmp (pair->sides[i].name, address) != 0)
+    i++;
+  return i;
+}
+
 static void
 tick (Pair *pair, guint index)
 {
@@ -258,7 +269,7 @@ tick (Pair *pair, guint index)
   side->most_changes = MAX (side->most_changes, n_changes);
   while (gkv_engine_pop_datagram (side->engine, &datagram))
     {
-      if (pair->loses != NULL && pair->loses (pair, index, datagram.bytes))
+      if (pair->loses != NULL && pair->loses (pair, index, find_side (pair, datagram.address), datagram.bytes))
         {
           gkv_datagram_clear (&datagram);
           continue;

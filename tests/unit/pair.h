@@ -31,7 +31,7 @@ typedef struct
 typedef struct _Pair Pair;
 
 /* Whether a datagram gets lost. */
-typedef gboolean (*PairLossFunc) (Pair *pair, guint from, GBytes *datagram);
+typedef gboolean (*PairLossFunc) (Pair *pair, guint from, guint to, GBytes *datagram);
 
 struct _Pair
 {

@@ -35,7 +35,7 @@ assert_synced_in_time (Pair *pair, guint n)
 }
 
 static gboolean
-lose_records (Pair *pair, guint from, GBytes *datagram)
+lose_records (Pair *pair, guint from, guint to, GBytes *datagram)
 {
   return pair_datagram_has (datagram, GKV_MESSAGE_RECORD) && !pair_datagram_has (datagram, GKV_MESSAGE_PAGE) &&
          ++pair->n_asked % 5 == 0;
@@ -55,7 +55,7 @@ test_synced_with_loss (void)
 
 /* The first can't be heard for a while, in the middle of its pages. */
 static gboolean
-lose_for_a_while (Pair *pair, guint from, GBytes *datagram)
+lose_for_a_while (Pair *pair, guint from, guint to, GBytes *datagram)
 {
   if (from == 0 && pair_datagram_has (datagram, GKV_MESSAGE_PAGE))
     pair->n_asked++;
@@ -80,7 +80,7 @@ test_synced_after_a_pause (void)
 static GBytes *late_same;
 
 static gboolean
-keep_same (Pair *pair, guint from, GBytes *datagram)
+keep_same (Pair *pair, guint from, guint to, GBytes *datagram)
 {
   if (from != 1)
     return FALSE;
@@ -93,7 +93,7 @@ keep_same (Pair *pair, guint from, GBytes *datagram)
 }
 
 static gboolean
-lose_all (Pair *pair, guint from, GBytes *datagram)
+lose_all (Pair *pair, guint from, guint to, GBytes *datagram)
 {
   return TRUE;
 }
@@ -156,6 +156,68 @@ test_large_wait (void)
   pair_clear (&pair);
 }
 
+/* Who may speak with whom: a bit for each pair of sides. */
+static guint cut;
+
+static guint
+get_bit (guint a, guint b)
+{
+  return 1 << (MIN (a, b) * PAIR_MAX + MAX (a, b));
+}
+
+static gboolean
+lose_over_cuts (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  return (cut & get_bit (from, to)) != 0;
+}
+
+/* A node that was started anew knows nothing any more of what it held: that it lacks a record doesn't mean that it was
+ * deleted there. */
+static void
+test_forgetful (void)
+{
+  GkvStore *lost;
+  Pair pair;
+
+  pair_init_three (&pair);
+  fill (&pair, 0, 10);
+  pair.loses = lose_over_cuts;
+  cut = 0;
+  pair_run (&pair, 60 * SECOND, FALSE);
+  g_assert_true (pair_is_same (&pair));
+
+  /* The third is alone; what it deletes is forgotten there in the end. */
+  cut = get_bit (0, 2) | get_bit (1, 2);
+  pair_run (&pair, 60 * SECOND, FALSE);
+  pair_write (&pair, 0, "kept", "value", 0);
+  pair_run (&pair, 60 * SECOND, FALSE);
+  g_assert_nonnull (gkv_store_lookup (pair.sides[1].store, "kept", 4));
+  pair_write (&pair, 2, "key", "value", 0);
+  pair_write (&pair, 2, "key", "", GKV_RECORD_DEAD);
+  pair_run (&pair, 60 * 3600 * SECOND, FALSE);
+  g_assert_cmpuint (pair_get_stat (&pair, 2, "tombstones-collected"), ==, 1);
+
+  /* The second loses what it has, and begins anew with the third; then all meet. */
+  cut = get_bit (0, 1) | get_bit (0, 2);
+  lost = pair.sides[1].store;
+  pair.sides[1].store = gkv_store_new (gkv_store_get_hash_key (pair.sides[0].store));
+  pair_restart (&pair, 1);
+  gkv_store_free (lost);
+  gkv_engine_add_contact (pair.sides[1].engine, pair.sides[2].name, &pair.now);
+  pair_run (&pair, 60 * SECOND, FALSE);
+  g_assert_nonnull (gkv_store_lookup (pair.sides[1].store, "key-0-1", 7));
+  g_assert_null (gkv_store_lookup (pair.sides[1].store, "kept", 4));
+
+  cut = get_bit (0, 2);
+  pair_run (&pair, 3 * SECOND, FALSE);
+  cut = 0;
+  pair_run (&pair, 120 * SECOND, FALSE);
+  g_assert_true (pair_is_same (&pair));
+  g_assert_nonnull (gkv_store_lookup (pair.sides[0].store, "kept", 4));
+  g_assert_nonnull (gkv_store_lookup (pair.sides[2].store, "kept", 4));
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -165,6 +227,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/faults/synced/after-a-pause", test_synced_after_a_pause);
   g_test_add_func ("/faults/late-same", test_late_same);
   g_test_add_func ("/faults/large-wait", test_large_wait);
+  g_test_add_func ("/faults/forgetful", test_forgetful);
 
   return g_test_run ();
 }

@@ -184,7 +184,7 @@ typedef struct
 static Fuzz *fuzz;
 
 static gboolean
-keep_datagram (Pair *pair, guint from, GBytes *datagram)
+keep_datagram (Pair *pair, guint from, guint to, GBytes *datagram)
 {
   if (from == 1 && fuzz->seen->len < 2000)
     g_ptr_array_add (fuzz->seen, g_bytes_ref (datagram));
