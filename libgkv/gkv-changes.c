@@ -24,7 +24,7 @@ void
 gkv_changes_init (GkvChanges *self)
 {
   g_queue_init (&self->queue);
-  self->by_key = gkv_table_new (g_str_hash, g_str_equal, (GDestroyNotify) gkv_change_free);
+  self->by_key = gkv_table_new (gkv_hash_string, g_str_equal, (GDestroyNotify) gkv_change_free);
 }
 
 /* Leaves it without memory, not to be used again. */

@@ -6,6 +6,7 @@
 
 #include "gkv-list.h"
 
+#include "store/gkv-hash.h"
 #include "store/gkv-table.h"
 
 /* GkvListIndex */
@@ -153,7 +154,7 @@ static void
 gkv_list_init (GkvList *self)
 {
   self->entries = g_sequence_new (g_object_unref);
-  self->by_key = gkv_table_new (g_str_hash, g_str_equal, NULL);
+  self->by_key = gkv_table_new (gkv_hash_string, g_str_equal, NULL);
 }
 
 static GType

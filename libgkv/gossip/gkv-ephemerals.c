@@ -27,6 +27,7 @@ typedef struct
 {
   char *id;
   guint64 life;
+  guint hash;     /* of both */
   gint64 missed;  /* since when nobody here knows it; 0: it is known, or wasn't looked at yet */
   GQueue records; /* Entry */
 } Owner;
@@ -48,9 +49,7 @@ struct _GkvEphemerals
 static guint
 owner_hash (gconstpointer data)
 {
-  const Owner *owner = data;
-
-  return g_str_hash (owner->id) ^ (guint) owner->life;
+  return ((const Owner *) data)->hash;
 }
 
 static gboolean
@@ -101,16 +100,22 @@ is_owned (const Owner *owner, const GkvRecord *record)
 }
 
 static Owner *
-ensure_owner (GkvEphemerals *ephemerals, GkvRecord *record)
+ensure_owner (GkvEngine *self, GkvRecord *record)
 {
-  const Owner wanted = { .id = (char *) gkv_record_get_origin (record), .life = gkv_record_get_life (record) };
-  Owner *owner = g_hash_table_lookup (ephemerals->owners, &wanted);
+  GkvEphemerals *ephemerals = self->ephemerals;
+  Owner wanted = { .id = (char *) gkv_record_get_origin (record), .life = gkv_record_get_life (record) };
+  Owner *owner;
+
+  /* Ids come from elsewhere: keyed, so that nobody can make many that fall together. */
+  wanted.hash = gkv_ring_get_place (self, wanted.id) ^ wanted.life;
+  owner = g_hash_table_lookup (ephemerals->owners, &wanted);
 
   if (owner == NULL)
     {
       owner = g_new0 (Owner, 1);
       owner->id = g_strdup (wanted.id);
       owner->life = wanted.life;
+      owner->hash = wanted.hash;
       g_queue_init (&owner->records);
       g_hash_table_add (ephemerals->owners, owner);
     }
@@ -158,7 +163,7 @@ gkv_ephemerals_watch (GkvEngine *self, GkvRecord *record)
 
   entry = g_new0 (Entry, 1);
   entry->hash = record->hash;
-  entry->owner = ensure_owner (ephemerals, record);
+  entry->owner = ensure_owner (self, record);
   entry->link.data = entry;
   g_queue_push_tail_link (&entry->owner->records, &entry->link);
   gkv_table_insert (ephemerals->records, &entry->hash, entry);

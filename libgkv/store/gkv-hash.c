@@ -86,6 +86,22 @@ gkv_hash_128 (const GkvHashKey *key, gconstpointer data, gsize len)
   return end (&s, rest | (guint64) len << 56);
 }
 
+guint
+gkv_hash_string (gconstpointer string)
+{
+  static GkvHashKey key;
+  static gsize made;
+
+  if (g_once_init_enter (&made))
+    {
+      key.k0 = (guint64) g_random_int () << 32 | g_random_int ();
+      key.k1 = (guint64) g_random_int () << 32 | g_random_int ();
+      g_once_init_leave (&made, 1);
+    }
+
+  return (guint) gkv_hash_64 (&key, string, strlen (string));
+}
+
 GkvHashKey
 gkv_hash_key_for_cluster (const char *cluster)
 {

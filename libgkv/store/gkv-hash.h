@@ -27,6 +27,10 @@ typedef struct
 /* Derives the key that all members of @cluster share. */
 GkvHashKey gkv_hash_key_for_cluster (const char *cluster);
 
+/* In the place of g_str_hash () for strings that come from elsewhere: with a key of the process, so that nobody can
+ * make many that fall together. Tables that are walked through are no place for it: their order would be by chance. */
+guint gkv_hash_string (gconstpointer string);
+
 guint64 gkv_hash_64 (const GkvHashKey *key, gconstpointer data, gsize len);
 GkvFingerprint gkv_hash_128 (const GkvHashKey *key, gconstpointer data, gsize len);
 

@@ -6,6 +6,8 @@
 
 #include "gkv-writer.h"
 
+#include "gkv-hash.h"
+
 #include <string.h>
 
 static GMutex lock;
@@ -16,7 +18,7 @@ hash (gconstpointer key)
 {
   const GkvWriter *self = key;
 
-  return g_str_hash (self->origin) ^ g_str_hash (self->codec);
+  return gkv_hash_string (self->origin) ^ g_str_hash (self->codec);
 }
 
 static gboolean

@@ -128,6 +128,26 @@ test_clock (void)
   g_assert_cmpint (gkv_stamp_get_ahead_ms (first, wall + G_USEC_PER_SEC), ==, 0);
 }
 
+/* Strings that are all alike to g_str_hash (), as anybody can make them. */
+static void
+test_strings (void)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < 1024; i++)
+    {
+      char text[21] = "";
+
+      for (guint bit = 0; bit < 10; bit++)
+        memcpy (text + 2 * bit, i & (1 << bit) ? "Ez" : "FY", 2);
+      g_assert_cmpuint (g_str_hash (text), ==, g_str_hash ("FYFYFYFYFYFYFYFYFYFY"));
+      g_assert_cmpuint (gkv_hash_string (text), ==, gkv_hash_string (text));
+      g_hash_table_add (seen, GUINT_TO_POINTER (gkv_hash_string (text)));
+    }
+
+  g_assert_cmpuint (g_hash_table_size (seen), >, 1000);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -138,6 +158,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/hash/sums", test_sums);
   g_test_add_func ("/hash/clusters", test_cluster_keys);
   g_test_add_func ("/clock", test_clock);
+  g_test_add_func ("/hash/strings", test_strings);
 
   return g_test_run ();
 }
