@@ -17,6 +17,8 @@
 /* Tokens change this often; the one before is still taken. */
 #define TOKEN_EPOCH (60 * 60 * GKV_SECOND)
 
+#define MAX_OWN_ADDRESSES 256
+
 #define MAX_LINKS 16384
 #define LINK_IDLE (5 * 60 * GKV_SECOND)
 
@@ -348,6 +350,9 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
     {
       if (life == self->life)
         {
+          /* One forgotten is met again. */
+          if (g_hash_table_size (self->own_addresses) >= MAX_OWN_ADDRESSES)
+            g_hash_table_remove_all (self->own_addresses);
           g_hash_table_add (self->own_addresses, g_strdup (link->address));
         }
       else
@@ -362,6 +367,7 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
+  g_hash_table_remove (self->own_addresses, link->address);
   if (!gkv_members_identify (self, link, id, life, incarnation, advertise))
     return;
 

@@ -18,7 +18,7 @@
 #define DATAGRAM 1200
 
 static GByteArray *
-begin_datagram (Pair *pair, guint from, guint to)
+begin_datagram_from (Pair *pair, const char *address, guint to)
 {
   GByteArray *out = g_byte_array_new ();
   GkvEngine *receiver = pair->sides[to].engine;
@@ -27,8 +27,14 @@ begin_datagram (Pair *pair, guint from, guint to)
   gkv_put_u8 (out, GKV_WIRE_VERSION);
   gkv_put_u8 (out, GKV_WIRE_PLAIN);
   gkv_put_u32 (out, receiver->cluster_hash);
-  gkv_put_u64 (out, gkv_links_get_token (receiver, pair->sides[from].name));
+  gkv_put_u64 (out, gkv_links_get_token (receiver, address));
   return out;
+}
+
+static GByteArray *
+begin_datagram (Pair *pair, guint from, guint to)
+{
+  return begin_datagram_from (pair, pair->sides[from].name, to);
 }
 
 /* As often as it fits. */
@@ -170,6 +176,48 @@ test_backlog (void)
       gkv_datagram_clear (&answer);
     }
   g_assert_cmpuint (sent, <, 8 * 1024 * 1024);
+  pair_clear (&pair);
+}
+
+static void
+put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life)
+{
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+
+  gkv_put_u64 (body, life);
+  gkv_put_varint (body, 0);
+  gkv_put_u64 (body, pair->sides[0].engine->cluster_hash);
+  gkv_put_u8 (body, 0);
+  gkv_put_string (body, id);
+  gkv_put_string (body, "");
+  gkv_put_message (out, GKV_MESSAGE_IDENT, body->data, body->len);
+}
+
+/* Whoever says that he is we is taken for us at his address; but not for ever, and not at any number of them. */
+static void
+test_mirrors (void)
+{
+  PairSide *side;
+  g_autoptr (GByteArray) late = NULL;
+  Pair pair;
+
+  pair_init (&pair);
+  side = &pair.sides[0];
+  for (guint i = 0; i < 2000; i++)
+    {
+      g_autofree char *address = g_strdup_printf ("m:%u", i);
+      g_autoptr (GByteArray) out = begin_datagram_from (&pair, address, 0);
+
+      put_ident (&pair, out, side->name, side->life);
+      gkv_engine_receive (side->engine, address, out->data, out->len, &pair.now);
+    }
+  g_assert_cmpuint (g_hash_table_size (side->engine->own_addresses), <=, 256);
+  g_assert_true (g_hash_table_contains (side->engine->own_addresses, "m:1999"));
+
+  late = begin_datagram_from (&pair, "m:1999", 0);
+  put_ident (&pair, late, "another", 1);
+  gkv_engine_receive (side->engine, "m:1999", late->data, late->len, &pair.now);
+  g_assert_false (g_hash_table_contains (side->engine->own_addresses, "m:1999"));
   pair_clear (&pair);
 }
 
@@ -369,6 +417,7 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/hostile/answers", test_answers);
   g_test_add_func ("/hostile/backlog", test_backlog);
+  g_test_add_func ("/hostile/mirrors", test_mirrors);
   g_test_add_func ("/hostile/fuzz", test_fuzz);
 
   return g_test_run ();
