@@ -247,6 +247,8 @@ gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gi
 void gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record);
 /* A peer's clock is far from ours. */
 void gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader);
+/* Takes away what is visible in the place of a record that is set aside. */
+void gkv_engine_hide (GkvEngine *self, GkvRecord *visible);
 void gkv_engine_consider_synced (GkvEngine *self);
 void gkv_engine_set_synced (GkvEngine *self);
 /* The remaining life of a record in ms, -1 for none. */

@@ -316,7 +316,6 @@ gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left
 
   if (record->flags & GKV_RECORD_ASIDE)
     {
-      gkv_ephemerals_watch (self, record);
       gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
       g_clear_pointer (&replaced, gkv_record_unref);
       return TRUE;
@@ -346,12 +345,24 @@ gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record)
   put_own (self, dead);
 }
 
+void
+gkv_engine_hide (GkvEngine *self, GkvRecord *visible)
+{
+  gkv_record_ref (visible);
+  add_changed_event (self, gkv_store_hide (self->store, visible), visible);
+}
+
 static void
 on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 {
   GkvEngine *self = user_data;
 
   add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+
+  /* What is set aside is looked after when its time has come. */
+  if (record->flags & GKV_RECORD_ASIDE)
+    return;
+
   watch (self, record);
   gkv_rumours_add (self, record);
 }

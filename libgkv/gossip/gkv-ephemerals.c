@@ -205,11 +205,17 @@ mark_records (GkvEngine *self, Owner *owner, guint max)
     {
       Entry *entry = g_queue_peek_head (&owner->records);
       GkvRecord *record = gkv_store_lookup_hash (self->store, entry->hash);
-      gboolean held = record != NULL && is_watched (record) && is_owned (owner, record);
+      GkvRecord *visible = record != NULL ? gkv_store_get_visible (self->store, record) : NULL;
 
+      if (visible != NULL && !(is_watched (visible) && is_owned (owner, visible)))
+        visible = NULL;
+
+      /* The last one takes the owner with it. */
       remove_entry (self->ephemerals, entry);
-      if (held)
+      if (visible != NULL && visible == record)
         gkv_engine_mark_dead (self, record);
+      else if (visible != NULL)
+        gkv_engine_hide (self, visible);
     }
 
   return n;

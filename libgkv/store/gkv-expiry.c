@@ -22,11 +22,20 @@ gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFun
       if (record == NULL || deadline > mono)
         break;
 
+      n_expired++;
+
+      /* It is seen only because a later one is set aside. */
+      if (gkv_store_lookup (self, gkv_record_get_key (record), record->key_len) != record)
+        {
+          replaced = gkv_record_ref (record);
+          func (gkv_store_hide (self, record), replaced, user_data);
+          continue;
+        }
+
       /* The dead mark is above the live record in the total order, so that the store always takes it. */
       dead = gkv_record_new_dead (gkv_store_get_hash_key (self), record);
       gkv_store_put (self, dead, &replaced);
       func (dead, replaced, user_data);
-      n_expired++;
     }
 
   return n_expired;

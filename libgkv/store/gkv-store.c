@@ -480,7 +480,11 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
         gkv_record_ref (visible);
       count_record (self, held, -1);
       sketch_record (self, held, -1);
-      clear_deadline (self, held);
+      /* What stays visible keeps its life. */
+      if (held != visible)
+        clear_deadline (self, held);
+      if (visible != NULL && !(record->flags & GKV_RECORD_ASIDE))
+        clear_deadline (self, visible);
       if (held->flags & GKV_RECORD_ASIDE)
         g_hash_table_remove (self->shadows, held);
     }
@@ -505,12 +509,17 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
 gboolean
 gkv_store_remove (GkvStore *self, GkvRecord *record)
 {
+  GkvRecord *visible;
+
   if (lookup (self, record->hash, gkv_record_get_key (record), record->key_len) != record)
     return FALSE;
 
   count_record (self, record, -1);
   sketch_record (self, record, -1);
   clear_deadline (self, record);
+  visible = gkv_store_get_visible (self, record);
+  if (visible != NULL)
+    clear_deadline (self, visible);
   g_hash_table_remove (self->shadows, record);
   take (self, record);
   gkv_record_unref (record);
@@ -550,13 +559,28 @@ gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc fun
       record = g_ptr_array_index (released, i);
       visible = gkv_store_get_visible (self, record);
       if (visible != NULL)
-        gkv_record_ref (visible);
+        {
+          gkv_record_ref (visible);
+          clear_deadline (self, visible);
+        }
       count_record (self, record, -1);
       g_hash_table_remove (self->shadows, record);
       record->flags &= ~GKV_RECORD_ASIDE;
       count_record (self, record, 1);
       func (record, visible, user_data);
     }
+}
+
+GkvRecord *
+gkv_store_hide (GkvStore *self, GkvRecord *visible)
+{
+  GkvRecord *record = lookup (self, visible->hash, gkv_record_get_key (visible), visible->key_len);
+
+  count_record (self, record, -1);
+  clear_deadline (self, visible);
+  g_hash_table_insert (self->shadows, record, NULL);
+  count_record (self, record, 1);
+  return record;
 }
 
 /* Remaining life */

@@ -76,6 +76,9 @@ guint gkv_store_get_n_aside (GkvStore *self);
 typedef void (*GkvStoreReleaseFunc) (GkvRecord *record, GkvRecord *replaced, gpointer user_data);
 void gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data);
 
+/* Takes away @visible, which is seen of its key while another record is set aside; returns that one, borrowed. */
+GkvRecord *gkv_store_hide (GkvStore *self, GkvRecord *visible);
+
 /* Remaining life, beside the records (it is no part of them): a deadline on the caller's monotonic clock, in µs.
  * Setting it again keeps the earlier one. Records leave by themselves when they are replaced or removed. */
 void gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline);

@@ -136,6 +136,33 @@ test_restart (void)
   pair_clear (&pair);
 }
 
+/* One that is seen only because somebody whose clock is hours ahead wrote the key goes with its owner as well. */
+static void
+test_behind_aside (void)
+{
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_write (&pair, 1, "key", "value", GKV_RECORD_EPHEMERAL);
+  pair_run (&pair, SECOND, FALSE);
+  pair.sides[2].clock.last += (GkvStamp) (5 * 3600 * 1000) << 16;
+  pair_write (&pair, 2, "key", "later", 0);
+  pair_run (&pair, 5 * SECOND, FALSE);
+  g_assert_cmpuint (gkv_store_get_n_aside (pair.sides[0].store), ==, 1);
+  g_assert_nonnull (gkv_store_lookup_visible (pair.sides[0].store, "key", 3));
+
+  pair.sides[1].down = TRUE;
+  pair_run (&pair, 60 * SECOND, FALSE);
+  g_assert_null (gkv_store_lookup_visible (pair.sides[0].store, "key", 3));
+  g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[0].store), ==, 0);
+
+  pair_run (&pair, (gint64) 6 * 3600 * SECOND, FALSE);
+  g_assert_cmpuint (gkv_store_get_n_aside (pair.sides[0].store), ==, 0);
+  g_assert_nonnull (gkv_store_lookup_visible (pair.sides[0].store, "key", 3));
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -145,6 +172,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/ephemerals/unknown", test_unknown);
   g_test_add_func ("/ephemerals/left", test_left);
   g_test_add_func ("/ephemerals/restart", test_restart);
+  g_test_add_func ("/ephemerals/behind-aside", test_behind_aside);
 
   return g_test_run ();
 }

@@ -164,7 +164,8 @@ typedef struct
 {
   GkvRecord *held;
   GkvRecord *shadow; /* what is visible while the one held is set aside */
-  gint64 deadline;   /* -1: none */
+  gint64 deadline;   /* of the one held; -1: none */
+  gint64 shadow_deadline;
 } Slot;
 
 typedef struct
@@ -198,12 +199,14 @@ slot_take (Slot *slot, GkvRecord *record)
   GkvRecord *visible = get_visible (slot);
   gboolean aside = record != NULL && record->flags & GKV_RECORD_ASIDE;
   GkvRecord *shadow = aside && visible != NULL ? gkv_record_ref (visible) : NULL;
+  gint64 shadow_deadline = visible == slot->held ? slot->deadline : slot->shadow_deadline;
 
   g_clear_pointer (&slot->shadow, gkv_record_unref);
   g_clear_pointer (&slot->held, gkv_record_unref);
   slot->held = record != NULL ? gkv_record_ref (record) : NULL;
   slot->shadow = shadow;
   slot->deadline = -1;
+  slot->shadow_deadline = shadow != NULL ? shadow_deadline : -1;
 }
 
 static Slot *
@@ -220,6 +223,7 @@ on_model_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   g_assert_true (record == slot->held);
   g_assert_true (replaced == slot->shadow);
   g_clear_pointer (&slot->shadow, gkv_record_unref);
+  slot->shadow_deadline = -1;
 }
 
 static void
@@ -240,12 +244,21 @@ change_model (Model *model)
       gint64 deadline;
       GkvRecord *first = gkv_store_peek_deadline (model->store, &deadline);
 
-      if (first != NULL)
+      Slot *due = first != NULL ? find_slot (model, first) : NULL;
+
+      if (due != NULL && due->held == first)
         {
-          g_assert_true (find_slot (model, first)->held == first);
-          g_assert_cmpint (find_slot (model, first)->deadline, ==, deadline);
-          slot_take (find_slot (model, first), NULL);
+          g_assert_cmpint (due->deadline, ==, deadline);
+          slot_take (due, NULL);
           g_assert_true (gkv_store_remove (model->store, first));
+        }
+      else if (due != NULL)
+        {
+          g_assert_true (due->shadow == first);
+          g_assert_cmpint (due->shadow_deadline, ==, deadline);
+          g_assert_true (gkv_store_hide (model->store, first) == due->held);
+          g_clear_pointer (&due->shadow, gkv_record_unref);
+          due->shadow_deadline = -1;
         }
     }
   else if (what == 1)
@@ -342,6 +355,8 @@ check_model (Model *model)
       n_aside += (slot->held->flags & GKV_RECORD_ASIDE) != 0;
       if (slot->deadline >= 0)
         first = MIN (first, slot->deadline);
+      if (slot->shadow_deadline >= 0)
+        first = MIN (first, slot->shadow_deadline);
       gkv_sketch_add (sketch, slot->held->hash, slot->held->fingerprint.lo);
     }
 
@@ -370,7 +385,7 @@ test_alike (void)
   Model model = { .store = gkv_store_new (&hash_key) };
 
   for (guint i = 0; i < N_KEYS; i++)
-    model.slots[i].deadline = -1;
+    model.slots[i].deadline = model.slots[i].shadow_deadline = -1;
   gkv_store_keep_sketch (model.store);
 
   for (guint step = 0; step < 200000; step++)
@@ -457,6 +472,58 @@ test_aside (void)
 }
 
 static void
+on_hidden (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  g_assert_cmpuint (record->stamp, ==, 100);
+  g_assert_cmpuint (replaced->stamp, ==, 1);
+  *(guint *) user_data += 1;
+}
+
+/* What is visible while another version is set aside has the life that it had. */
+static void
+test_aside_expiry (void)
+{
+  for (guint how = 0; how < 4; how++)
+    {
+      g_autoptr (GkvStore) store = gkv_store_new (&hash_key);
+      gint64 deadline;
+      guint n = 0;
+
+      put (store, "key", 0, 1, "now");
+      gkv_store_set_deadline (store, gkv_store_lookup (store, "key", 3), 500);
+      put (store, "key", GKV_RECORD_ASIDE, 100, "later");
+      g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
+      g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup_visible (store, "key", 3)), ==, 500);
+
+      if (how == 0)
+        {
+          g_assert_cmpuint (gkv_store_expire_due (store, 499, 10, on_hidden, &n), ==, 0);
+          g_assert_cmpuint (gkv_store_expire_due (store, 500, 10, on_hidden, &n), ==, 1);
+          g_assert_cmpuint (n, ==, 1);
+          g_assert_null (gkv_store_lookup_visible (store, "key", 3));
+          g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 0);
+        }
+      else if (how == 1)
+        {
+          gkv_store_release_aside (store, 100, on_released, &n);
+          g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
+        }
+      else if (how == 2)
+        {
+          put (store, "key", GKV_RECORD_ASIDE, 101, "later still");
+          g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup_visible (store, "key", 3)), ==, 500);
+          put (store, "key", 0, 102, "now");
+        }
+      else
+        {
+          g_assert_true (gkv_store_remove (store, gkv_store_lookup (store, "key", 3)));
+        }
+
+      g_assert_null (gkv_store_peek_deadline (store, &deadline));
+    }
+}
+
+static void
 on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 {
   GString *order = user_data;
@@ -510,6 +577,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/store/alike", test_alike);
   g_test_add_func ("/store/walk", test_walk);
   g_test_add_func ("/store/aside", test_aside);
+  g_test_add_func ("/store/aside-expiry", test_aside_expiry);
   g_test_add_func ("/store/expiry", test_expiry);
 
   return g_test_run ();
