@@ -143,7 +143,8 @@ gkv_node_end_read (GkvNode *self, GkvRecord *record, const GkvRead *read, GError
     {
       /* It may have been replaced meanwhile; then it is in the way of nothing, and goes when its slot is needed. */
       g_mutex_lock (&self->lock);
-      gkv_decoded_insert (self->decoded, record, value);
+      if (read->coding == self->coding)
+        gkv_decoded_insert (self->decoded, record, value);
       g_mutex_unlock (&self->lock);
     }
 
@@ -161,7 +162,7 @@ gkv_node_dup_value (GkvNode *self, GkvRecord *record, GError **error)
   value = gkv_decoded_lookup (self->decoded, record);
   if (value != NULL)
     g_variant_ref (value);
-  else if (gkv_node_check_usable_locked (self, error))
+  else if (self->coding != NULL || gkv_node_check_usable_locked (self, error))
     begun = gkv_node_begin_read_locked (self, record, &read, error);
   g_mutex_unlock (&self->lock);
 

@@ -97,6 +97,9 @@ gkv_node_judge_locked (GkvNode *self, GError **error)
 static void
 gkv_node_take_coding_locked (GkvNode *self, GkvCoding *coding)
 {
+  /* What was decoded with another is nothing to this one. */
+  gkv_decoded_free (self->decoded);
+  self->decoded = gkv_decoded_new ();
   self->coding = coding;
   if (coding != NULL)
     g_ptr_array_add (self->codings, coding);

@@ -354,6 +354,29 @@ test_close_in_handler (void)
   assert_refused (gkv_node_set_string (node, "key", "y", NULL, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
 }
 
+/* A node that isn't started can be given another codec, and the default one again. */
+static void
+test_another_codec (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+  g_autoptr (GkvCodec) json = gkv_codec_new_for_name ("json", NULL);
+  g_autoptr (GListModel) list = NULL;
+  g_autoptr (GkvEntry) entry = NULL;
+  g_autofree char *value = NULL;
+
+  gkv_node_set_string (node, "key", "x", NULL, NULL);
+  gkv_node_set_codec (node, NULL);
+  list = gkv_node_list (node, NULL);
+  g_assert_cmpuint (g_list_model_get_n_items (list), ==, 1);
+  entry = g_list_model_get_item (list, 0);
+  g_assert_cmpstr (g_variant_get_string (gkv_entry_get_value (entry), NULL), ==, "x");
+  value = gkv_node_get_string (node, "key", NULL, NULL);
+  g_assert_cmpstr (value, ==, "x");
+
+  gkv_node_set_codec (node, json);
+  assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "json");
+}
+
 static void
 test_after_close (void)
 {
@@ -427,6 +450,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/list", test_list);
   g_test_add_func ("/alone/drop-in-handler", test_drop_in_handler);
   g_test_add_func ("/alone/close-in-handler", test_close_in_handler);
+  g_test_add_func ("/alone/another-codec", test_another_codec);
   g_test_add_func ("/alone/after-close", test_after_close);
   g_test_add_func ("/alone/change-codec", test_change_codec);
 
