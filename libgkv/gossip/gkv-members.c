@@ -227,6 +227,25 @@ remove_member (GkvEngine *self, GkvMember *member)
   g_hash_table_remove (self->members, member->id);
 }
 
+/* For one that has proved itself: the place of a dead one, if need be, best of one that nobody here ever spoke with. */
+static void
+make_room (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvMember *member, *lost = NULL;
+
+  if (g_hash_table_size (self->members) < MAX_MEMBERS)
+    return;
+
+  g_hash_table_iter_init (&iter, self->members);
+  while ((lost == NULL || lost->link != NULL) && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (!gkv_member_is_live (member) && (lost == NULL || member->link == NULL))
+      lost = member;
+
+  if (lost != NULL)
+    remove_member (self, lost);
+}
+
 static void
 set_address (GkvEngine *self, GkvMember *member, const char *address)
 {
@@ -309,6 +328,7 @@ gkv_members_identify (
 
   if (member == NULL)
     {
+      make_room (self);
       member = add_member (self, id, life, incarnation, address);
       if (member == NULL)
         return FALSE;

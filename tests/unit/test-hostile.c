@@ -221,6 +221,50 @@ test_mirrors (void)
   pair_clear (&pair);
 }
 
+/* Members by the thousand, of which none exists, leave no room; once they are found dead, a real one has its place. */
+static void
+test_crowd (void)
+{
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+  PairSide *side;
+  Pair pair;
+
+  pair_init_three (&pair);
+  side = &pair.sides[0];
+  pair.sides[2].down = TRUE;
+  pair_run (&pair, 3 * SECOND, FALSE);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);
+
+  for (guint i = 0; i < 20000; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("nobody-%u", i);
+
+      gkv_put_u8 (body, GKV_PEER_ALIVE);
+      gkv_put_u64 (body, 1);
+      gkv_put_varint (body, 0);
+      gkv_put_string (body, id);
+      gkv_put_string (body, "nowhere:1");
+      if (i % 20 == 19)
+        {
+          g_autoptr (GByteArray) out = begin_datagram (&pair, 1, 0);
+
+          gkv_put_message (out, GKV_MESSAGE_MEMBERS, body->data, body->len);
+          gkv_engine_receive (side->engine, pair.sides[1].name, out->data, out->len, &pair.now);
+          g_byte_array_set_size (body, 0);
+        }
+    }
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-known"), ==, 16384);
+
+  pair_run (&pair, 60 * SECOND, FALSE);
+  pair.sides[2].down = FALSE;
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_nonnull (g_hash_table_lookup (side->engine->members, "c:3"));
+  pair_write (&pair, 2, "key", "value", 0);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_nonnull (gkv_store_lookup (side->store, "key", 3));
+  pair_clear (&pair);
+}
+
 /* Fuzz */
 
 typedef struct
@@ -418,6 +462,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/hostile/answers", test_answers);
   g_test_add_func ("/hostile/backlog", test_backlog);
   g_test_add_func ("/hostile/mirrors", test_mirrors);
+  g_test_add_func ("/hostile/crowd", test_crowd);
   g_test_add_func ("/hostile/fuzz", test_fuzz);
 
   return g_test_run ();
