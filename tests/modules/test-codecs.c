@@ -162,6 +162,52 @@ test_too_deep (void)
     }
 }
 
+/* The codec tells by itself whether the commonest values are in normal form: just as GLib does, whatever the bytes, and
+ * wherever they begin. */
+static void
+test_normal_form (void)
+{
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("variant", NULL);
+  const char *const types[] = {
+    "b", "y", "n", "q", "i", "u", "x", "t", "d", "s", "o", "g", "v", "ay", "as", "ms", "()"
+  };
+  guint n_taken = 0;
+
+  for (guint i = 0; i < 200000; i++)
+    {
+      const char *type = types[i % G_N_ELEMENTS (types)];
+      gsize size = g_test_rand_int_range (0, 12), type_len = strlen (type);
+      guint shift = g_test_rand_int_range (0, 8);
+      guint8 data[64] = { 0 };
+      g_autoptr (GBytes) whole = NULL;
+      g_autoptr (GBytes) boxed = NULL;
+      g_autoptr (GBytes) again = NULL;
+      g_autoptr (GBytes) content = NULL;
+      g_autoptr (GVariant) expected = NULL;
+      g_autoptr (GVariant) value = NULL;
+
+      for (gsize j = 0; j < size; j++)
+        data[shift + j] = g_test_rand_bit () ? g_test_rand_int_range (0, 256) : "\0\1a/s"[g_test_rand_int_range (0, 5)];
+      memcpy (data + shift + size + 1, type, type_len);
+      whole = g_bytes_new (data, sizeof data);
+      boxed = g_bytes_new_from_bytes (whole, shift, size + 1 + type_len);
+      content = g_bytes_new (data + shift, size);
+      expected = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), content, FALSE));
+
+      value = gkv_codec_decode (codec, boxed, NULL);
+      g_assert_cmpint (value != NULL, ==, g_variant_is_normal_form (expected));
+      if (value == NULL)
+        continue;
+
+      n_taken++;
+      g_assert_cmpstr (g_variant_get_type_string (value), ==, type);
+      g_assert_true (g_variant_equal (value, expected));
+      again = gkv_codec_encode (codec, value, NULL);
+      g_assert_true (g_bytes_equal (again, boxed));
+    }
+  g_assert_cmpuint (n_taken, >, 1000);
+}
+
 static void
 test_not_finite (void)
 {
@@ -246,6 +292,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/codec/lossless", test_lossless);
   g_test_add_func ("/codec/variant/boxed", test_boxed);
   g_test_add_func ("/codec/variant/too-deep", test_too_deep);
+  g_test_add_func ("/codec/variant/normal-form", test_normal_form);
   g_test_add_func ("/codec/json/not-finite", test_not_finite);
   g_test_add_func ("/codec/json/lone-surrogates", test_lone_surrogates);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
