@@ -10,10 +10,19 @@
 
 #define REORDER_DELAY (100 * SIM_MS)
 
+/* An address, and who is there. */
 typedef struct
 {
-  char *from;
-  char *to;
+  char *address;
+  guint side;
+  SimReceiveFunc func; /* NULL: nobody */
+  gpointer owner;
+} Place;
+
+typedef struct
+{
+  const Place *from;
+  const Place *to;
   GBytes *bytes;
 } Packet;
 
@@ -26,21 +35,13 @@ typedef struct
   guint64 argument;
 } Event;
 
-typedef struct
-{
-  guint side;
-  SimReceiveFunc func;
-  gpointer owner;
-} Endpoint;
-
 struct _SimNetwork
 {
   guint64 random[2];
   gint64 now;
   guint64 sequence;
   GArray *heap;
-  GHashTable *endpoints; /* address → Endpoint, owned */
-  GHashTable *sides;     /* address → side, also of those detached */
+  GHashTable *places; /* address → Place, owned; none goes before the run ends */
 
   SimWeather weather;
   gboolean cut[SIM_MAX_SIDES][SIM_MAX_SIDES];
@@ -53,10 +54,15 @@ struct _SimNetwork
 };
 
 static void
+place_free (Place *place)
+{
+  g_free (place->address);
+  g_free (place);
+}
+
+static void
 packet_free (Packet *packet)
 {
-  g_ref_string_release (packet->from);
-  g_ref_string_release (packet->to);
   g_bytes_unref (packet->bytes);
   g_free (packet);
 }
@@ -153,10 +159,8 @@ pop_event (SimNetwork *self)
 static void
 deliver (SimNetwork *self, Packet *packet)
 {
-  Endpoint *endpoint = g_hash_table_lookup (self->endpoints, packet->to);
-
-  if (endpoint != NULL)
-    endpoint->func (endpoint->owner, packet->from, packet->bytes);
+  if (packet->to->func != NULL)
+    packet->to->func (packet->to->owner, packet->from->address, packet->bytes);
   packet_free (packet);
 }
 
@@ -213,38 +217,46 @@ sim_network_run_until (SimNetwork *self, gint64 limit, gint64 step, SimCondition
 
 /* Links */
 
-static guint
-get_side (SimNetwork *self, const char *address)
+static Place *
+get_place (SimNetwork *self, const char *address)
 {
-  return GPOINTER_TO_UINT (g_hash_table_lookup (self->sides, address));
+  Place *place = g_hash_table_lookup (self->places, address);
+
+  if (place == NULL)
+    {
+      place = g_new0 (Place, 1);
+      place->address = g_strdup (address);
+      g_hash_table_insert (self->places, place->address, place);
+    }
+
+  return place;
 }
 
 void
 sim_network_set_side (SimNetwork *self, const char *address, guint side)
 {
   g_assert_cmpuint (side, <, SIM_MAX_SIDES);
-  g_hash_table_insert (self->sides, g_strdup (address), GUINT_TO_POINTER (side));
+  get_place (self, address)->side = side;
 }
 
 void
 sim_network_attach (SimNetwork *self, const char *address, guint side, SimReceiveFunc func, gpointer owner)
 {
-  Endpoint *endpoint = g_new0 (Endpoint, 1);
+  Place *place = get_place (self, address);
 
-  endpoint->func = func;
-  endpoint->owner = owner;
   sim_network_set_side (self, address, side);
-  g_hash_table_insert (self->endpoints, g_strdup (address), endpoint);
+  place->func = func;
+  place->owner = owner;
 }
 
 void
 sim_network_detach (SimNetwork *self, const char *address)
 {
-  g_hash_table_remove (self->endpoints, address);
+  get_place (self, address)->func = NULL;
 }
 
 static void
-queue_packet (SimNetwork *self, const char *from, const char *to, GBytes *bytes)
+queue_packet (SimNetwork *self, const Place *from, const Place *to, GBytes *bytes)
 {
   Packet *packet = g_new0 (Packet, 1);
   gint64 delay = self->weather.delay + sim_network_random (self, self->weather.jitter + 1);
@@ -252,8 +264,8 @@ queue_packet (SimNetwork *self, const char *from, const char *to, GBytes *bytes)
   if (sim_network_happens (self, self->weather.reorder))
     delay += sim_network_random (self, REORDER_DELAY);
 
-  packet->from = g_ref_string_new_intern (from);
-  packet->to = g_ref_string_new_intern (to);
+  packet->from = from;
+  packet->to = to;
   packet->bytes = g_bytes_ref (bytes);
   push_event (self, self->now + delay, NULL, packet, 0);
 }
@@ -261,6 +273,8 @@ queue_packet (SimNetwork *self, const char *from, const char *to, GBytes *bytes)
 void
 sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *bytes)
 {
+  const Place *source = get_place (self, from);
+  const Place *target = get_place (self, to);
   gsize len = g_bytes_get_size (bytes);
 
   self->traffic.datagrams++;
@@ -273,15 +287,15 @@ sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *by
   if (self->tap != NULL)
     self->tap (from, to, bytes, self->tap_data);
 
-  if (self->cut[get_side (self, from)][get_side (self, to)] || sim_network_happens (self, self->weather.loss))
+  if (self->cut[source->side][target->side] || sim_network_happens (self, self->weather.loss))
     {
       self->traffic.lost++;
       return;
     }
 
-  queue_packet (self, from, to, bytes);
+  queue_packet (self, source, target, bytes);
   if (sim_network_happens (self, self->weather.duplicate))
-    queue_packet (self, from, to, bytes);
+    queue_packet (self, source, target, bytes);
 }
 
 void
@@ -358,8 +372,7 @@ sim_network_new (guint64 seed)
   self->random[1] = mix_seed (&seed);
   self->trace = G_GUINT64_CONSTANT (0xcbf29ce484222325);
   self->heap = g_array_new (FALSE, FALSE, sizeof (Event));
-  self->endpoints = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->sides = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->places = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) place_free);
   self->weather.delay = SIM_MS / 2;
 
   return self;
@@ -377,7 +390,6 @@ sim_network_free (SimNetwork *self)
     }
 
   g_array_unref (self->heap);
-  g_hash_table_unref (self->sides);
-  g_hash_table_unref (self->endpoints);
+  g_hash_table_unref (self->places);
   g_free (self);
 }
