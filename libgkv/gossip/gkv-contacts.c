@@ -148,18 +148,6 @@ greet (GkvEngine *self, GkvContact *contact)
 {
   GkvLink *link;
 
-  if (self->now.mono - self->greetings_at >= GKV_SECOND)
-    {
-      self->greetings_at = self->now.mono;
-      self->n_greetings = 0;
-    }
-
-  if (self->n_greetings >= MAX_GREETINGS)
-    {
-      look_at (self, contact, self->greetings_at + GKV_SECOND + gkv_engine_random (self, 100) * GKV_MS);
-      return;
-    }
-
   self->n_greetings++;
   self->counters.greetings++;
   link = gkv_links_lookup (self, contact->address);
@@ -205,8 +193,18 @@ gkv_contacts_tick (GkvEngine *self)
   GkvContact *contact;
   gint64 due;
 
+  if (self->now.mono - self->greetings_at >= GKV_SECOND)
+    {
+      self->greetings_at = self->now.mono;
+      self->n_greetings = 0;
+    }
+
   while ((contact = gkv_deadlines_peek (self->contacts_due, &due)) != NULL)
     {
+      /* The others wait for the next second. */
+      if (self->n_greetings >= MAX_GREETINGS)
+        due = MAX (due, self->greetings_at + GKV_SECOND);
+
       if (due > self->now.mono)
         {
           gkv_engine_wake_at (self, due);
