@@ -16,7 +16,8 @@
 /* Owners are looked at this often, and when one is lost. */
 #define PERIOD GKV_SECOND
 
-/* An owner that nobody here knows is waited for as long as a suspicion lasts. */
+/* An owner that nobody here knows, or that has written although it is held dead, is waited for as long as a suspicion
+ * lasts. */
 #define PATIENCE (5 * GKV_SECOND)
 
 /* Records marked in one turn. */
@@ -28,7 +29,7 @@ typedef struct
   char *id;
   guint64 life;
   guint hash;     /* of both */
-  gint64 missed;  /* since when nobody here knows it; 0: it is known, or wasn't looked at yet */
+  gint64 fine;    /* until when nothing spoke against it: when it was known to live, or something new of it came */
   GQueue records; /* Entry */
 } Owner;
 
@@ -153,7 +154,10 @@ gkv_ephemerals_watch (GkvEngine *self, GkvRecord *record)
     {
       entry = gkv_table_lookup (ephemerals->records, &record->hash);
       if (entry != NULL && is_watched (record) && is_owned (entry->owner, record))
-        return;
+        {
+          entry->owner->fine = self->now.mono;
+          return;
+        }
       if (entry != NULL)
         remove_entry (ephemerals, entry);
     }
@@ -164,6 +168,7 @@ gkv_ephemerals_watch (GkvEngine *self, GkvRecord *record)
   entry = g_new0 (Entry, 1);
   entry->hash = record->hash;
   entry->owner = ensure_owner (self, record);
+  entry->owner->fine = self->now.mono;
   entry->link.data = entry;
   g_queue_push_tail_link (&entry->owner->records, &entry->link);
   gkv_table_insert (ephemerals->records, &entry->hash, entry);
@@ -180,18 +185,20 @@ has_ended (GkvEngine *self, Owner *owner)
     return owner->life < self->life;
 
   member = g_hash_table_lookup (self->members, owner->id);
-  if (member != NULL && member->life >= owner->life)
+  if (member != NULL && member->life == owner->life && gkv_member_is_live (member))
     {
-      owner->missed = 0;
-      return member->life > owner->life || !gkv_member_is_live (member);
+      owner->fine = self->now.mono;
+      return FALSE;
     }
 
-  if (owner->missed == 0)
-    owner->missed = self->now.mono;
-  if (self->now.mono - owner->missed >= PATIENCE)
+  /* An owner that lives writes again what others mark. Who still holds it dead then waits, or both would write in turns. */
+  if (member != NULL && member->life >= owner->life &&
+      (member->life > owner->life ? member->life_since : member->status_since) >= owner->fine)
+    return TRUE;
+  if (self->now.mono - owner->fine >= PATIENCE)
     return TRUE;
 
-  self->ephemerals->due = MIN (self->ephemerals->due, owner->missed + PATIENCE);
+  self->ephemerals->due = MIN (self->ephemerals->due, owner->fine + PATIENCE);
   return FALSE;
 }
 
