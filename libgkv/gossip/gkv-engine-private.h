@@ -32,6 +32,9 @@ G_BEGIN_DECLS
 /* Who we are is told again when this has passed without the other knowing us. */
 #define GKV_IDENT_PERIOD (200 * GKV_MS)
 
+/* News are passed on so often at the most: for 16,384 members and more. */
+#define GKV_MAX_RETRANSMITS 48
+
 typedef struct _GkvContact GkvContact;
 typedef struct _GkvEphemerals GkvEphemerals;
 typedef struct _GkvExchange GkvExchange;
@@ -59,7 +62,7 @@ struct _GkvLink
 {
   char *address;
   guint64 their_token; /* what to echo; 0: not known */
-  guint64 our_token;   /* what they echo, in the epoch below */
+  guint64 our_token;   /* what they echo, in the epoch below; 0: not computed yet */
   gint64 our_epoch;
   gboolean proved; /* they have echoed ours */
   gint64 last_heard;
@@ -108,7 +111,9 @@ struct _GkvMember
   gint64 ask_due;   /* while it is suspected: when it is asked again */
   gint64 last_duplicate;
   gint64 round_trip_us;
-  guint n_gossip;    /* how often the news of it are still to be passed on */
+  guint n_gossip; /* how often the news of it are still to be passed on */
+  GList news;     /* its place among those of which there are so many */
+  gint64 news_since;
   gboolean matched;  /* an exchange with this life of it has ended with nothing left to fetch */
   guint64 confirmed; /* the newest flush ticket that it has confirmed */
   GkvStamp horizon;  /* below it this life of it has forgotten deletions */
@@ -154,6 +159,7 @@ struct _GkvEngine
   GHashTable *links;         /* address → GkvLink, owned */
   GHashTable *own_addresses; /* where we have met ourselves */
   GPtrArray *filling;        /* links with a datagram begun */
+  gint64 links_swept;        /* when idle ones were looked for */
   GHashTable *reports;       /* errors told lately → when */
   GByteArray *scratch;
   gsize answer_left; /* of what the datagram that is being read may cost */
@@ -169,7 +175,8 @@ struct _GkvEngine
   guint n_alive;       /* members alive or suspect */
   guint n_suspect;
   gint64 suspects_due;
-  guint n_gossip; /* how often news of ourselves are still to be passed on */
+  guint n_gossip;                       /* how often news of ourselves are still to be passed on */
+  GQueue news[GKV_MAX_RETRANSMITS + 1]; /* GkvMember by n_gossip */
   gint64 forget_due;
   gint64 forget_dead; /* after so long */
   gboolean leaving;
@@ -301,7 +308,8 @@ void gkv_members_heard (GkvEngine *self, GkvLink *link);
 gboolean gkv_members_identify (
     GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise);
 void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
-void gkv_members_introduce (GkvEngine *self, GkvLink *link);
+/* Tells who lives, in proportion: the other says that it knows @n_known of them. */
+void gkv_members_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);
 void gkv_members_leave (GkvEngine *self);
 void gkv_members_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
 /* News that ride on a probe. */

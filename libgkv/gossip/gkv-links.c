@@ -22,6 +22,10 @@
 #define MAX_LINKS 16384
 #define LINK_IDLE (5 * 60 * GKV_SECOND)
 
+/* Idle links are looked for when one is added, but not more often than that, as all have to be looked at. */
+#define SWEEP_PERIOD      (60 * GKV_SECOND)
+#define SWEEP_PERIOD_FULL GKV_SECOND
+
 /* Two nodes of one id have nothing to say to each other for this long. */
 #define DUPLICATE_QUIET (60 * GKV_SECOND)
 
@@ -216,34 +220,39 @@ gkv_links_trust (GkvEngine *self, const char *address, guint64 their_token)
   return link;
 }
 
+/* The token of an address in this epoch, which is kept where there is a @link (nullable). */
+static guint64
+get_token (GkvEngine *self, GkvLink *link, const char *address)
+{
+  gint64 epoch = get_epoch (self);
+
+  if (link == NULL)
+    return compute_token (self, address, epoch);
+
+  if (link->our_token == 0 || link->our_epoch != epoch)
+    {
+      link->our_token = compute_token (self, address, epoch);
+      link->our_epoch = epoch;
+    }
+  return link->our_token;
+}
+
 /* Whether @echo is the token of this address, in this epoch or the one before. @link: nullable. */
 static gboolean
 is_proof (GkvEngine *self, GkvLink *link, const char *address, guint64 echo)
 {
-  gint64 epoch = get_epoch (self);
-
   if (echo == 0)
     return FALSE;
 
-  if (link != NULL && link->our_token == echo && link->our_epoch == epoch)
+  if (echo == get_token (self, link, address))
     return TRUE;
 
-  if (echo == compute_token (self, address, epoch - 1))
-    {
-      /* Tell them the new one in time. */
-      if (link != NULL)
-        link->last_ident = 0;
-      return TRUE;
-    }
-
-  if (echo != compute_token (self, address, epoch))
+  if (echo != compute_token (self, address, get_epoch (self) - 1))
     return FALSE;
 
+  /* Tell them the new one in time. */
   if (link != NULL)
-    {
-      link->our_token = echo;
-      link->our_epoch = epoch;
-    }
+    link->last_ident = 0;
   return TRUE;
 }
 
@@ -267,7 +276,7 @@ gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
   link->last_ident = self->now.mono;
 
   body = gkv_engine_begin_message (self);
-  gkv_put_u64 (body, compute_token (self, link->address, get_epoch (self)));
+  gkv_put_u64 (body, get_token (self, link, link->address));
   gkv_link_send (self, link, GKV_MESSAGE_TOKEN);
 
   body = gkv_engine_begin_message (self);
@@ -277,6 +286,7 @@ gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
   gkv_put_u8 (body, answer ? IDENT_FLAG_ANSWER : 0);
   gkv_put_string (body, self->id);
   gkv_put_string (body, self->advertise != NULL ? self->advertise : "");
+  gkv_put_varint (body, self->n_alive);
   gkv_link_send (self, link, GKV_MESSAGE_IDENT);
 }
 
@@ -287,6 +297,10 @@ drop_idle_links (GkvEngine *self)
   GHashTableIter iter;
   GkvLink *link;
   gboolean full = g_hash_table_size (self->links) >= MAX_LINKS;
+
+  if (self->now.mono - self->links_swept < (full ? SWEEP_PERIOD_FULL : SWEEP_PERIOD))
+    return;
+  self->links_swept = self->now.mono;
 
   g_hash_table_iter_init (&iter, self->links);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
@@ -342,6 +356,8 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
   guint8 flags = gkv_reader_u8 (reader);
   g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
   g_autofree char *advertise = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+  /* Not said by the first versions. */
+  guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
 
   if (reader->failed || *id == '\0' || cluster_hash != self->cluster_hash)
     return;
@@ -373,7 +389,7 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   if (flags & IDENT_FLAG_ANSWER)
     gkv_links_send_ident (self, link, FALSE);
-  gkv_members_introduce (self, link);
+  gkv_members_introduce (self, link, n_known);
 }
 
 static void

@@ -32,6 +32,9 @@
 /* A suspect is asked so often in that time. With a third of all datagrams lost, one answer in two comes back. */
 #define SUSPECT_QUESTIONS 20
 
+/* All members are looked at to find the suspects: not more often than that. */
+#define SUSPECTS_PERIOD (10 * GKV_MS)
+
 /* Who has never spoken with the suspect leaves it to others to judge, so many times longer, and keeps it to himself. */
 #define UNHEARD 3
 
@@ -43,9 +46,16 @@
 #define TELL_PERIOD      GKV_SECOND
 #define DUPLICATE_PERIOD (60 * GKV_SECOND)
 
-#define MAX_MEMBERS       16384
-#define MAX_INTRODUCTIONS 256
-#define MAX_GOSSIP        8
+/* After that they are news to nobody, however seldom they were told: those of a thousand that came at once would hold
+ * up others for half an hour. */
+#define NEWS_LIFE (30 * GKV_SECOND)
+
+#define MAX_MEMBERS 16384
+#define MAX_GOSSIP  8
+
+/* Who is new to us is told of as many members as he knows fewer than we do, but of so many at least and at most. */
+#define MIN_INTRODUCTIONS 8
+#define MAX_INTRODUCTIONS 64
 
 /* Peers that are told of a death at once; others hear of it as of other news. */
 #define MAX_TOLD 256
@@ -65,6 +75,8 @@ void
 gkv_members_init (GkvEngine *self)
 {
   self->members = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) member_free);
+  for (guint i = 0; i < G_N_ELEMENTS (self->news); i++)
+    g_queue_init (&self->news[i]);
   self->forget_due = self->now.mono + FORGET_PERIOD;
   self->suspects_due = G_MAXINT64;
 }
@@ -98,13 +110,25 @@ add_event (GkvEngine *self, GkvEventKind kind, const GkvMember *member)
 static guint
 get_n_retransmits (GkvEngine *self)
 {
-  return 3 * (guint) ceil (log2 (self->n_alive + 2));
+  return MIN (3 * (guint) ceil (log2 (self->n_alive + 2)), GKV_MAX_RETRANSMITS);
+}
+
+static void
+set_n_gossip (GkvEngine *self, GkvMember *member, guint n_gossip)
+{
+  if (member->n_gossip > 0)
+    g_queue_unlink (&self->news[member->n_gossip], &member->news);
+
+  member->n_gossip = n_gossip;
+  if (n_gossip > 0)
+    g_queue_push_head_link (&self->news[n_gossip], &member->news);
 }
 
 static void
 spread (GkvEngine *self, GkvMember *member)
 {
-  member->n_gossip = get_n_retransmits (self);
+  member->news_since = self->now.mono;
+  set_n_gossip (self, member, get_n_retransmits (self));
 }
 
 static void
@@ -117,12 +141,12 @@ count (GkvEngine *self, const GkvMember *member, int by)
     self->n_suspect += by;
 }
 
-/* Suspects are looked at again at @when. */
+/* Suspects are looked at again at @when, or soon after. */
 static void
 look_at_suspects (GkvEngine *self, gint64 when)
 {
-  self->suspects_due = MIN (self->suspects_due, when);
-  gkv_engine_wake_at (self, when);
+  self->suspects_due = MIN (self->suspects_due, MAX (when, self->now.mono + SUSPECTS_PERIOD));
+  gkv_engine_wake_at (self, self->suspects_due);
 }
 
 static void
@@ -187,6 +211,7 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
 
   member = g_new0 (GkvMember, 1);
   member->id = g_strdup (id);
+  member->news.data = member;
   member->place = gkv_ring_get_place (self, id);
   member->life = life;
   member->incarnation = incarnation;
@@ -218,6 +243,7 @@ remove_member (GkvEngine *self, GkvMember *member)
         link->member = NULL;
       }
 
+  set_n_gossip (self, member, 0);
   gkv_probes_remove (self, member);
   gkv_rumours_forget_member (self, member);
   gkv_contacts_drop_hearsay (self, member->address);
@@ -394,27 +420,23 @@ put_self (GkvEngine *self, GByteArray *body, GkvPeerStatus status)
 
 #define MAX_MEMBER_SIZE (1 + 8 + 5 + 2 + GKV_WIRE_MAX_ID + 2 + GKV_WIRE_MAX_ADDRESS)
 
-void
-gkv_members_introduce (GkvEngine *self, GkvLink *link)
+/* Some of those who live, from anywhere in the order of probes, which is shuffled in each round: who meets many is told
+ * of others by each. */
+static void
+tell_of_some (GkvEngine *self, GkvLink *link, guint n_told)
 {
-  GHashTableIter iter;
-  GkvMember *member;
-  GByteArray *body;
-  guint n = 0;
+  guint start = gkv_engine_random (self, self->probe_order->len);
+  GByteArray *body = gkv_engine_begin_message (self);
 
-  if (link->introduced)
-    return;
-  link->introduced = TRUE;
-
-  body = gkv_engine_begin_message (self);
-  g_hash_table_iter_init (&iter, self->members);
-  while (n < MAX_INTRODUCTIONS && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  for (guint i = 0; i < self->probe_order->len && n_told > 0; i++)
     {
+      GkvMember *member = g_ptr_array_index (self->probe_order, (start + i) % self->probe_order->len);
+
       if (member == link->member || !gkv_member_is_live (member) || member->address == NULL)
         continue;
 
       put_member (body, member);
-      n++;
+      n_told--;
       if (body->len + MAX_MEMBER_SIZE > gkv_engine_get_max_body (self))
         {
           gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
@@ -423,37 +445,41 @@ gkv_members_introduce (GkvEngine *self, GkvLink *link)
     }
   if (body->len > 0)
     gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
+}
+
+void
+gkv_members_introduce (GkvEngine *self, GkvLink *link, guint64 n_known)
+{
+  guint n_fewer = n_known < self->n_alive ? self->n_alive - n_known : 0;
+
+  if (link->introduced)
+    return;
+  link->introduced = TRUE;
+
+  tell_of_some (self, link, CLAMP (n_fewer, MIN_INTRODUCTIONS, MAX_INTRODUCTIONS));
 
   /* Both are new to each other; one of them asks what differs. */
   if (strcmp (self->id, link->member->id) < 0)
     gkv_exchange_begin (self, link);
 }
 
-/* Those of whom there is news, the least told first. */
+/* Those of whom there is news, the least told first, and of these the newest. */
 static guint
 pick_news (GkvEngine *self, const GkvMember *except, GkvMember *news[MAX_GOSSIP])
 {
-  GHashTableIter iter;
-  GkvMember *member;
   guint n = 0;
 
-  g_hash_table_iter_init (&iter, self->members);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    {
-      guint i;
+  for (guint left = GKV_MAX_RETRANSMITS; left > 0; left--)
+    for (GList *l = self->news[left].head, *next; l != NULL && n < MAX_GOSSIP; l = next)
+      {
+        GkvMember *member = l->data;
 
-      if (member->n_gossip == 0 || member == except)
-        continue;
-
-      if (n < MAX_GOSSIP)
-        n++;
-      else if (member->n_gossip <= news[n - 1]->n_gossip)
-        continue;
-
-      for (i = n - 1; i > 0 && news[i - 1]->n_gossip < member->n_gossip; i--)
-        news[i] = news[i - 1];
-      news[i] = member;
-    }
+        next = l->next;
+        if (self->now.mono - member->news_since > NEWS_LIFE)
+          set_n_gossip (self, member, 0);
+        else if (member != except)
+          news[n++] = member;
+      }
 
   return n;
 }
@@ -485,7 +511,7 @@ gkv_members_add_gossip (GkvEngine *self, GkvLink *link)
       if (body->len + MAX_MEMBER_SIZE >= gkv_engine_get_max_body (self) / 2)
         break;
 
-      news[i]->n_gossip--;
+      set_n_gossip (self, news[i], news[i]->n_gossip - 1);
       put_member (body, news[i]);
       n++;
     }
@@ -738,7 +764,7 @@ tick_suspects (GkvEngine *self)
           if (can_ask)
             tell_death (self, member);
           else
-            member->n_gossip = 0;
+            set_n_gossip (self, member, 0);
           continue;
         }
 

@@ -34,7 +34,8 @@ typedef enum
 {
   /* Who is there (gkv-links) */
   GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
-  GKV_MESSAGE_IDENT = 2,     /* life u64, incarnation varint, cluster u64, flags u8, id string, address string */
+  GKV_MESSAGE_IDENT = 2,     /* life u64, incarnation varint, cluster u64, flags u8, id string, address string,
+                                members known varint (may be missing) */
   GKV_MESSAGE_DUPLICATE = 3, /* address string: another live node there has your id */
   GKV_MESSAGE_CLOCK = 4, /* minutes varint, id string: so far ahead of my clock is what you gave me, which it wrote */
 
