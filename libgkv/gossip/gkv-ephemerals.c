@@ -191,7 +191,8 @@ has_ended (GkvEngine *self, Owner *owner)
       return FALSE;
     }
 
-  /* An owner that lives writes again what others mark. Who still holds it dead then waits, or both would write in turns. */
+  /* An owner that lives writes again what others mark. Who still holds it dead then waits, or both would write in
+   * turns. */
   if (member != NULL && member->life >= owner->life &&
       (member->life > owner->life ? member->life_since : member->status_since) >= owner->fine)
     return TRUE;

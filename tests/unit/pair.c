@@ -124,7 +124,7 @@ void
 pair_put_both (Pair *pair, const char *key, const char *value)
 {
   g_autoptr (GkvRecord) record = make_record (pair, 0, key, value, 0);
-  g_autoptr (GkvRecord) copy = copy_record (pair, 1, record);
+  g_autoptr (GkvRecord) copy G_GNUC_UNUSED = copy_record (pair, 1, record);
 
   gkv_store_put (pair->sides[0].store, record, NULL);
 }
