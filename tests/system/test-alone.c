@@ -410,7 +410,7 @@ test_change_codec (void)
 {
   g_autoptr (GkvCodec) json = gkv_codec_new_for_name ("json", NULL);
   g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "codec", json, NULL);
-  g_autoptr (GListModel) list = gkv_node_list (node, NULL);
+  g_autoptr (GListModel) list G_GNUC_UNUSED = gkv_node_list (node, NULL);
   g_autoptr (GtSignalLogger) logger = gt_signal_logger_new ();
   g_autoptr (GError) told = NULL;
   g_autofree char *value = NULL;
