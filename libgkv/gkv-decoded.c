@@ -7,6 +7,8 @@
 
 #include "gkv-decoded.h"
 
+#include <string.h>
+
 #define N_SETS (1024)
 #define N_WAYS (4)
 /* Larger contents are decoded at each reading: they would make the cache's memory unbounded for practical purposes. */
@@ -20,14 +22,21 @@ typedef struct
 
 struct _GkvDecoded
 {
+  guint16 tags[N_SETS][N_WAYS]; /* a part of each record's hash: most others are told by it without a look at them */
   GkvDecodedSlot slots[N_SETS][N_WAYS];
   guint8 missed[N_SETS]; /* a part of the hash of the record that was missed last */
 };
 
 static guint
-gkv_decoded_get_set (GkvRecord *record)
+gkv_decoded_get_set (guint64 hash)
 {
-  return record->hash % N_SETS;
+  return hash % N_SETS;
+}
+
+static guint16
+gkv_decoded_get_tag (guint64 hash)
+{
+  return hash >> 48;
 }
 
 static void
@@ -55,7 +64,7 @@ gkv_decoded_free (GkvDecoded *self)
 gboolean
 gkv_decoded_admit (GkvDecoded *self, GkvRecord *record)
 {
-  guint set = gkv_decoded_get_set (record);
+  guint set = gkv_decoded_get_set (record->hash);
   guint8 mark = record->hash >> 56;
 
   if (record->content_len > MAX_CONTENT_LEN)
@@ -71,7 +80,8 @@ gkv_decoded_admit (GkvDecoded *self, GkvRecord *record)
 void
 gkv_decoded_insert (GkvDecoded *self, GkvRecord *record, GVariant *value)
 {
-  GkvDecodedSlot *slot = &self->slots[gkv_decoded_get_set (record)][N_WAYS - 1];
+  guint set = gkv_decoded_get_set (record->hash);
+  GkvDecodedSlot *slot = &self->slots[set][N_WAYS - 1];
 
   if (gkv_decoded_lookup (self, record) != NULL)
     return;
@@ -79,33 +89,66 @@ gkv_decoded_insert (GkvDecoded *self, GkvRecord *record, GVariant *value)
   gkv_decoded_slot_clear (slot);
   slot->record = gkv_record_ref (record);
   slot->value = g_variant_ref (value);
+  self->tags[set][N_WAYS - 1] = gkv_decoded_get_tag (record->hash);
 }
 
 void
 gkv_decoded_drop (GkvDecoded *self, GkvRecord *record)
 {
-  GkvDecodedSlot *slots = self->slots[gkv_decoded_get_set (record)];
+  GkvDecodedSlot *slots = self->slots[gkv_decoded_get_set (record->hash)];
 
   for (guint i = 0; i < N_WAYS; i++)
     if (slots[i].record == record)
       gkv_decoded_slot_clear (&slots[i]);
 }
 
+/* Moves the one at @index to the front. */
+static GVariant *
+gkv_decoded_use (GkvDecoded *self, guint set, guint index)
+{
+  GkvDecodedSlot found = self->slots[set][index];
+  guint16 tag = self->tags[set][index];
+
+  for (; index > 0; index--)
+    {
+      self->slots[set][index] = self->slots[set][index - 1];
+      self->tags[set][index] = self->tags[set][index - 1];
+    }
+  self->slots[set][0] = found;
+  self->tags[set][0] = tag;
+
+  return found.value;
+}
+
 GVariant *
 gkv_decoded_lookup (GkvDecoded *self, GkvRecord *record)
 {
-  GkvDecodedSlot *slots = self->slots[gkv_decoded_get_set (record)];
+  guint set = gkv_decoded_get_set (record->hash);
 
   for (guint i = 0; i < N_WAYS; i++)
-    if (slots[i].record == record)
-      {
-        GkvDecodedSlot found = slots[i];
+    if (self->slots[set][i].record == record)
+      return gkv_decoded_use (self, set, i);
 
-        for (; i > 0; i--)
-          slots[i] = slots[i - 1];
-        slots[0] = found;
-        return found.value;
-      }
+  return NULL;
+}
+
+GkvRecord *
+gkv_decoded_find (GkvDecoded *self, guint64 hash, const char *key, gsize key_len, GVariant **value)
+{
+  guint set = gkv_decoded_get_set (hash);
+
+  for (guint i = 0; i < N_WAYS; i++)
+    {
+      GkvRecord *record = self->slots[set][i].record;
+
+      if (record == NULL || self->tags[set][i] != gkv_decoded_get_tag (hash) || record->hash != hash ||
+          record->key_len != key_len || (record->flags & GKV_RECORD_GONE) != 0 ||
+          memcmp (gkv_record_get_key (record), key, key_len) != 0)
+        continue;
+
+      *value = gkv_decoded_use (self, set, i);
+      return record;
+    }
 
   return NULL;
 }

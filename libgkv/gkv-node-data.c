@@ -24,21 +24,38 @@ typedef struct
 
 /* internal: reading */
 
+/* Expired, and only not yet marked: nobody is to see it. */
+static gboolean
+gkv_node_has_expired_locked (GkvNode *self, GkvRecord *record)
+{
+  gint64 deadline;
+
+  if ((record->flags & GKV_RECORD_TTL) == 0)
+    return FALSE;
+
+  deadline = gkv_store_get_deadline (self->store, record);
+
+  return deadline >= 0 && deadline <= g_get_monotonic_time ();
+}
+
 GkvRecord *
 gkv_node_find_locked (GkvNode *self, const char *key)
 {
   GkvRecord *record = gkv_store_lookup_visible (self->store, key, strlen (key));
 
-  /* Expired, and only not yet marked: nobody is to see it. */
-  if (record != NULL && (record->flags & GKV_RECORD_TTL) != 0)
-    {
-      gint64 deadline = gkv_store_get_deadline (self->store, record);
+  return record != NULL && !gkv_node_has_expired_locked (self, record) ? record : NULL;
+}
 
-      if (deadline >= 0 && deadline <= g_get_monotonic_time ())
-        return NULL;
-    }
+/* What was decoded of @key, if that is kept and is still what the store holds. */
+static GVariant *
+gkv_node_find_decoded_locked (GkvNode *self, const char *key)
+{
+  gsize key_len = strlen (key);
+  guint64 hash = gkv_hash_64 (gkv_store_get_hash_key (self->store), key, key_len);
+  GVariant *value;
+  GkvRecord *record = gkv_decoded_find (self->decoded, hash, key, key_len, &value);
 
-  return record;
+  return record != NULL && !gkv_node_has_expired_locked (self, record) ? value : NULL;
 }
 
 gint64
@@ -510,14 +527,16 @@ gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, G
     return NULL;
 
   g_mutex_lock (&self->lock);
-  if (gkv_node_check_usable_locked (self, error))
+  if (gkv_node_check_usable_locked (self, error) && (value = gkv_node_find_decoded_locked (self, key)) != NULL)
+    {
+      g_variant_ref (value);
+    }
+  else if (self->ready != NULL)
     {
       GkvRecord *found = gkv_node_find_locked (self, key);
 
       if (found == NULL)
         gkv_node_fail_not_found (key, error);
-      else if ((value = gkv_decoded_lookup (self->decoded, found)) != NULL)
-        g_variant_ref (value);
       else if ((begun = gkv_node_begin_read_locked (self, found, &read, error)))
         record = gkv_record_ref (found);
     }

@@ -61,7 +61,7 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof life : 0) + fields_len);
   record->ref_count = 1;
   record->key_len = key_len;
-  record->flags = flags & ~GKV_RECORD_TTL;
+  record->flags = flags & ~(GKV_RECORD_TTL | GKV_RECORD_GONE);
   record->fields_len = fields_len;
   record->content_len = content_len;
   record->epoch = 0;

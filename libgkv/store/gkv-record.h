@@ -19,6 +19,7 @@ typedef enum
   GKV_RECORD_EPHEMERAL = 1 << 1, /* belongs to one life of its owner */
   GKV_RECORD_TTL = 1 << 2,       /* has a remaining life: on the wire beside it, here with the store that holds it */
   GKV_RECORD_ASIDE = 1 << 3,     /* local only, never on the wire nor hashed: set aside until the clock comes near */
+  GKV_RECORD_GONE = 1 << 4,      /* local only as well: the store that held it holds it no more */
 } GkvRecordFlags;
 
 /* The flags that travel and are hashed. TTL is not: the remaining life is no part of the fingerprint. */

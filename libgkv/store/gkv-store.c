@@ -487,9 +487,11 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
         clear_deadline (self, visible);
       if (held->flags & GKV_RECORD_ASIDE)
         g_hash_table_remove (self->shadows, held);
+      held->flags |= GKV_RECORD_GONE;
     }
 
   gkv_record_ref (record);
+  record->flags &= ~GKV_RECORD_GONE;
   record->epoch = self->epoch;
   if (record->flags & GKV_RECORD_ASIDE)
     g_hash_table_insert (self->shadows, record, visible != NULL ? gkv_record_ref (visible) : NULL);
@@ -522,6 +524,7 @@ gkv_store_remove (GkvStore *self, GkvRecord *record)
     clear_deadline (self, visible);
   g_hash_table_remove (self->shadows, record);
   take (self, record);
+  record->flags |= GKV_RECORD_GONE;
   gkv_record_unref (record);
   return TRUE;
 }

@@ -377,6 +377,29 @@ test_another_codec (void)
   assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "json");
 }
 
+/* What was read is kept, but nothing is read that isn't so any more, though the main loop hasn't run since. */
+static void
+test_reread (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  g_autoptr (GVariant) value = NULL;
+
+  for (gint64 i = 0; i < 10; i++)
+    {
+      gkv_node_set_int64 (node, "key", i, NULL, NULL);
+      g_assert_cmpint (gkv_node_get_int64 (node, "key", NULL, NULL), ==, i);
+      g_assert_cmpint (gkv_node_get_int64 (node, "key", NULL, NULL), ==, i);
+    }
+  gkv_node_delete (node, "key", NULL, NULL);
+  assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_NOT_FOUND, "key");
+
+  gkv_node_set_value_with_ttl (node, "key", g_variant_new_int64 (10), 50, NULL, NULL);
+  value = gkv_node_lookup (node, "key");
+  g_usleep (60 * 1000);
+  assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_NOT_FOUND, "key");
+  g_assert_false (gkv_node_contains (node, "key"));
+}
+
 static void
 test_after_close (void)
 {
@@ -451,6 +474,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/drop-in-handler", test_drop_in_handler);
   g_test_add_func ("/alone/close-in-handler", test_close_in_handler);
   g_test_add_func ("/alone/another-codec", test_another_codec);
+  g_test_add_func ("/alone/reread", test_reread);
   g_test_add_func ("/alone/after-close", test_after_close);
   g_test_add_func ("/alone/change-codec", test_change_codec);
 
