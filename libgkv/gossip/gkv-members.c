@@ -652,7 +652,10 @@ hear_of_member (GkvEngine *self,
   else if (incarnation > member->incarnation)
     {
       member->incarnation = incarnation;
-      spread (self, member);
+      /* It refutes what it has heard. Who suspects it may be out of its reach, but not out of ours; from there on only
+       * those pass it on whom it tells anything. */
+      if (link->member == member)
+        spread (self, member);
     }
 
   if (member->link == NULL && *address != '\0')
