@@ -118,8 +118,9 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (member != NULL && sequence == self->probe.sequence)
     {
       self->probe.member = NULL;
-      /* Which of several pings was answered can't be told (Karn's rule). */
-      if (link->member == member && link->life == member->life && !self->probe.repeated)
+      /* Which of several pings was answered can't be told (Karn's rule); nor when, if we slept meanwhile. */
+      if (link->member == member && link->life == member->life && !self->probe.repeated &&
+          self->now.mono < self->probe.ends)
         gkv_members_answered (self, member, self->now.mono - self->probe.sent);
       return;
     }
