@@ -159,6 +159,12 @@ gkv_horizons_get (GkvEngine *self)
   return self->horizons->stamp;
 }
 
+guint
+gkv_horizons_get_n_kept (GkvEngine *self)
+{
+  return self->horizons->tombstones.length;
+}
+
 void
 gkv_horizons_hear (GkvEngine *self, GkvLink *link, GkvStamp stamp)
 {

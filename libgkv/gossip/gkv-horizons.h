@@ -17,6 +17,8 @@ void gkv_horizons_entomb (GkvEngine *self, GkvRecord *record);
 
 /* The highest stamp of a collected tombstone; it rides on what is said of the whole map. */
 GkvStamp gkv_horizons_get (GkvEngine *self);
+/* Tombstones that are looked after, with those whose record has been replaced and that weren't swept yet. */
+guint gkv_horizons_get_n_kept (GkvEngine *self);
 void gkv_horizons_hear (GkvEngine *self, GkvLink *link, GkvStamp stamp);
 
 /* All that came into the store up to @epoch is held by @member as well. */

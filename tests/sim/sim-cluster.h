@@ -78,6 +78,8 @@ struct _SimCluster
   gboolean verbose;
   guint n_addresses;
   GHashTable *ledger; /* see sim-check */
+  guint64 n_writes;
+  guint64 bytes_written; /* of content */
   GString *complaints;
   guint n_complaints;
 };

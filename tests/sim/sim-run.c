@@ -6,6 +6,8 @@
 
 #include "sim-run.h"
 
+#include "sim-budget.h"
+
 #include <string.h>
 
 SimCluster *
@@ -14,6 +16,7 @@ sim_run_begin (const SimRun *run)
   SimCluster *cluster = sim_cluster_new (run->seed);
 
   cluster->verbose = run->verbose;
+  sim_budget_watch (cluster);
   return cluster;
 }
 
@@ -90,6 +93,7 @@ sim_run_end (const SimRun *run, const char *name, SimCluster *cluster)
       sim_cluster_complain (cluster, "the maps still differ: %s", difference);
     }
   sim_check_promises (cluster);
+  sim_budget_check (cluster);
 
   sim_cluster_log (cluster, "trace %016" G_GINT64_MODIFIER "x", sim_network_get_trace (cluster->network));
   if (run->trace != NULL)
