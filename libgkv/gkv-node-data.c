@@ -267,7 +267,8 @@ gkv_node_put_locked (GkvNode *self,
     writer = other = gkv_writer_intern (self->node_id, -1, coding->name, -1);
 
   record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), write->flags,
-                           gkv_clock_next (&self->clock, now.wall), self->life, data, len);
+                           gkv_clock_next (&self->clock, now.wall),
+                           self->engine != NULL ? gkv_engine_get_life (self->engine) : self->life, data, len);
 
   /* Stamps are above all that was seen, apart from what is set aside. */
   if (gkv_store_put (self->store, record, replaced) == GKV_STORE_KEPT)

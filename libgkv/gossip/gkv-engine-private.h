@@ -135,6 +135,7 @@ struct _GkvEngine
   char *id;
   char *cluster;
   guint64 life;
+  guint64 past_life; /* what it was before it had to be raised; 0: it is the first */
   guint32 incarnation;
   char *advertise;
   guint64 cluster_hash;
@@ -250,6 +251,10 @@ void gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord
 GkvRecord *gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *left_ms);
 /* TRUE when it was new. @from: who sent it. */
 gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
+/* A new life of this node without a new start. What it owns comes along, a little at a time. */
+void gkv_engine_take_life (GkvEngine *self, guint64 life);
+/* Writes an ephemeral record of ours anew, as somebody has marked it, or our life has changed. */
+void gkv_engine_write_again (GkvEngine *self, GkvRecord *lost);
 /* Puts the record with its dead mark in the place of @record, and tells everybody. */
 void gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record);
 /* A peer's clock is far from ours. */
@@ -276,6 +281,8 @@ void gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer);
 /* The body of the next message to a link: write to it, then call gkv_link_send (). */
 GByteArray *gkv_engine_begin_message (GkvEngine *self);
 void gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind);
+/* Has everybody be told soon who we are. */
+void gkv_links_tell_all (GkvEngine *self);
 /* Bytes that a single message's body may have. */
 gsize gkv_engine_get_max_body (GkvEngine *self);
 gboolean gkv_link_is_usable (const GkvLink *link);

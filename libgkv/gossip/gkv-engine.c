@@ -269,9 +269,24 @@ is_own_life (GkvEngine *self, GkvRecord *record)
          strcmp (gkv_record_get_origin (record), self->id) == 0;
 }
 
-/* Somebody has marked a live ephemeral record of ours: it is written again at once. */
-static void
-write_again (GkvEngine *self, GkvRecord *lost)
+guint64
+gkv_engine_get_life (GkvEngine *self)
+{
+  return self->life;
+}
+
+void
+gkv_engine_take_life (GkvEngine *self, guint64 life)
+{
+  self->past_life = self->life;
+  self->life = life;
+  self->incarnation = 0;
+  gkv_links_tell_all (self);
+  gkv_ephemerals_hasten (self);
+}
+
+void
+gkv_engine_write_again (GkvEngine *self, GkvRecord *lost)
 {
   g_autoptr (GkvRecord) record =
       gkv_record_new (gkv_store_get_hash_key (self->store), lost->writer, gkv_record_get_key (lost), lost->key_len,
@@ -329,7 +344,7 @@ gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left
       g_autoptr (GkvRecord) lost = g_steal_pointer (&replaced);
 
       add_changed_event (self, record, gkv_record_ref (lost));
-      write_again (self, lost);
+      gkv_engine_write_again (self, lost);
       return TRUE;
     }
 

@@ -97,6 +97,10 @@ GkvEngine *gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvCl
 void gkv_engine_free (GkvEngine *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvEngine, gkv_engine_free)
 
+/* The life that is under way: the one that it was made with, unless a later one of this node id has ended already, as
+ * after a clock was set back. It may change in gkv_engine_receive (). */
+guint64 gkv_engine_get_life (GkvEngine *self);
+
 void gkv_engine_set_gossip_interval (GkvEngine *self, guint interval_ms);
 
 /* What peers shall use to reach this node: told to them, so that they can pass it on. NULL: what they see. */

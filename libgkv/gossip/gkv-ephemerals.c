@@ -203,11 +203,13 @@ has_ended (GkvEngine *self, Owner *owner)
   return FALSE;
 }
 
-/* At most @max. Returns how many; with the last one the owner goes. */
+/* Or written again, if they are ours and we have another life now. At most @max. Returns how many; with the last one
+ * the owner goes. */
 static guint
 mark_records (GkvEngine *self, Owner *owner, guint max)
 {
   guint n = MIN (owner->records.length, max);
+  gboolean ours = self->past_life != 0 && owner->life == self->past_life && strcmp (owner->id, self->id) == 0;
 
   for (guint i = 0; i < n; i++)
     {
@@ -220,7 +222,9 @@ mark_records (GkvEngine *self, Owner *owner, guint max)
 
       /* The last one takes the owner with it. */
       remove_entry (self->ephemerals, entry);
-      if (visible != NULL && visible == record)
+      if (visible != NULL && visible == record && ours)
+        gkv_engine_write_again (self, record);
+      else if (visible != NULL && visible == record)
         gkv_engine_mark_dead (self, record);
       else if (visible != NULL)
         gkv_engine_hide (self, visible);

@@ -290,6 +290,17 @@ gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
   gkv_link_send (self, link, GKV_MESSAGE_IDENT);
 }
 
+void
+gkv_links_tell_all (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvLink *link;
+
+  g_hash_table_iter_init (&iter, self->links);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
+    link->last_ident = 0;
+}
+
 /* A link that nobody uses is dropped; the other side proves itself anew. */
 static void
 drop_idle_links (GkvEngine *self)

@@ -333,6 +333,26 @@ gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us)
 /* Introductions */
 
 static void
+put_member (GByteArray *body, const GkvMember *member)
+{
+  gkv_put_u8 (body, member->status);
+  gkv_put_u64 (body, member->life);
+  gkv_put_varint (body, member->incarnation);
+  gkv_put_string (body, member->id);
+  gkv_put_string (body, member->address != NULL ? member->address : "");
+}
+
+static void
+put_self (GkvEngine *self, GByteArray *body, GkvPeerStatus status)
+{
+  gkv_put_u8 (body, status);
+  gkv_put_u64 (body, self->life);
+  gkv_put_varint (body, self->incarnation);
+  gkv_put_string (body, self->id);
+  gkv_put_string (body, self->advertise != NULL ? self->advertise : "");
+}
+
+static void
 tell_duplicate (GkvEngine *self, GkvMember *member, GkvLink *other)
 {
   if (member->last_duplicate != 0 && self->now.mono - member->last_duplicate < DUPLICATE_PERIOD)
@@ -343,6 +363,38 @@ tell_duplicate (GkvEngine *self, GkvMember *member, GkvLink *other)
   gkv_link_send (self, member->link, GKV_MESSAGE_DUPLICATE);
   gkv_put_string (gkv_engine_begin_message (self), member->link->address);
   gkv_link_send (self, other, GKV_MESSAGE_DUPLICATE);
+}
+
+/* Tells a member what is thought of it, so that it can refute, or take a life above the one that has ended. */
+static void
+tell_status (GkvEngine *self, GkvMember *member, GkvLink *link)
+{
+  member->last_told = self->now.mono;
+  put_member (gkv_engine_begin_message (self), member);
+  gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
+}
+
+/* Somebody speaks there in an earlier life than we know of. Either there are two, or the clock was set back before it
+ * was started again: then the later life is one that has ended. */
+static gboolean
+identify_earlier (GkvEngine *self, GkvLink *link)
+{
+  GkvMember *member = link->member;
+
+  if (gkv_member_is_live (member) && member->link != NULL && member->link != link &&
+      self->now.mono - member->link->last_heard < LATELY)
+    {
+      tell_duplicate (self, member, link);
+      link->quiet_until = self->now.mono + 2 * LATELY;
+      return TRUE;
+    }
+
+  if (gkv_member_is_live (member))
+    set_status (self, member, GKV_PEER_DEAD);
+  link->quiet_until = self->now.mono + GKV_SECOND;
+  gkv_links_send_ident (self, link, FALSE);
+  tell_status (self, member, link);
+  return FALSE;
 }
 
 gboolean
@@ -371,15 +423,10 @@ gkv_members_identify (
   link->member = member;
   link->life = life;
 
-  if (life < member->life && gkv_member_is_live (member))
-    {
-      if (member->link != NULL && member->link != link && self->now.mono - member->link->last_heard < LATELY)
-        tell_duplicate (self, member, link);
-      link->quiet_until = self->now.mono + DUPLICATE_PERIOD;
-      return TRUE;
-    }
+  if (life < member->life)
+    return identify_earlier (self, link);
 
-  if (life != member->life)
+  if (life > member->life)
     begin_life (self, member, life, incarnation);
   else
     member->incarnation = MAX (member->incarnation, incarnation);
@@ -396,26 +443,6 @@ gkv_members_identify (
   if (!gkv_member_is_live (member))
     set_status (self, member, GKV_PEER_ALIVE);
   return TRUE;
-}
-
-static void
-put_member (GByteArray *body, const GkvMember *member)
-{
-  gkv_put_u8 (body, member->status);
-  gkv_put_u64 (body, member->life);
-  gkv_put_varint (body, member->incarnation);
-  gkv_put_string (body, member->id);
-  gkv_put_string (body, member->address != NULL ? member->address : "");
-}
-
-static void
-put_self (GkvEngine *self, GByteArray *body, GkvPeerStatus status)
-{
-  gkv_put_u8 (body, status);
-  gkv_put_u64 (body, self->life);
-  gkv_put_varint (body, self->incarnation);
-  gkv_put_string (body, self->id);
-  gkv_put_string (body, self->advertise != NULL ? self->advertise : "");
 }
 
 #define MAX_MEMBER_SIZE (1 + 8 + 5 + 2 + GKV_WIRE_MAX_ID + 2 + GKV_WIRE_MAX_ADDRESS)
@@ -520,15 +547,6 @@ gkv_members_add_gossip (GkvEngine *self, GkvLink *link)
     gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
 }
 
-/* Tells a member what is thought of it, so that it can refute. */
-static void
-tell_status (GkvEngine *self, GkvMember *member, GkvLink *link)
-{
-  member->last_told = self->now.mono;
-  put_member (gkv_engine_begin_message (self), member);
-  gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
-}
-
 void
 gkv_members_heard (GkvEngine *self, GkvLink *link)
 {
@@ -596,10 +614,25 @@ ask_suspect (GkvEngine *self, GkvMember *member)
 static void
 hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation, GkvPeerStatus status)
 {
-  if (life != self->life || status == GKV_PEER_ALIVE || incarnation < self->incarnation || self->leaving)
+  if (self->leaving)
     return;
 
-  self->incarnation = incarnation + 1;
+  /* One that has ended, and that we can't have been in before: the clock was set back since. */
+  if (life > self->life && life < G_MAXUINT64 && (status == GKV_PEER_DEAD || status == GKV_PEER_LEFT))
+    {
+      gkv_engine_take_life (self, life + 1);
+      self->n_gossip = get_n_retransmits (self);
+      gkv_links_send_ident (self, link, TRUE);
+      return;
+    }
+
+  if (life != self->life || status == GKV_PEER_ALIVE || incarnation < self->incarnation)
+    return;
+
+  if (incarnation == G_MAXUINT32)
+    gkv_engine_take_life (self, self->life + 1);
+  else
+    self->incarnation = incarnation + 1;
   self->n_gossip = get_n_retransmits (self);
   put_self (self, gkv_engine_begin_message (self), GKV_PEER_ALIVE);
   gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);

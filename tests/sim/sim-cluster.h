@@ -41,7 +41,6 @@ struct _SimNode
   guint memory; /* rises with each store that it begins anew */
   GkvClock clock;
   GkvEngine *engine;
-  guint64 life;
   gint64 mono_base;   /* what its monotonic clock says at time 0 */
   gint64 wall_offset; /* how far its wall clock is off */
 

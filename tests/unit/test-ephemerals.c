@@ -136,6 +136,41 @@ test_restart (void)
   pair_clear (&pair);
 }
 
+/* Started again after the clock was set back, a node has an earlier life than the one that ended: it takes one above
+ * it, and what it has written meanwhile comes along. */
+static void
+test_clock_set_back (void)
+{
+  Pair pair;
+  GkvRecord *record;
+
+  pair_init (&pair);
+  pair_run (&pair, 5 * SECOND, FALSE);
+  pair.sides[0].life = 1000;
+  pair_restart (&pair, 0);
+  pair_run (&pair, 5 * SECOND, FALSE);
+  pair_write (&pair, 0, "before", "value", GKV_RECORD_EPHEMERAL);
+  pair_run (&pair, 5 * SECOND, FALSE);
+
+  pair.sides[0].life = 10;
+  pair_restart (&pair, 0);
+  pair_write (&pair, 0, "after", "value", GKV_RECORD_EPHEMERAL);
+  pair_run (&pair, 10 * SECOND, FALSE);
+
+  g_assert_cmpuint (gkv_engine_get_life (pair.sides[0].engine), ==, 1002);
+  g_assert_true (pair_is_same (&pair));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_cmpuint (pair_get_stat (&pair, i, "peers-alive"), ==, 1);
+      g_assert_cmpuint (pair.sides[i].n_errors, ==, 0);
+      g_assert_null (gkv_store_lookup_visible (pair.sides[i].store, "before", 6));
+      record = gkv_store_lookup_visible (pair.sides[i].store, "after", 5);
+      g_assert_nonnull (record);
+      g_assert_cmpuint (gkv_record_get_life (record), ==, 1002);
+    }
+  pair_clear (&pair);
+}
+
 /* One that is seen only because somebody whose clock is hours ahead wrote the key goes with its owner as well. */
 static void
 test_behind_aside (void)
@@ -172,6 +207,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/ephemerals/unknown", test_unknown);
   g_test_add_func ("/ephemerals/left", test_left);
   g_test_add_func ("/ephemerals/restart", test_restart);
+  g_test_add_func ("/ephemerals/clock-set-back", test_clock_set_back);
   g_test_add_func ("/ephemerals/behind-aside", test_behind_aside);
 
   return g_test_run ();
