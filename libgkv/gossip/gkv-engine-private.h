@@ -3,6 +3,7 @@
  *   gkv-links       addresses: who has proved to receive where, and datagrams to them
  *   gkv-contacts    addresses where a peer may be: greeting them
  *   gkv-members     peers: who lives, as far as is known
+ *   gkv-news        what is told of members, and to whom
  *   gkv-probes      asking members whether they live
  *   gkv-ring        through whom a node reaches all others
  *   gkv-rumours     new records, sent on at once
@@ -176,11 +177,13 @@ struct _GkvEngine
   guint n_alive;       /* members alive or suspect */
   guint n_suspect;
   gint64 suspects_due;
-  guint n_gossip;                       /* how often news of ourselves are still to be passed on */
-  GQueue news[GKV_MAX_RETRANSMITS + 1]; /* GkvMember by n_gossip */
   gint64 forget_due;
   gint64 forget_dead; /* after so long */
   gboolean leaving;
+
+  /* gkv-news */
+  guint n_gossip;                       /* how often news of ourselves are still to be passed on */
+  GQueue news[GKV_MAX_RETRANSMITS + 1]; /* GkvMember by n_gossip */
 
   /* gkv-probes */
   GPtrArray *probe_order;
@@ -315,17 +318,30 @@ void gkv_members_heard (GkvEngine *self, GkvLink *link);
 gboolean gkv_members_identify (
     GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise);
 void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
-/* Tells who lives, in proportion: the other says that it knows @n_known of them. */
+/* Who speaks there is new, and says that it knows @n_known members that live. */
 void gkv_members_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);
-void gkv_members_leave (GkvEngine *self);
 void gkv_members_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
-/* News that ride on a probe. */
-void gkv_members_add_gossip (GkvEngine *self, GkvLink *link);
 void gkv_members_suspect (GkvEngine *self, GkvMember *member);
 void gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us);
 gboolean gkv_member_is_live (const GkvMember *member);
 /* Live members with a usable link, in random order, at most @max. (transfer container) */
 GPtrArray *gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except);
+
+/* gkv-news */
+void gkv_news_init (GkvEngine *self);
+/* There is news of a member, or of ourselves: it is told with the next probes. */
+void gkv_news_spread (GkvEngine *self, GkvMember *member);
+void gkv_news_spread_self (GkvEngine *self);
+void gkv_news_forget (GkvEngine *self, GkvMember *member);
+/* What rides on a probe; what is about the receiver itself comes first, so that it can refute. */
+void gkv_news_add (GkvEngine *self, GkvLink *link);
+/* At once. */
+void gkv_news_tell (GkvEngine *self, GkvLink *link, const GkvMember *member);
+void gkv_news_tell_self (GkvEngine *self, GkvLink *link, GkvPeerStatus status);
+void gkv_news_tell_death (GkvEngine *self, GkvMember *member);
+/* Some of those who live, in proportion. */
+void gkv_news_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);
+void gkv_news_leave (GkvEngine *self);
 
 /* gkv-probes */
 void gkv_probes_init (GkvEngine *self);

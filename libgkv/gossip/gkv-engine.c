@@ -445,6 +445,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   gkv_links_init (self);
   gkv_contacts_init (self);
   gkv_members_init (self);
+  gkv_news_init (self);
   gkv_ring_init (self);
   gkv_rumours_init (self);
   gkv_probes_init (self);
@@ -568,7 +569,7 @@ gkv_engine_leave (GkvEngine *self, const GkvTime *now)
 {
   self->now = *now;
   gkv_rumours_tick (self);
-  gkv_members_leave (self);
+  gkv_news_leave (self);
   gkv_links_flush (self);
   self->leaving = TRUE;
 }

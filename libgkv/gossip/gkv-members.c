@@ -46,19 +46,7 @@
 #define TELL_PERIOD      GKV_SECOND
 #define DUPLICATE_PERIOD (60 * GKV_SECOND)
 
-/* After that they are news to nobody, however seldom they were told: those of a thousand that came at once would hold
- * up others for half an hour. */
-#define NEWS_LIFE (30 * GKV_SECOND)
-
 #define MAX_MEMBERS 16384
-#define MAX_GOSSIP  8
-
-/* Who is new to us is told of as many members as he knows fewer than we do, but of so many at least and at most. */
-#define MIN_INTRODUCTIONS 8
-#define MAX_INTRODUCTIONS 64
-
-/* Peers that are told of a death at once; others hear of it as of other news. */
-#define MAX_TOLD 256
 
 /* Members that die, or are forgotten, in one turn: each has much in its wake. */
 #define MAX_LOST 32
@@ -75,8 +63,6 @@ void
 gkv_members_init (GkvEngine *self)
 {
   self->members = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) member_free);
-  for (guint i = 0; i < G_N_ELEMENTS (self->news); i++)
-    g_queue_init (&self->news[i]);
   self->forget_due = self->now.mono + FORGET_PERIOD;
   self->suspects_due = G_MAXINT64;
 }
@@ -104,31 +90,6 @@ add_event (GkvEngine *self, GkvEventKind kind, const GkvMember *member)
   info->round_trip_us = member->round_trip_us;
   info->last_seen_wall = member->last_seen_wall;
   gkv_engine_add_event (self, kind)->peer = info;
-}
-
-/* So often are news passed on that they reach everybody with high probability. */
-static guint
-get_n_retransmits (GkvEngine *self)
-{
-  return MIN (3 * (guint) ceil (log2 (self->n_alive + 2)), GKV_MAX_RETRANSMITS);
-}
-
-static void
-set_n_gossip (GkvEngine *self, GkvMember *member, guint n_gossip)
-{
-  if (member->n_gossip > 0)
-    g_queue_unlink (&self->news[member->n_gossip], &member->news);
-
-  member->n_gossip = n_gossip;
-  if (n_gossip > 0)
-    g_queue_push_head_link (&self->news[n_gossip], &member->news);
-}
-
-static void
-spread (GkvEngine *self, GkvMember *member)
-{
-  member->news_since = self->now.mono;
-  set_n_gossip (self, member, get_n_retransmits (self));
 }
 
 static void
@@ -179,7 +140,7 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
   member->status_since = self->now.mono;
   if (status == GKV_PEER_SUSPECT)
     look_at_suspects (self, self->now.mono);
-  spread (self, member);
+  gkv_news_spread (self, member);
 
   if (was_live && !gkv_member_is_live (member))
     member_lost (self, member);
@@ -221,7 +182,7 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
   member->round_trip_us = -1;
   g_hash_table_insert (self->members, member->id, member);
   count (self, member, 1);
-  spread (self, member);
+  gkv_news_spread (self, member);
 
   gkv_probes_add (self, member);
   add_event (self, GKV_EVENT_PEER_ADDED, member);
@@ -243,7 +204,7 @@ remove_member (GkvEngine *self, GkvMember *member)
         link->member = NULL;
       }
 
-  set_n_gossip (self, member, 0);
+  gkv_news_forget (self, member);
   gkv_probes_remove (self, member);
   gkv_rumours_forget_member (self, member);
   gkv_contacts_drop_hearsay (self, member->address);
@@ -302,7 +263,7 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
       member->link = NULL;
       gkv_ring_touch (self);
     }
-  spread (self, member);
+  gkv_news_spread (self, member);
 }
 
 void
@@ -333,26 +294,6 @@ gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us)
 /* Introductions */
 
 static void
-put_member (GByteArray *body, const GkvMember *member)
-{
-  gkv_put_u8 (body, member->status);
-  gkv_put_u64 (body, member->life);
-  gkv_put_varint (body, member->incarnation);
-  gkv_put_string (body, member->id);
-  gkv_put_string (body, member->address != NULL ? member->address : "");
-}
-
-static void
-put_self (GkvEngine *self, GByteArray *body, GkvPeerStatus status)
-{
-  gkv_put_u8 (body, status);
-  gkv_put_u64 (body, self->life);
-  gkv_put_varint (body, self->incarnation);
-  gkv_put_string (body, self->id);
-  gkv_put_string (body, self->advertise != NULL ? self->advertise : "");
-}
-
-static void
 tell_duplicate (GkvEngine *self, GkvMember *member, GkvLink *other)
 {
   if (member->last_duplicate != 0 && self->now.mono - member->last_duplicate < DUPLICATE_PERIOD)
@@ -370,8 +311,7 @@ static void
 tell_status (GkvEngine *self, GkvMember *member, GkvLink *link)
 {
   member->last_told = self->now.mono;
-  put_member (gkv_engine_begin_message (self), member);
-  gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
+  gkv_news_tell (self, link, member);
 }
 
 /* Somebody speaks there in an earlier life than we know of. Either there are two, or the clock was set back before it
@@ -445,106 +385,18 @@ gkv_members_identify (
   return TRUE;
 }
 
-#define MAX_MEMBER_SIZE (1 + 8 + 5 + 2 + GKV_WIRE_MAX_ID + 2 + GKV_WIRE_MAX_ADDRESS)
-
-/* Some of those who live, from anywhere in the order of probes, which is shuffled in each round: who meets many is told
- * of others by each. */
-static void
-tell_of_some (GkvEngine *self, GkvLink *link, guint n_told)
-{
-  guint start = gkv_engine_random (self, self->probe_order->len);
-  GByteArray *body = gkv_engine_begin_message (self);
-
-  for (guint i = 0; i < self->probe_order->len && n_told > 0; i++)
-    {
-      GkvMember *member = g_ptr_array_index (self->probe_order, (start + i) % self->probe_order->len);
-
-      if (member == link->member || !gkv_member_is_live (member) || member->address == NULL)
-        continue;
-
-      put_member (body, member);
-      n_told--;
-      if (body->len + MAX_MEMBER_SIZE > gkv_engine_get_max_body (self))
-        {
-          gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
-          body = gkv_engine_begin_message (self);
-        }
-    }
-  if (body->len > 0)
-    gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
-}
-
 void
 gkv_members_introduce (GkvEngine *self, GkvLink *link, guint64 n_known)
 {
-  guint n_fewer = n_known < self->n_alive ? self->n_alive - n_known : 0;
-
   if (link->introduced)
     return;
   link->introduced = TRUE;
 
-  tell_of_some (self, link, CLAMP (n_fewer, MIN_INTRODUCTIONS, MAX_INTRODUCTIONS));
+  gkv_news_introduce (self, link, n_known);
 
   /* Both are new to each other; one of them asks what differs. */
   if (strcmp (self->id, link->member->id) < 0)
     gkv_exchange_begin (self, link);
-}
-
-/* Those of whom there is news, the least told first, and of these the newest. */
-static guint
-pick_news (GkvEngine *self, const GkvMember *except, GkvMember *news[MAX_GOSSIP])
-{
-  guint n = 0;
-
-  for (guint left = GKV_MAX_RETRANSMITS; left > 0; left--)
-    for (GList *l = self->news[left].head, *next; l != NULL && n < MAX_GOSSIP; l = next)
-      {
-        GkvMember *member = l->data;
-
-        next = l->next;
-        if (self->now.mono - member->news_since > NEWS_LIFE)
-          set_n_gossip (self, member, 0);
-        else if (member != except)
-          news[n++] = member;
-      }
-
-  return n;
-}
-
-/* News that ride on a probe; what @about the receiver itself is said first, so that it can refute. */
-void
-gkv_members_add_gossip (GkvEngine *self, GkvLink *link)
-{
-  GByteArray *body = gkv_engine_begin_message (self);
-  GkvMember *news[MAX_GOSSIP];
-  guint n = 0, n_news;
-
-  if (link->member != NULL && link->member->status != GKV_PEER_ALIVE && link->life == link->member->life)
-    {
-      put_member (body, link->member);
-      n++;
-    }
-
-  if (self->n_gossip > 0)
-    {
-      self->n_gossip--;
-      put_self (self, body, GKV_PEER_ALIVE);
-      n++;
-    }
-
-  n_news = pick_news (self, link->member, news);
-  for (guint i = 0; i < n_news && n < MAX_GOSSIP; i++)
-    {
-      if (body->len + MAX_MEMBER_SIZE >= gkv_engine_get_max_body (self) / 2)
-        break;
-
-      set_n_gossip (self, news[i], news[i]->n_gossip - 1);
-      put_member (body, news[i]);
-      n++;
-    }
-
-  if (n > 0)
-    gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
 }
 
 void
@@ -571,23 +423,6 @@ gkv_members_heard (GkvEngine *self, GkvLink *link)
   /* Others may still suspect it: that is for itself to refute. */
   if (member->status == GKV_PEER_SUSPECT)
     set_status (self, member, GKV_PEER_ALIVE);
-}
-
-void
-gkv_members_leave (GkvEngine *self)
-{
-  GHashTableIter iter;
-  GkvLink *link;
-
-  g_hash_table_iter_init (&iter, self->links);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
-    {
-      if (link->member == NULL || !gkv_link_is_usable (link))
-        continue;
-
-      put_self (self, gkv_engine_begin_message (self), GKV_PEER_LEFT);
-      gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
-    }
 }
 
 /* Hearsay */
@@ -621,7 +456,7 @@ hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation,
   if (life > self->life && life < G_MAXUINT64 && (status == GKV_PEER_DEAD || status == GKV_PEER_LEFT))
     {
       gkv_engine_take_life (self, life + 1);
-      self->n_gossip = get_n_retransmits (self);
+      gkv_news_spread_self (self);
       gkv_links_send_ident (self, link, TRUE);
       return;
     }
@@ -633,9 +468,8 @@ hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation,
     gkv_engine_take_life (self, self->life + 1);
   else
     self->incarnation = incarnation + 1;
-  self->n_gossip = get_n_retransmits (self);
-  put_self (self, gkv_engine_begin_message (self), GKV_PEER_ALIVE);
-  gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
+  gkv_news_spread_self (self);
+  gkv_news_tell_self (self, link, GKV_PEER_ALIVE);
 }
 
 static void
@@ -688,7 +522,7 @@ hear_of_member (GkvEngine *self,
       /* It refutes what it has heard. Who suspects it may be out of its reach, but not out of ours; from there on only
        * those pass it on whom it tells anything. */
       if (link->member == member)
-        spread (self, member);
+        gkv_news_spread (self, member);
     }
 
   if (member->link == NULL && *address != '\0')
@@ -750,21 +584,6 @@ gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except)
 
 /* Time */
 
-/* Others suspect it as well by now, each with a clock of its own: the first to be sure spares them the wait. */
-static void
-tell_death (GkvEngine *self, GkvMember *member)
-{
-  g_autoptr (GPtrArray) peers = gkv_members_pick (self, MAX_TOLD, member);
-
-  for (guint i = 0; i < peers->len; i++)
-    {
-      GkvMember *peer = g_ptr_array_index (peers, i);
-
-      put_member (gkv_engine_begin_message (self), member);
-      gkv_link_send (self, peer->link, GKV_MESSAGE_MEMBERS);
-    }
-}
-
 static void
 tick_suspects (GkvEngine *self)
 {
@@ -798,9 +617,9 @@ tick_suspects (GkvEngine *self)
           n_lost++;
           set_status (self, member, GKV_PEER_DEAD);
           if (can_ask)
-            tell_death (self, member);
+            gkv_news_tell_death (self, member);
           else
-            set_n_gossip (self, member, 0);
+            gkv_news_forget (self, member);
           continue;
         }
 

@@ -106,7 +106,7 @@ handle_ping (GkvEngine *self, GkvLink *link, GkvReader *reader)
   gkv_put_u16 (gkv_engine_begin_message (self), sequence);
   gkv_link_send (self, link, GKV_MESSAGE_ACK);
   if (gkv_engine_spend (self, (gsize) g_hash_table_size (self->members) * NEWS_COST))
-    gkv_members_add_gossip (self, link);
+    gkv_news_add (self, link);
 }
 
 static void
@@ -260,7 +260,7 @@ begin_probe (GkvEngine *self)
   if (member->link != NULL && gkv_link_is_usable (member->link))
     {
       send_ping (self, member->link, self->probe.sequence);
-      gkv_members_add_gossip (self, member->link);
+      gkv_news_add (self, member->link);
 
       /* The question whether we differ rides along when it is due. */
       if (self->gossip_due <= self->now.mono + PROBE_PERIOD / 2 && self->gossip_interval >= PROBE_PERIOD)
