@@ -21,8 +21,8 @@
 #define MAX_REPORTS    16
 
 /* Tombstones are ended by the second where there are too many of them, and swept as others come. */
-#define TOMBSTONES_A_SECOND 10
-#define MAX_UNSWEPT         32
+#define TOMBSTONES_A_SECOND 5
+#define MAX_UNSWEPT         16
 
 /* Quiet begins when the last news have grown old, which takes half a minute. */
 #define CALM     (35 * SIM_SECOND)
