@@ -321,12 +321,19 @@ identify_earlier (GkvEngine *self, GkvLink *link)
 {
   GkvMember *member = link->member;
 
-  if (gkv_member_is_live (member) && member->link != NULL && member->link != link &&
-      self->now.mono - member->link->last_heard < LATELY)
+  if (gkv_member_is_live (member) && member->link != NULL && member->link != link)
     {
-      tell_duplicate (self, member, link);
-      link->quiet_until = self->now.mono + 2 * LATELY;
-      return TRUE;
+      if (self->now.mono - member->link->last_heard < LATELY)
+        {
+          tell_duplicate (self, member, link);
+          link->quiet_until = self->now.mono + 2 * LATELY;
+          return TRUE;
+        }
+
+      /* It is asked whether it is still there; who speaks here tries again. */
+      gkv_members_suspect (self, member);
+      link->quiet_until = self->now.mono + GKV_SECOND;
+      return FALSE;
     }
 
   if (gkv_member_is_live (member))
