@@ -25,6 +25,8 @@ gboolean sim_run_halves (const SimRun *run);
 gboolean sim_run_laggard (const SimRun *run);
 /* Three minutes at 30 % loss in which nobody dies. */
 gboolean sim_run_loss (const SimRun *run);
+/* Two live nodes with one id. */
+gboolean sim_run_twins (const SimRun *run);
 
 /* What all runs share (sim-run.c) */
 SimCluster *sim_run_begin (const SimRun *run);

@@ -16,10 +16,8 @@ static const struct
   const char *name;
   gboolean (*func) (const SimRun *run);
 } runs[] = {
-  { "faults", sim_run_faults },
-  { "halves", sim_run_halves },
-  { "laggard", sim_run_laggard },
-  { "loss", sim_run_loss },
+  { "faults", sim_run_faults }, { "halves", sim_run_halves }, { "laggard", sim_run_laggard },
+  { "loss", sim_run_loss },     { "twins", sim_run_twins },
 };
 
 static char *run_name;
@@ -29,7 +27,7 @@ static int n_nodes = 0;
 static gboolean verbose;
 
 static const GOptionEntry options[] = {
-  { "run", 0, 0, G_OPTION_ARG_STRING, &run_name, "What happens: faults (the default), halves, laggard or loss",
+  { "run", 0, 0, G_OPTION_ARG_STRING, &run_name, "What happens: faults (the default), halves, laggard, loss or twins",
     "NAME" },
   { "seed", 0, 0, G_OPTION_ARG_INT, &only_seed, "Run this seed alone", "N" },
   { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run the seeds 1 to N", "N" },
