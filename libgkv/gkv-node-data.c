@@ -46,16 +46,21 @@ gkv_node_find_locked (GkvNode *self, const char *key)
   return record != NULL && !gkv_node_has_expired_locked (self, record) ? record : NULL;
 }
 
-/* What was decoded of @key, if that is kept and is still what the store holds. */
-static GVariant *
-gkv_node_find_decoded_locked (GkvNode *self, const char *key)
+/* The same with what was decoded of it in @value, or NULL there if that isn't kept. The shorter way is tried first. */
+static GkvRecord *
+gkv_node_find_with_value_locked (GkvNode *self, const char *key, GVariant **value)
 {
   gsize key_len = strlen (key);
   guint64 hash = gkv_hash_64 (gkv_store_get_hash_key (self->store), key, key_len);
-  GVariant *value;
-  GkvRecord *record = gkv_decoded_find (self->decoded, hash, key, key_len, &value);
+  GkvRecord *record = gkv_decoded_find (self->decoded, hash, key, key_len, value);
 
-  return record != NULL && !gkv_node_has_expired_locked (self, record) ? value : NULL;
+  if (record == NULL)
+    {
+      *value = NULL;
+      record = gkv_store_find_visible (self->store, hash, key, key_len);
+    }
+
+  return record != NULL && !gkv_node_has_expired_locked (self, record) ? record : NULL;
 }
 
 gint64
@@ -528,16 +533,15 @@ gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, G
     return NULL;
 
   g_mutex_lock (&self->lock);
-  if (gkv_node_check_usable_locked (self, error) && (value = gkv_node_find_decoded_locked (self, key)) != NULL)
+  if (gkv_node_check_usable_locked (self, error))
     {
-      g_variant_ref (value);
-    }
-  else if (self->ready != NULL)
-    {
-      GkvRecord *found = gkv_node_find_locked (self, key);
+      GVariant *kept;
+      GkvRecord *found = gkv_node_find_with_value_locked (self, key, &kept);
 
       if (found == NULL)
         gkv_node_fail_not_found (key, error);
+      else if (kept != NULL)
+        value = g_variant_ref (kept);
       else if ((begun = gkv_node_begin_read_locked (self, found, &read, error)))
         record = gkv_record_ref (found);
     }

@@ -327,11 +327,17 @@ gkv_store_get_visible (GkvStore *self, GkvRecord *record)
 }
 
 GkvRecord *
-gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len)
+gkv_store_find_visible (GkvStore *self, guint64 hash, const char *key, gsize key_len)
 {
-  GkvRecord *record = gkv_store_lookup (self, key, key_len);
+  GkvRecord *record = lookup (self, hash, key, key_len);
 
   return record != NULL ? gkv_store_get_visible (self, record) : NULL;
+}
+
+GkvRecord *
+gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len)
+{
+  return gkv_store_find_visible (self, gkv_hash_64 (&self->hash_key, key, key_len), key, key_len);
 }
 
 /* Changing */

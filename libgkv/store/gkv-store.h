@@ -54,6 +54,8 @@ GkvRecord *gkv_store_lookup (GkvStore *self, const char *key, gsize key_len);
 /* The record that an application sees: alive and not set aside; for a key whose winning record is set aside, the one
  * that it will replace. Borrowed, or NULL. */
 GkvRecord *gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len);
+/* The same by a key whose @hash is known already. */
+GkvRecord *gkv_store_find_visible (GkvStore *self, guint64 hash, const char *key, gsize key_len);
 
 /* What an application sees behind @record, the winning record of its key: @record itself, or the one it shadows while
  * it is set aside; NULL when that is dead or there is none. Borrowed. */

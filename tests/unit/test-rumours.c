@@ -9,6 +9,17 @@
 #define SECOND ((gint64) G_USEC_PER_SEC)
 #define LIFE   (3 * SECOND)
 
+static void
+push_mortal (Pair *pair)
+{
+  GkvRecord *record;
+
+  pair_put (pair, 0, "key", "lives for three seconds");
+  record = gkv_store_lookup (pair->sides[0].store, "key", 3);
+  gkv_store_set_deadline (pair->sides[0].store, record, pair->now.mono + LIFE);
+  gkv_engine_push (pair->sides[0].engine, record, &pair->now);
+}
+
 /* Pushes a record that lives for a while, and has it replaced before it is sent. The one that replaces it stays behind,
  * as if the writer had died. */
 static void
@@ -19,10 +30,7 @@ test_replaced (void)
 
   pair_init (&pair);
   pair_run (&pair, 10 * SECOND, FALSE);
-  pair_put (&pair, 0, "key", "lives for three seconds");
-  record = gkv_store_lookup (pair.sides[0].store, "key", 3);
-  gkv_store_set_deadline (pair.sides[0].store, record, pair.now.mono + LIFE);
-  gkv_engine_push (pair.sides[0].engine, record, &pair.now);
+  push_mortal (&pair);
   pair_put (&pair, 0, "key", "lives for ever");
   pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
 
@@ -40,10 +48,7 @@ test_life (void)
 
   pair_init (&pair);
   pair_run (&pair, 10 * SECOND, FALSE);
-  pair_put (&pair, 0, "key", "lives for three seconds");
-  record = gkv_store_lookup (pair.sides[0].store, "key", 3);
-  gkv_store_set_deadline (pair.sides[0].store, record, pair.now.mono + LIFE);
-  gkv_engine_push (pair.sides[0].engine, record, &pair.now);
+  push_mortal (&pair);
   pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
 
   record = gkv_store_lookup_visible (pair.sides[1].store, "key", 3);
