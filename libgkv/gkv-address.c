@@ -14,7 +14,7 @@ gkv_address_fail (const char *text, const char *reason, GError **error)
   g_autofree char *shown = g_utf8_make_valid (text, -1);
 
   g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-               "“%s” is not an address: %s. Write “192.0.2.1:7000”, “[2001:db8::1]:7000” or “name:7000”", shown,
+               "\"%s\" is not an address: %s. Write \"192.0.2.1:7000\", \"[2001:db8::1]:7000\" or \"name:7000\"", shown,
                reason);
 
   return FALSE;
@@ -56,12 +56,12 @@ gkv_address_parse (const char *text, char **host, guint16 *port, GError **error)
   if (!g_ascii_string_to_unsigned (colon + 1, 10, 0, G_MAXUINT16, &number, NULL))
     return gkv_address_fail (text, "the port must be a number from 0 to 65535", error);
   if (colon == text)
-    return gkv_address_fail (text, "the host is missing; “0.0.0.0” stands for every address", error);
+    return gkv_address_fail (text, "the host is missing; \"0.0.0.0\" stands for every address", error);
 
   if (text[0] == '[')
     {
       if (colon[-1] != ']')
-        return gkv_address_fail (text, "“]” must stand before the port", error);
+        return gkv_address_fail (text, "\"]\" must stand before the port", error);
 
       name = g_strndup (text + 1, colon - text - 2);
       if (strchr (name, ':') == NULL || !gkv_address_is_numeric (name))

@@ -96,7 +96,7 @@ gkv_codec_default_init (GkvCodecInterface *iface)
 static gboolean
 fail (GkvCodec *self, const char *what, GError *cause, GError **error)
 {
-  g_autofree char *who = g_strdup_printf ("The codec “%s”", gkv_codec_get_name (self));
+  g_autofree char *who = g_strdup_printf ("The codec \"%s\"", gkv_codec_get_name (self));
 
   return gkv_modules_fail (error, GKV_ERROR_CODEC, who, what, cause);
 }

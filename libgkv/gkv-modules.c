@@ -1,6 +1,6 @@
 /* Where modules are looked for, and loading them.
  *
- * The codec “json” is looked for as libgkv-codec-json.so in the folders of GKV_MODULE_PATH and then in the compiled-in
+ * The codec "json" is looked for as libgkv-codec-json.so in the folders of GKV_MODULE_PATH and then in the compiled-in
  * one; the first file of a name counts. Where there is none, every other module is loaded, for it may be in one of
  * another name; and then what is built into the library is asked. GIO would print what is wrong with a file to stderr,
  * so each is tried here first, and what is wrong is kept for the error.
@@ -243,7 +243,7 @@ gkv_modules_new_object (const char *extension_point, const char *what, const cha
       g_autofree char *searched = join (folders, ", ");
       g_autofree char *wrong = join (problems, "; ");
 
-      g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "There is no %s named “%s”; there are: %s. Searched: %s%s%s",
+      g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "There is no %s named \"%s\"; there are: %s. Searched: %s%s%s",
                    what, name, names, searched, problems->len > 0 ? ". Could not be used: " : "", wrong);
     }
   g_mutex_unlock (&lock);
@@ -265,8 +265,8 @@ gkv_modules_describe_fallback (const char *extension_point, const char *name)
     {
       g_autofree char *searched = join (folders, ", ");
 
-      message =
-          g_strdup_printf ("No module of “%s” was found in %s; the one built into the library is used", name, searched);
+      message = g_strdup_printf ("No module of \"%s\" was found in %s; the one built into the library is used", name,
+                                 searched);
     }
   g_mutex_unlock (&lock);
 

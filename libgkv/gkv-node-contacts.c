@@ -146,7 +146,7 @@ gkv_node_answered (GObject *source, GAsyncResult *result, gpointer user_data)
       g_autoptr (GError) told = NULL;
 
       contact->told = TRUE;
-      told = g_error_new (GKV_ERROR, GKV_ERROR_FAILED, "The seed “%s” can't be resolved, and is tried again: %s",
+      told = g_error_new (GKV_ERROR, GKV_ERROR_FAILED, "The seed \"%s\" can't be resolved, and is tried again: %s",
                           contact->seed, error != NULL ? error->message : "there is no such name");
       gkv_node_tell_error (self, told);
     }

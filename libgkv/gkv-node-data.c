@@ -96,8 +96,8 @@ gkv_node_check_thread (GkvNode *self, const GkvCoding *coding, GError **error)
   if (!gkv_node_enter_context (self))
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The codec “%s” works only in the thread that runs the node's main context; read and write "
-                   "there, or use a thread-safe codec, such as “variant”",
+                   "The codec \"%s\" works only in the thread that runs the node's main context; read and write "
+                   "there, or use a thread-safe codec, such as \"variant\"",
                    coding->name);
       return FALSE;
     }
@@ -152,7 +152,7 @@ gkv_node_end_read (GkvNode *self, GkvRecord *record, const GkvRead *read, GError
   if (strcmp (gkv_record_get_codec (record), read->coding->name) != 0)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The value of “%s” was written with the codec “%s”, and this node has the codec “%s”",
+                   "The value of \"%s\" was written with the codec \"%s\", and this node has the codec \"%s\"",
                    gkv_record_get_key (record), gkv_record_get_codec (record), read->coding->name);
       return NULL;
     }
@@ -202,7 +202,7 @@ gkv_node_fail_not_found (const char *key, GError **error)
 {
   g_autofree char *shown = g_utf8_make_valid (key, -1);
 
-  g_set_error (error, GKV_ERROR, GKV_ERROR_NOT_FOUND, "There is no key “%s”", shown);
+  g_set_error (error, GKV_ERROR, GKV_ERROR_NOT_FOUND, "There is no key \"%s\"", shown);
 
   return FALSE;
 }
@@ -231,7 +231,7 @@ gkv_node_check_key (const char *key, GError **error)
     {
       g_autofree char *shown = g_utf8_make_valid (key, (gssize) len);
 
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_KEY, "The key “%s” is not UTF-8", shown);
+      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_KEY, "The key \"%s\" is not UTF-8", shown);
       return FALSE;
     }
 
@@ -279,7 +279,8 @@ gkv_node_put_locked (GkvNode *self,
   if (gkv_store_put (self->store, record, replaced) == GKV_STORE_KEPT)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CLOCK,
-                   "“%s” was written by a node whose clock is more than an hour ahead, and can't be written until this "
+                   "\"%s\" was written by a node whose clock is more than an hour ahead, and can't be written until "
+                   "this "
                    "node's clock comes near; check the clocks of the cluster",
                    key);
       return NULL;
@@ -375,14 +376,14 @@ gkv_node_write (
   if (value == NULL)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
-                   "There is no value to set “%s” to; to take the key away, delete it", key);
+                   "There is no value to set \"%s\" to; to take the key away, delete it", key);
       return FALSE;
     }
 
   if ((write->flags & GKV_RECORD_TTL) != 0 && write->ttl_ms == 0)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
-                   "The life of “%s” must be at least 1 ms; to have it live for ever, set it without one", key);
+                   "The life of \"%s\" must be at least 1 ms; to have it live for ever, set it without one", key);
       return FALSE;
     }
 
@@ -393,7 +394,7 @@ gkv_node_write (
   if (g_bytes_get_size (bytes) > GKV_MAX_VALUE_SIZE)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_TOO_LARGE,
-                   "The value of “%s” takes %" G_GSIZE_FORMAT " bytes with the codec “%s”; the limit is %d", key,
+                   "The value of \"%s\" takes %" G_GSIZE_FORMAT " bytes with the codec \"%s\"; the limit is %d", key,
                    g_bytes_get_size (bytes), coding->name, GKV_MAX_VALUE_SIZE);
       return FALSE;
     }

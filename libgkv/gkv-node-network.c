@@ -352,7 +352,8 @@ gkv_node_find_advertised (GkvNode *self, const char *local, char **advertised, G
   if (numeric == NULL)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-                   "The option advertise-address: “%s” is a name that this machine doesn't know; peers need a numeric "
+                   "The option advertise-address: \"%s\" is a name that this machine doesn't know; peers need a "
+                   "numeric "
                    "address",
                    host);
       return FALSE;

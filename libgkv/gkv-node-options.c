@@ -43,7 +43,7 @@ gkv_node_check_address (const char *option, const char *address, gboolean any_po
   if (port == 0 && !any_port)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-                   "The option %s: “%s” has the port 0, where nobody can be reached", option, address);
+                   "The option %s: \"%s\" has the port 0, where nobody can be reached", option, address);
       return FALSE;
     }
 
@@ -57,7 +57,7 @@ gkv_node_check_needs_network (GkvNode *self, const char *option, gboolean given,
     return TRUE;
 
   g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-               "The option %s needs bind-address; “0.0.0.0:0” binds to any free port", option);
+               "The option %s needs bind-address; \"0.0.0.0:0\" binds to any free port", option);
 
   return FALSE;
 }

@@ -11,7 +11,7 @@
 static void
 gkv_fail_type (const char *key, GVariant *value, const char *wanted, GError **error)
 {
-  g_set_error (error, GKV_ERROR, GKV_ERROR_WRONG_TYPE, "The value of “%s” is of type “%s”, and not %s", key,
+  g_set_error (error, GKV_ERROR, GKV_ERROR_WRONG_TYPE, "The value of \"%s\" is of type \"%s\", and not %s", key,
                g_variant_get_type_string (value), wanted);
 }
 
@@ -75,7 +75,7 @@ gkv_node_set_string (GkvNode *self, const char *key, const char *value, GCancell
   if (value != NULL && !g_utf8_validate (value, -1, NULL))
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
-                   "The string for “%s” is not UTF-8; bytes can be set with gkv_node_set_bytes ()", key);
+                   "The string for \"%s\" is not UTF-8; bytes can be set with gkv_node_set_bytes ()", key);
       return FALSE;
     }
 
@@ -104,7 +104,7 @@ gkv_node_get_string (GkvNode *self, const char *key, GCancellable *cancellable, 
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
     {
-      gkv_fail_type (key, value, "a string (“s”)", error);
+      gkv_fail_type (key, value, "a string (\"s\")", error);
       return NULL;
     }
 
@@ -151,7 +151,7 @@ gkv_node_get_boolean (GkvNode *self, const char *key, GCancellable *cancellable,
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
     {
-      gkv_fail_type (key, value, "a boolean (“b”)", error);
+      gkv_fail_type (key, value, "a boolean (\"b\")", error);
       return FALSE;
     }
 
@@ -199,7 +199,7 @@ gkv_node_get_int64 (GkvNode *self, const char *key, GCancellable *cancellable, G
 
   if (!gkv_variant_to_int64 (value, &number))
     {
-      gkv_fail_type (key, value, "an integer that fits into 64 bits with a sign (“x”)", error);
+      gkv_fail_type (key, value, "an integer that fits into 64 bits with a sign (\"x\")", error);
       return 0;
     }
 
@@ -254,7 +254,7 @@ gkv_node_get_double (GkvNode *self, const char *key, GCancellable *cancellable, 
   if (gkv_variant_to_int64 (value, &number))
     return (double) number;
 
-  gkv_fail_type (key, value, "a number (“d”)", error);
+  gkv_fail_type (key, value, "a number (\"d\")", error);
 
   return 0;
 }
@@ -301,7 +301,7 @@ gkv_node_get_bytes (GkvNode *self, const char *key, GCancellable *cancellable, G
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
     {
-      gkv_fail_type (key, value, "bytes (“ay”)", error);
+      gkv_fail_type (key, value, "bytes (\"ay\")", error);
       return NULL;
     }
 

@@ -552,7 +552,7 @@ gkv_node_start_on (GkvNode *self, const char *const *addresses, GError **error)
 
   if (addresses != NULL && !gkv_node_open_network (self, addresses, error))
     {
-      g_prefix_error (error, "The node can't start at “%s”: ", self->bind_address);
+      g_prefix_error (error, "The node can't start at \"%s\": ", self->bind_address);
       gkv_node_set_state (self, GKV_NODE_NEW);
       g_object_thaw_notify (G_OBJECT (self));
       return FALSE;
@@ -620,7 +620,7 @@ gkv_node_bind_name_resolved (GObject *source, GAsyncResult *result, gpointer use
   else if (error != NULL)
     {
       gkv_node_set_state (self, GKV_NODE_NEW);
-      g_prefix_error (&error, "The option bind-address: “%s” can't be resolved: ", self->bind_address);
+      g_prefix_error (&error, "The option bind-address: \"%s\" can't be resolved: ", self->bind_address);
     }
   else
     {
@@ -689,7 +689,7 @@ gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
   if (address == NULL)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-                   "The option bind-address: “%s” is a name that only a name server may know; start the node with "
+                   "The option bind-address: \"%s\" is a name that only a name server may know; start the node with "
                    "gkv_node_start_async (), or give a numeric address",
                    host);
       return FALSE;

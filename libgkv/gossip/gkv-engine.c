@@ -190,7 +190,7 @@ report_clock (GkvEngine *self, GkvLink *from, const GkvRecord *record, gint64 ah
 
   from->member->clock_reported = TRUE;
   gkv_engine_report (self, from, GKV_ERROR_CLOCK,
-                     "A record of key “%s”, written by “%s”, came from %s with a time %" G_GINT64_FORMAT
+                     "A record of key \"%s\", written by \"%s\", came from %s with a time %" G_GINT64_FORMAT
                      " minutes ahead of this clock; check the clocks of both machines",
                      gkv_record_get_key (record), origin, from->address, minutes);
 
@@ -207,7 +207,7 @@ gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   if (!reader->failed)
     gkv_engine_report (self, link, GKV_ERROR_CLOCK,
-                       "%s says that a record from here, written by “%s”, has a time %" G_GUINT64_FORMAT
+                       "%s says that a record from here, written by \"%s\", has a time %" G_GUINT64_FORMAT
                        " minutes ahead of its clock; check the clocks of both machines",
                        link->address, origin, minutes);
 }

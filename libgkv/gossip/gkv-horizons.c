@@ -283,7 +283,7 @@ gkv_horizons_stands (GkvEngine *self, GkvLink *link, GkvRecord *record)
 
       self->counters.records_doubted++;
       gkv_engine_report (self, link, GKV_ERROR_FAILED,
-                         "“%s”, written by “%s”, may have been deleted by the nodes of %s while they were out of "
+                         "\"%s\", written by \"%s\", may have been deleted by the nodes of %s while they were out of "
                          "reach, and was dropped here, as were others perhaps; if it is still needed, write it again",
                          gkv_record_get_key (record), gkv_record_get_origin (record), link->address);
     }

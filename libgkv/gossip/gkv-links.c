@@ -385,7 +385,7 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
       else
         {
           gkv_engine_report (self, link, GKV_ERROR_DUPLICATE_ID,
-                             "Another live node, at %s, has this node's id “%s”; give each node an id of its own",
+                             "Another live node, at %s, has this node's id \"%s\"; give each node an id of its own",
                              link->address, self->id);
           if (flags & IDENT_FLAG_ANSWER)
             gkv_links_send_ident (self, link, FALSE);
@@ -410,7 +410,7 @@ handle_duplicate (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   if (address != NULL)
     gkv_engine_report (self, link, GKV_ERROR_DUPLICATE_ID,
-                       "%s says that another live node, at %s, has this node's id “%s”; give each node an id of its "
+                       "%s says that another live node, at %s, has this node's id \"%s\"; give each node an id of its "
                        "own",
                        link->address, address, self->id);
 }

@@ -24,7 +24,7 @@ gkv_bytes_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
 {
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
     {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC, "The codec “bytes” carries values of type “ay”, not “%s”",
+      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC, "The codec \"bytes\" carries values of type \"ay\", not \"%s\"",
                    g_variant_get_type_string (value));
       return NULL;
     }

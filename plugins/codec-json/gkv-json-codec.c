@@ -63,7 +63,7 @@ check (GVariant *value, guint depth, GError **error)
 
     case G_VARIANT_CLASS_ARRAY:
       if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
-        return fail (error, "arrays of bytes; use the codec “variant” or “bytes”");
+        return fail (error, "arrays of bytes; use the codec \"variant\" or \"bytes\"");
       if (g_variant_is_of_type (value, G_VARIANT_TYPE ("a{?*}")))
         {
           if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("a{s*}")))

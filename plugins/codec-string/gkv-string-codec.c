@@ -27,7 +27,7 @@ gkv_string_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
     {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC, "The codec “string” carries values of type “s”, not “%s”",
+      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC, "The codec \"string\" carries values of type \"s\", not \"%s\"",
                    g_variant_get_type_string (value));
       return NULL;
     }

@@ -166,7 +166,8 @@ gkv_variant_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
   if (strchr (type, G_VARIANT_CLASS_HANDLE) != NULL)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The codec “variant” can't carry values of type “%s”: a handle is good in one process only", type);
+                   "The codec \"variant\" can't carry values of type \"%s\": a handle is good in one process only",
+                   type);
       return NULL;
     }
 

@@ -84,7 +84,7 @@ split_address (const char *address, GInetAddress **host, guint16 *port, GError *
   if (numeric == NULL)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-                   "mDNS can't announce the address “%s”: it must be a numeric “host:port”", address);
+                   "mDNS can't announce the address \"%s\": it must be a numeric \"host:port\"", address);
       return FALSE;
     }
 

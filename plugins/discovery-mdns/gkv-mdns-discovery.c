@@ -539,7 +539,7 @@ gkv_mdns_discovery_appeared (GkvMdnsDiscovery *self, int interface, int protocol
 
   if (g_hash_table_size (self->services) >= MAX_SERVICES)
     {
-      g_debug ("mdns: over %d services, “%s” is left out", MAX_SERVICES, name);
+      g_debug ("mdns: over %d services, \"%s\" is left out", MAX_SERVICES, name);
       return;
     }
 
@@ -622,7 +622,7 @@ void
 gkv_mdns_discovery_collided (GkvMdnsDiscovery *self)
 {
   gkv_mdns_announcement_rename (self->announcement);
-  g_debug ("mdns: the name is taken, now “%s”", self->announcement->instance);
+  g_debug ("mdns: the name is taken, now \"%s\"", self->announcement->instance);
   self->backend->announce (self->backend, self->announcement);
 }
 

@@ -91,7 +91,7 @@ parse_address (const char *text, GError **error)
                                                      g_network_address_get_port (G_NETWORK_ADDRESS (parsed)));
   if (address == NULL)
     g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-                 "“%s” is not a numeric address of the form “host:port” or “[v6]:port”", text);
+                 "\"%s\" is not a numeric address of the form \"host:port\" or \"[v6]:port\"", text);
   return address;
 }
 
@@ -340,7 +340,7 @@ gkv_udp_transport_open (GkvTransport *transport, const char *bind_address, GErro
       g_set_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "%s; %s", cause->message,
                    g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE)
                        ? "give another port, or 0 for any"
-                       : "is it an address of this machine? “0.0.0.0” stands for all of them");
+                       : "is it an address of this machine? \"0.0.0.0\" stands for all of them");
       return FALSE;
     }
 

@@ -38,7 +38,7 @@ tell (const char *what, gint64 us, guint n, double target, double *floor)
   double ns = us * 1000.0 / n;
 
   if (target > 0)
-    g_print ("%-34s %8.0f ns   target %5.0f   floor %6.0f   %5.1f × the floor\n", what, ns, target, *floor,
+    g_print ("%-34s %8.0f ns   target %5.0f   floor %6.0f   %5.1f x the floor\n", what, ns, target, *floor,
              ns / *floor);
   else
     *floor = ns;

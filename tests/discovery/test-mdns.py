@@ -88,10 +88,10 @@ class Process:
         """Waits until that many lines match."""
         with self.changed:
             if not self.changed.wait_for(lambda: self.count(pattern) >= times, PATIENCE):
-                raise AssertionError(f"{self.name}: no “{pattern}” (times {times}) in {self.lines}")
+                raise AssertionError(f"{self.name}: no '{pattern}' (times {times}) in {self.lines}")
 
     def never(self, pattern):
-        assert self.count(pattern) == 0, f"{self.name}: “{pattern}” in {self.lines}"
+        assert self.count(pattern) == 0, f"{self.name}: '{pattern}' in {self.lines}"
 
     def say(self, command):
         self.popen.stdin.write(command + "\n")

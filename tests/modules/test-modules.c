@@ -39,7 +39,7 @@ assert_fails (const char *name, ...)
   va_start (parts, name);
   while ((part = va_arg (parts, const char *)) != NULL)
     if (strstr (error->message, part) == NULL)
-      g_error ("“%s” isn't in: %s", part, error->message);
+      g_error ("\"%s\" isn't in: %s", part, error->message);
   va_end (parts);
 }
 
@@ -52,8 +52,8 @@ test_missing (void)
 static void
 test_missing_inside (void)
 {
-  assert_fails ("nonsense", "“nonsense”", "bytes, json, string, variant", modules, GKV_MODULE_DIR, NULL);
-  assert_fails ("../evil", "“../evil”", NULL);
+  assert_fails ("nonsense", "\"nonsense\"", "bytes, json, string, variant", modules, GKV_MODULE_DIR, NULL);
+  assert_fails ("../evil", "\"../evil\"", NULL);
   assert_fails ("", NULL);
 }
 

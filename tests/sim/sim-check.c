@@ -77,7 +77,7 @@ describe (GkvRecord *record)
   if (record == NULL)
     return g_strdup ("nothing");
 
-  return g_strdup_printf ("%s%s“%s” of %s at %" G_GINT64_FORMAT ".%u, %u bytes",
+  return g_strdup_printf ("%s%s\"%s\" of %s at %" G_GINT64_FORMAT ".%u, %u bytes",
                           gkv_record_is_dead (record) ? "dead " : "",
                           record->flags & GKV_RECORD_EPHEMERAL ? "ephemeral " : "", gkv_record_get_key (record),
                           gkv_record_get_origin (record), gkv_stamp_get_ms (record->stamp),
@@ -303,7 +303,7 @@ describe_missing (GString *text, SimNode *a, SimNode *b)
       g_string_append_printf (text, "  %s holds %s, %s holds %s\n", a->id, mine, b->id, theirs);
     }
   if (n > 5)
-    g_string_append_printf (text, "  … and %u more\n", n - 5);
+    g_string_append_printf (text, "  ... and %u more\n", n - 5);
 }
 
 char *
@@ -492,13 +492,13 @@ check_mirror (SimNode *node, GHashTable *map)
       GkvRecord *held = g_hash_table_lookup (map, key);
 
       if (!is_same (held, record) && (held != NULL || !gkv_record_is_dead (record)))
-        sim_cluster_complain (node->cluster, "%s holds another record of “%s” than it told", node->id, key);
+        sim_cluster_complain (node->cluster, "%s holds another record of \"%s\" than it told", node->id, key);
     }
 
   g_hash_table_iter_init (&iter, map);
   while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &record))
     if (!gkv_record_is_dead (record) && !g_hash_table_contains (node->mirror, key))
-      sim_cluster_complain (node->cluster, "%s never told of “%s”", node->id, key);
+      sim_cluster_complain (node->cluster, "%s never told of \"%s\"", node->id, key);
 }
 
 static void
@@ -515,7 +515,7 @@ check_maps_equal (SimNode *first, SimNode *node, GHashTable *map)
       GkvRecord *theirs = sim_node_get (first, key);
 
       if ((mine == NULL) != (theirs == NULL) || (mine != NULL && !gkv_record_same_value (mine, theirs)))
-        sim_cluster_complain (node->cluster, "%s and %s show different values of “%s”", first->id, node->id, key);
+        sim_cluster_complain (node->cluster, "%s and %s show different values of \"%s\"", first->id, node->id, key);
     }
 }
 

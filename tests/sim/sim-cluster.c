@@ -442,7 +442,7 @@ sim_node_get_stat (SimNode *self, const char *name)
   gkv_engine_add_stats (self->engine, &builder);
   stats = g_variant_ref_sink (g_variant_builder_end (&builder));
   if (!g_variant_lookup (stats, name, "t", &value))
-    g_error ("the engine has no counter named “%s”", name);
+    g_error ("the engine has no counter named \"%s\"", name);
   return value;
 }
 

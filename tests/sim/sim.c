@@ -79,7 +79,7 @@ main (int argc, char *argv[])
     i++;
   if (i == G_N_ELEMENTS (runs))
     {
-      g_printerr ("There is no run named “%s”\n", run_name);
+      g_printerr ("There is no run named \"%s\"\n", run_name);
       return 2;
     }
 

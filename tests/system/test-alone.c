@@ -31,7 +31,7 @@ iterate_pending (void)
     g_assert_false (call); \
     g_assert_error (refusal, domain, code); \
     if (strstr (refusal->message, text) == NULL) \
-      g_error ("“%s” doesn't tell of “%s”", refusal->message, text); \
+      g_error ("\"%s\" doesn't tell of \"%s\"", refusal->message, text); \
   } \
   G_STMT_END
 
@@ -71,7 +71,7 @@ test_bad_values (void)
   /* 6. What can't be encoded is refused by set, and what was there stays. */
   g_assert_true (gkv_node_set_string (texts, "key", "x", NULL, NULL));
   assert_refused (gkv_node_set_int64 (texts, "key", 1, NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "string");
-  assert_refused (gkv_node_get_int64 (texts, "key", NULL, error), GKV_ERROR, GKV_ERROR_WRONG_TYPE, "“s”");
+  assert_refused (gkv_node_get_int64 (texts, "key", NULL, error), GKV_ERROR, GKV_ERROR_WRONG_TYPE, "\"s\"");
   g_assert_true (gkv_node_contains (texts, "key"));
 }
 
@@ -445,9 +445,9 @@ test_change_codec (void)
   iterate_pending ();
   gt_signal_logger_assert_no_emissions (logger);
   g_assert_error (told, GKV_ERROR, GKV_ERROR_CODEC);
-  g_assert_nonnull (strstr (told->message, "“json”"));
+  g_assert_nonnull (strstr (told->message, "\"json\""));
 
-  assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "“json”");
+  assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "\"json\"");
   g_assert_true (gkv_node_set_string (node, "key", "x", NULL, NULL));
   value = gkv_node_get_string (node, "key", NULL, NULL);
   g_assert_cmpstr (value, ==, "x");

@@ -300,7 +300,7 @@ def print_table(data):
                     print(f"  {NAMES[system]:<11} {notes or 'not counted: no network namespaces here'}")
                     continue
                 median = statistics.median(values)
-                ratio = f"× {show(median / statistics.median(ours))}" if ours and system != "gkv" else ""
+                ratio = f"x {show(median / statistics.median(ours))}" if ours and system != "gkv" else ""
                 spread = f"({show(min(values))} to {show(max(values))}; {len(values)})"
                 print(f"  {NAMES[system]:<11} {show(median):>12} {spread:<30} {ratio:<10} {notes}".rstrip())
 
