@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -147,14 +148,19 @@ class Stage(contextlib.ExitStack):
     def avahi(self, disallow="no"):
         """The daemon, with a /run of its own, as it allows one on a machine."""
         need("avahi-daemon")
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            if file.read().split()[2] != "4294967295":
-                raise Skip("avahi-daemon runs for root only, as it changes owners")
+        if os.path.exists("/proc/self/uid_map"):
+            with open("/proc/self/uid_map", encoding="ascii") as file:
+                if file.read().split()[2] != "4294967295":
+                    raise Skip("avahi-daemon runs for root only, as it changes owners")
+        own_run = ["unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh"]
+        probe = subprocess.run([*own_run, "true"], stderr=subprocess.PIPE, text=True, check=False)
+        if probe.returncode != 0:
+            raise Skip(f"avahi-daemon needs a /run of its own, which can't be mounted here ({probe.stderr.strip()})")
         config = os.path.join(self.folder, "avahi.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write(AVAHI_CONFIG.format(disallow=disallow))
-        script = "mount -t tmpfs tmpfs /run && exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f \"$1\" 2>&1"
-        process = self.start(["unshare", "-m", "sh", "-c", script, "sh", config])
+        process = self.start([*own_run, "sh", "-c", "exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f \"$1\" 2>&1",
+                              "sh", config])
         process.wait("Server startup complete")
         return process
 
@@ -164,8 +170,17 @@ def need(tool):
         raise Skip(f"needs {tool}")
 
 
+def need_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        raise Skip(f"needs IPv6, which this machine hasn't ({error})") from None
+
+
 def embedded(stage):
     """No bus, no daemon: nodes of one cluster find each other, and no other."""
+    need_ipv6()
     a = stage.discover("c", "a", "127.0.0.1:1001")
     b = stage.discover("c", "b", "127.0.0.1:1002")
     c = stage.discover("c", "c", "[::1]:1003")
@@ -230,6 +245,7 @@ def names(stage):
 
 def veth(stage):
     """Two machines, each a namespace, and a cable."""
+    need_ipv6()
     other = stage.start(["unshare", "-n", "sh", "-c", "echo here; exec sleep 10000"])
     other.wait("^here$")
     inside = ["nsenter", "-t", str(other.popen.pid), "-n"]
