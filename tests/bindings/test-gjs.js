@@ -135,7 +135,7 @@ test('keys of any kind are details', () => {
 });
 
 test('codecs are made by name', () => {
-  equal(new Gkv.Node({codec: 'json'}).codec.get_name(), 'json');
+  equal(new Gkv.Node({codec: 'string'}).codec.get_name(), 'string');
   fails(Gkv.Error.MODULE, () => new Gkv.Node({codec: 'nonsense'}));
 });
 

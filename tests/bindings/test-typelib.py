@@ -98,7 +98,7 @@ def not_none(value):
 # What is called, and what it has to give.
 CALLS = {
     "gkv_error_quark": (lambda: Gkv.Error.quark(), not_none),
-    "gkv_codec_new_for_name": (lambda: Gkv.Codec.new_for_name("json").get_name(), equals("json")),
+    "gkv_codec_new_for_name": (lambda: Gkv.Codec.new_for_name("string").get_name(), equals("string")),
     "gkv_codec_get_name": (lambda: codec.get_name(), equals("variant")),
     "gkv_codec_encode": (lambda: codec.encode(GLib.Variant("y", 7)).get_size(), equals(3)),
     "gkv_codec_decode": (lambda: codec.decode(codec.encode(GLib.Variant("i", 7))).unpack(), equals(7)),

@@ -52,7 +52,7 @@ test_missing (void)
 static void
 test_missing_inside (void)
 {
-  assert_fails ("nonsense", "\"nonsense\"", "bytes, json, string, variant", modules, GKV_MODULE_DIR, NULL);
+  assert_fails ("nonsense", "\"nonsense\"", "bytes, ", "string, variant", modules, GKV_MODULE_DIR, NULL);
   assert_fails ("../evil", "\"../evil\"", NULL);
   assert_fails ("", NULL);
 }
@@ -83,7 +83,7 @@ test_broken_inside (void)
   assert_fails ("no-load", "libgkv-codec-no-load.so", "g_io_gkv_codec_no_load_load", NULL);
 
   /* The good ones are there all the same. */
-  codec = gkv_codec_new_for_name ("json", NULL);
+  codec = gkv_codec_new_for_name ("bytes", NULL);
   g_assert_nonnull (codec);
 }
 
