@@ -15,6 +15,12 @@
 #include <avahi-core/lookup.h>
 #include <avahi-core/publish.h>
 #include <avahi-glib/glib-watch.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MDNS_PORT 5353
 
 typedef struct
 {
@@ -206,6 +212,37 @@ gkv_mdns_embedded_free (GkvMdnsBackend *backend)
   g_free (self);
 }
 
+/* Whether some other stack keeps the port of a family to itself. */
+static gboolean
+is_port_kept (int family, const struct sockaddr *any, socklen_t len)
+{
+  int fd = socket (family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int on = 1;
+  gboolean kept;
+
+  if (fd < 0)
+    return FALSE;
+
+  setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt (fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (family == AF_INET6)
+    setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  kept = bind (fd, any, len) < 0 && errno == EADDRINUSE;
+  close (fd);
+  return kept;
+}
+
+/* Avahi would go on with the other family alone, for good: so would a node that starts while a daemon is ending. */
+static gboolean
+is_any_port_kept (void)
+{
+  const struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons (MDNS_PORT) };
+  const struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons (MDNS_PORT) };
+
+  return is_port_kept (AF_INET, (const struct sockaddr *) &any, sizeof any) ||
+         is_port_kept (AF_INET6, (const struct sockaddr *) &any6, sizeof any6);
+}
+
 /* public methods */
 
 GkvMdnsBackend *
@@ -239,7 +276,10 @@ gkv_mdns_embedded_new (GkvMdnsDiscovery *owner, const char *host, GError **error
   config.publish_workstation = 0;
   config.publish_domain = 0;
   config.enable_wide_area = 0;
-  self->server = avahi_server_new (avahi_glib_poll_get (self->poll), &config, server_cb, self, &code);
+  if (is_any_port_kept ())
+    code = AVAHI_ERR_NO_NETWORK;
+  else
+    self->server = avahi_server_new (avahi_glib_poll_get (self->poll), &config, server_cb, self, &code);
   avahi_server_config_free (&config);
 
   if (self->server != NULL)
