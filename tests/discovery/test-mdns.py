@@ -153,9 +153,7 @@ class Stage(contextlib.ExitStack):
                 if file.read().split()[2] != "4294967295":
                     raise Skip("avahi-daemon runs for root only, as it changes owners")
         own_run = ["unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh"]
-        probe = subprocess.run([*own_run, "true"], stderr=subprocess.PIPE, text=True, check=False)
-        if probe.returncode != 0:
-            raise Skip(f"avahi-daemon needs a /run of its own, which can't be mounted here ({probe.stderr.strip()})")
+        need_success([*own_run, "true"], "avahi-daemon needs a /run of its own, which can't be mounted here")
         config = os.path.join(self.folder, "avahi.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write(AVAHI_CONFIG.format(disallow=disallow))
@@ -168,6 +166,13 @@ class Stage(contextlib.ExitStack):
 def need(tool):
     if not (shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin")):
         raise Skip(f"needs {tool}")
+
+
+def need_success(command, why):
+    """Skips where the machine doesn't allow what a test is built on."""
+    probe = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if probe.returncode != 0:
+        raise Skip(f"{why} ({probe.stderr.strip()})")
 
 
 def need_ipv6():
@@ -253,7 +258,9 @@ def veth(stage):
     def ip(*arguments, there=False):
         subprocess.run([*(inside if there else []), "ip", *arguments], check=True)
 
-    ip("link", "add", "gkv0", "type", "veth", "peer", "name", "gkv1", "netns", str(other.popen.pid))
+    need_success([*inside, "true"], "a second machine can't be entered here")
+    need_success(["ip", "link", "add", "gkv0", "type", "veth", "peer", "name", "gkv1", "netns", str(other.popen.pid)],
+                 "two machines can't be joined here")
     ip("address", "add", "10.9.0.1/24", "dev", "gkv0")
     ip("link", "set", "gkv0", "up")
     ip("address", "add", "10.9.0.2/24", "dev", "gkv1", there=True)
