@@ -317,6 +317,7 @@ void gkv_members_heard (GkvEngine *self, GkvLink *link);
 /* A link has told who speaks there. FALSE: not to be spoken with. */
 gboolean gkv_members_identify (
     GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise);
+/* Who spoke there speaks there no more, and nothing is under way with them. It isn't known who does. */
 void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
 /* Who speaks there is new, and says that it knows @n_known members that live. */
 void gkv_members_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);

@@ -178,14 +178,15 @@ gkv_engine_get_left_ms (GkvEngine *self, GkvRecord *record)
   return deadline < 0 ? -1 : MAX (deadline - self->now.mono, 0) / 1000;
 }
 
-/* Which of the two clocks is wrong can't be told from here: both ends report it, once a peer. */
+/* Which of the two clocks is wrong can't be told from here: both ends report it, once a peer. Of a link without a
+ * member it can't be told whether that was done. */
 static void
 report_clock (GkvEngine *self, GkvLink *from, const GkvRecord *record, gint64 ahead)
 {
   const char *origin = gkv_record_get_origin (record);
   gint64 minutes = ahead / 60000;
 
-  if (from->member->clock_reported)
+  if (from->member == NULL || from->member->clock_reported)
     return;
 
   from->member->clock_reported = TRUE;

@@ -64,10 +64,7 @@ gkv_links_clear (GkvEngine *self)
 
   g_hash_table_iter_init (&iter, self->links);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
-    {
-      gkv_exchange_free (self, link);
-      gkv_transfer_free (self, link);
-    }
+    gkv_members_forget_link (self, link);
 
   g_ptr_array_unref (self->filling);
   g_hash_table_unref (self->own_addresses);
@@ -321,8 +318,6 @@ drop_idle_links (GkvEngine *self)
       if (in_use || link->out != NULL || (!full && self->now.mono - link->last_heard < LINK_IDLE))
         continue;
 
-      gkv_exchange_free (self, link);
-      gkv_transfer_free (self, link);
       gkv_members_forget_link (self, link);
       g_hash_table_iter_remove (&iter);
     }

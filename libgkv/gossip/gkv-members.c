@@ -199,10 +199,7 @@ remove_member (GkvEngine *self, GkvMember *member)
   g_hash_table_iter_init (&iter, self->links);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
     if (link->member == member)
-      {
-        gkv_exchange_free (self, link);
-        link->member = NULL;
-      }
+      gkv_members_forget_link (self, link);
 
   gkv_news_forget (self, member);
   gkv_probes_remove (self, member);
@@ -244,6 +241,15 @@ set_address (GkvEngine *self, GkvMember *member, const char *address)
   member->address = g_strdup (address);
 }
 
+/* What is under way on a link is between us and one life of one member: with the next one it would be held to be got
+ * although some of it got lost before. Nothing is sent, as the link may be about to be freed. */
+static void
+end_conversation (GkvEngine *self, GkvLink *link)
+{
+  gkv_exchange_free (self, link);
+  gkv_transfer_free (self, link);
+}
+
 /* A later life than the one that we knew: a restart, here or elsewhere. */
 static void
 begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnation)
@@ -259,7 +265,7 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
   gkv_ephemerals_hasten (self);
   if (member->link != NULL && member->link->life != life)
     {
-      gkv_exchange_free (self, member->link);
+      end_conversation (self, member->link);
       member->link = NULL;
       gkv_ring_touch (self);
     }
@@ -269,9 +275,13 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
 void
 gkv_members_forget_link (GkvEngine *self, GkvLink *link)
 {
+  end_conversation (self, link);
   if (link->member != NULL && link->member->link == link)
     link->member->link = NULL;
   link->member = NULL;
+  link->introduced = FALSE;
+  link->n_repeats = 0;
+  link->full_interval = link->full_due = 0;
   gkv_ring_touch (self);
 }
 
@@ -360,13 +370,7 @@ gkv_members_identify (
     }
 
   if (link->member != member || link->life != life)
-    {
-      gkv_exchange_free (self, link);
-      gkv_members_forget_link (self, link);
-      link->introduced = FALSE;
-      link->n_repeats = 0;
-      link->full_interval = link->full_due = 0;
-    }
+    gkv_members_forget_link (self, link);
   link->member = member;
   link->life = life;
 

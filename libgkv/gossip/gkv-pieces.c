@@ -1,5 +1,6 @@
 /* Pieces: a record that doesn't fit a datagram is announced, and gathered in pieces, a window at a time, from whoever
- * is alive. What has come stays, whoever sends the rest. The sender keeps no state.
+ * is alive. What has come stays, whoever sends the rest, and goes with the member that it was to come from. The sender
+ * keeps no state.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -91,6 +92,7 @@ gkv_pieces_drop_link (GkvEngine *self, GkvLink *link)
         g_hash_table_iter_remove (&iter);
       }
   link->n_assemblies = 0;
+  gkv_transfers_hasten (self);
 }
 
 gboolean

@@ -17,6 +17,9 @@
 
 #define DATAGRAM 1200
 
+/* Of a record that doesn't fit a datagram. */
+#define PIECE 512
+
 static GByteArray *
 begin_datagram_from (Pair *pair, const char *address, guint to)
 {
@@ -193,12 +196,40 @@ put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life)
   gkv_put_message (out, GKV_MESSAGE_IDENT, body->data, body->len);
 }
 
+static void
+put_member (GByteArray *body, GkvPeerStatus status, const char *id, guint64 life, const char *address)
+{
+  gkv_put_u8 (body, status);
+  gkv_put_u64 (body, life);
+  gkv_put_varint (body, 0);
+  gkv_put_string (body, id);
+  gkv_put_string (body, address);
+}
+
+/* To the first side, in a datagram of its own. */
+static void
+send_message (Pair *pair, const char *address, guint8 kind, GByteArray *body)
+{
+  g_autoptr (GByteArray) out = begin_datagram_from (pair, address, 0);
+
+  gkv_put_message (out, kind, body->data, body->len);
+  gkv_engine_receive (pair->sides[0].engine, address, out->data, out->len, &pair->now);
+}
+
+static void
+send_ident (Pair *pair, const char *address, const char *id, guint64 life)
+{
+  g_autoptr (GByteArray) out = begin_datagram_from (pair, address, 0);
+
+  put_ident (pair, out, id, life);
+  gkv_engine_receive (pair->sides[0].engine, address, out->data, out->len, &pair->now);
+}
+
 /* Whoever says that he is we is taken for us at his address; but not for ever, and not at any number of them. */
 static void
 test_mirrors (void)
 {
   PairSide *side;
-  g_autoptr (GByteArray) late = NULL;
   Pair pair;
 
   pair_init (&pair);
@@ -206,26 +237,41 @@ test_mirrors (void)
   for (guint i = 0; i < 2000; i++)
     {
       g_autofree char *address = g_strdup_printf ("m:%u", i);
-      g_autoptr (GByteArray) out = begin_datagram_from (&pair, address, 0);
 
-      put_ident (&pair, out, side->name, side->life);
-      gkv_engine_receive (side->engine, address, out->data, out->len, &pair.now);
+      send_ident (&pair, address, side->name, side->life);
     }
   g_assert_cmpuint (g_hash_table_size (side->engine->own_addresses), <=, 256);
   g_assert_true (g_hash_table_contains (side->engine->own_addresses, "m:1999"));
 
-  late = begin_datagram_from (&pair, "m:1999", 0);
-  put_ident (&pair, late, "another", 1);
-  gkv_engine_receive (side->engine, "m:1999", late->data, late->len, &pair.now);
+  send_ident (&pair, "m:1999", "another", 1);
   g_assert_false (g_hash_table_contains (side->engine->own_addresses, "m:1999"));
   pair_clear (&pair);
+}
+
+/* The second tells the first of 20,000 members, of which none exists: its table is full. */
+static void
+tell_of_crowd (Pair *pair)
+{
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+
+  for (guint i = 0; i < 20000; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("nobody-%u", i);
+
+      put_member (body, GKV_PEER_ALIVE, id, 1, "nowhere:1");
+      if (i % 20 == 19)
+        {
+          send_message (pair, pair->sides[1].name, GKV_MESSAGE_MEMBERS, body);
+          g_byte_array_set_size (body, 0);
+        }
+    }
+  g_assert_cmpuint (pair_get_stat (pair, 0, "peers-known"), ==, 16384);
 }
 
 /* Members by the thousand, of which none exists, leave no room; once they are found dead, a real one has its place. */
 static void
 test_crowd (void)
 {
-  g_autoptr (GByteArray) body = g_byte_array_new ();
   PairSide *side;
   Pair pair;
 
@@ -234,26 +280,7 @@ test_crowd (void)
   pair.sides[2].down = TRUE;
   pair_run (&pair, 3 * SECOND, FALSE);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);
-
-  for (guint i = 0; i < 20000; i++)
-    {
-      g_autofree char *id = g_strdup_printf ("nobody-%u", i);
-
-      gkv_put_u8 (body, GKV_PEER_ALIVE);
-      gkv_put_u64 (body, 1);
-      gkv_put_varint (body, 0);
-      gkv_put_string (body, id);
-      gkv_put_string (body, "nowhere:1");
-      if (i % 20 == 19)
-        {
-          g_autoptr (GByteArray) out = begin_datagram (&pair, 1, 0);
-
-          gkv_put_message (out, GKV_MESSAGE_MEMBERS, body->data, body->len);
-          gkv_engine_receive (side->engine, pair.sides[1].name, out->data, out->len, &pair.now);
-          g_byte_array_set_size (body, 0);
-        }
-    }
-  g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-known"), ==, 16384);
+  tell_of_crowd (&pair);
 
   pair_run (&pair, 60 * SECOND, FALSE);
   pair.sides[2].down = FALSE;
@@ -262,6 +289,148 @@ test_crowd (void)
   pair_write (&pair, 2, "key", "value", 0);
   pair_run (&pair, 10 * SECOND, FALSE);
   g_assert_nonnull (gkv_store_lookup (side->store, "key", 3));
+  pair_clear (&pair);
+}
+
+/* A record of the first side's map that comes in pieces, with a stamp further ahead than is borne. */
+static GByteArray *
+make_early_record (Pair *pair, GkvRecord **record)
+{
+  GkvStore *store = pair->sides[0].store;
+  g_autoptr (GkvWriter) writer = gkv_writer_intern ("somebody", -1, "string", -1);
+  g_autofree char *value = g_strnfill (3 * PIECE, 'x');
+  GkvStamp stamp = (GkvStamp) (pair->now.wall / 1000 + 2 * GKV_CLOCK_DRIFT_BOUND_MS) << 16;
+  GByteArray *all = g_byte_array_new ();
+
+  *record = gkv_record_new (gkv_store_get_hash_key (store), writer, "early", 5, 0, stamp, 0, value, strlen (value));
+  gkv_put_record (all, *record, -1);
+  return all;
+}
+
+static void
+send_large (Pair *pair, const char *address, GkvRecord *record, guint size)
+{
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+
+  gkv_put_u64 (body, record->hash);
+  gkv_put_u64 (body, record->fingerprint.lo);
+  gkv_put_u32 (body, size);
+  gkv_put_varint (body, 0);
+  send_message (pair, address, GKV_MESSAGE_LARGE, body);
+}
+
+static void
+send_piece (Pair *pair, const char *address, GkvRecord *record, GByteArray *all, guint piece)
+{
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+  guint offset = piece * PIECE;
+
+  gkv_put_u64 (body, record->hash);
+  gkv_put_u64 (body, record->fingerprint.lo);
+  gkv_put_u32 (body, offset);
+  g_byte_array_append (body, all->data + offset, MIN (PIECE, all->len - offset));
+  send_message (pair, address, GKV_MESSAGE_DATA, body);
+}
+
+/* Who is removed to make room takes along what was to be got from it: the rest of it, which anybody may send, finds
+ * nothing that it belongs to. */
+static void
+test_removed (void)
+{
+  g_autoptr (GByteArray) offer = g_byte_array_new ();
+  g_autoptr (GByteArray) invite = g_byte_array_new ();
+  g_autoptr (GByteArray) left = g_byte_array_new ();
+  g_autoptr (GkvRecord) record = NULL;
+  g_autoptr (GByteArray) all = NULL;
+  const GkvRange some = { 0, 1 };
+  GkvEngine *engine;
+  GkvLink *link;
+  guint n_pieces;
+  Pair pair;
+
+  pair_init (&pair);
+  engine = pair.sides[0].engine;
+  pair_run (&pair, 3 * SECOND, FALSE);
+  tell_of_crowd (&pair);
+  link = gkv_links_lookup (engine, "b:2");
+
+  all = make_early_record (&pair, &record);
+  n_pieces = (all->len + PIECE - 1) / PIECE;
+  send_large (&pair, "b:2", record, all->len);
+  for (guint i = 0; i + 1 < n_pieces; i++)
+    send_piece (&pair, "b:2", record, all, i);
+  gkv_put_u64 (offer, 12345);
+  gkv_put_u64 (offer, 1);
+  gkv_put_u32 (offer, 1);
+  send_message (&pair, "b:2", GKV_MESSAGE_OFFER, offer);
+  gkv_put_range (invite, some);
+  send_message (&pair, "b:2", GKV_MESSAGE_INVITE, invite);
+  g_assert_cmpuint (engine->assembly_bytes, ==, all->len);
+  g_assert_false (gkv_transfer_is_idle (engine, link));
+
+  put_member (left, GKV_PEER_LEFT, "b:2", pair.sides[1].life, "b:2");
+  send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
+  send_ident (&pair, "c:3", "c:3", 1);
+  g_assert_null (g_hash_table_lookup (engine->members, "b:2"));
+  g_assert_nonnull (g_hash_table_lookup (engine->members, "c:3"));
+  g_assert_null (link->member);
+  g_assert_true (gkv_transfer_is_idle (engine, link));
+  g_assert_cmpuint (engine->transferring->len, ==, 0);
+  g_assert_cmpuint (engine->exchanging->len, ==, 0);
+  g_assert_cmpuint (g_hash_table_size (engine->assemblies), ==, 0);
+  g_assert_cmpuint (engine->assembly_bytes, ==, 0);
+
+  send_piece (&pair, "b:2", record, all, n_pieces - 1);
+  send_piece (&pair, "c:3", record, all, n_pieces - 1);
+  g_assert_null (gkv_store_lookup (pair.sides[0].store, "early", 5));
+
+  /* It is got as ever from one who is there. */
+  send_large (&pair, "c:3", record, all->len);
+  for (guint i = 0; i < n_pieces; i++)
+    send_piece (&pair, "c:3", record, all, i);
+  g_assert_true (gkv_store_lookup (pair.sides[0].store, "early", 5)->flags & GKV_RECORD_ASIDE);
+  g_assert_cmpuint (engine->assembly_bytes, ==, 0);
+  pair_clear (&pair);
+}
+
+/* Of the pieces from the second only the first come through. */
+static gboolean
+lose_rest (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  return from == 1 && to == 0 && pair_datagram_has (datagram, GKV_MESSAGE_DATA) && pair->n_asked++ >= 4;
+}
+
+/* The third was told that the record is coming from the second; when that one is removed, it is got from the third. */
+static void
+test_removed_among_three (void)
+{
+  g_autofree char *value = g_strnfill (100000, 'x');
+  g_autoptr (GByteArray) left = g_byte_array_new ();
+  GkvEngine *engine;
+  Pair pair;
+
+  pair_init_three (&pair);
+  engine = pair.sides[0].engine;
+  pair_run (&pair, 3 * SECOND, FALSE);
+  tell_of_crowd (&pair);
+
+  pair.loses = lose_rest;
+  pair_write (&pair, 1, "large", value, 0);
+  pair_copy (&pair, 1, 2, "large");
+  pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
+  g_assert_cmpuint (gkv_links_lookup (engine, "b:2")->n_assemblies, ==, 1);
+  g_assert_cmpint (gkv_links_lookup (pair.sides[2].engine, "a:1")->pieces_sent, >, 0);
+  g_assert_cmpuint (pair.n_asked, >, 4);
+
+  put_member (left, GKV_PEER_LEFT, "b:2", pair.sides[1].life, "b:2");
+  send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
+  pair.sides[1].down = TRUE;
+  send_ident (&pair, "d:4", "d:4", 1);
+  g_assert_null (g_hash_table_lookup (engine->members, "b:2"));
+  g_assert_cmpuint (g_hash_table_size (engine->assemblies), ==, 0);
+
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_nonnull (gkv_store_lookup (pair.sides[0].store, "large", 5));
   pair_clear (&pair);
 }
 
@@ -463,6 +632,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/hostile/backlog", test_backlog);
   g_test_add_func ("/hostile/mirrors", test_mirrors);
   g_test_add_func ("/hostile/crowd", test_crowd);
+  g_test_add_func ("/hostile/removed", test_removed);
+  g_test_add_func ("/hostile/removed-among-three", test_removed_among_three);
   g_test_add_func ("/hostile/fuzz", test_fuzz);
 
   return g_test_run ();
