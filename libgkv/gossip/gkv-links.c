@@ -370,6 +370,7 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   if (strcmp (id, self->id) == 0)
     {
+      gkv_members_forget_link (self, link);
       if (life == self->life)
         {
           /* One forgotten is met again. */

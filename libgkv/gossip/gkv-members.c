@@ -361,6 +361,10 @@ gkv_members_identify (
   const char *address = *advertise != '\0' ? advertise : link->address;
   GkvMember *member = g_hash_table_lookup (self->members, id);
 
+  /* Who spoke there before is gone, even if there is no room for who speaks there now. */
+  if (member == NULL || link->member != member || link->life != life)
+    gkv_members_forget_link (self, link);
+
   if (member == NULL)
     {
       make_room (self);
@@ -368,9 +372,6 @@ gkv_members_identify (
       if (member == NULL)
         return FALSE;
     }
-
-  if (link->member != member || link->life != life)
-    gkv_members_forget_link (self, link);
   link->member = member;
   link->life = life;
 

@@ -393,6 +393,49 @@ test_removed (void)
   pair_clear (&pair);
 }
 
+/* Who says at the address of a member that he is another isn't taken for that member any more, even if nobody is told
+ * apart there: no room for him, or our own id. What he says in the same datagram is passed over. */
+static void
+test_taken_over (void)
+{
+  const struct
+  {
+    const char *id;
+    guint64 life;
+  } others[] = { { "another", 1 }, { "a:1", 1 }, { "a:1", 77 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autoptr (GByteArray) out = NULL;
+      guint8 zeros[64] = { 0 };
+      GkvMember *member;
+      GkvLink *link;
+      Pair pair;
+
+      pair_init (&pair);
+      pair_run (&pair, 3 * SECOND, FALSE);
+      tell_of_crowd (&pair);
+      link = gkv_links_lookup (pair.sides[0].engine, "b:2");
+      member = link->member;
+      g_assert_true (member->link == link);
+
+      out = begin_datagram (&pair, 1, 0);
+      put_ident (&pair, out, others[i].id, others[i].life);
+      for (guint8 kind = GKV_MESSAGE_DUPLICATE; kind <= GKV_MESSAGE_NONE; kind++)
+        gkv_put_message (out, kind, zeros, 24);
+      gkv_engine_receive (pair.sides[0].engine, "b:2", out->data, out->len, &pair.now);
+      g_assert_null (link->member);
+      g_assert_null (member->link);
+      g_assert_true (gkv_transfer_is_idle (pair.sides[0].engine, link));
+
+      /* It comes back. */
+      send_ident (&pair, "b:2", "b:2", pair.sides[1].life);
+      g_assert_true (link->member == member);
+      g_assert_true (member->link == link);
+      pair_clear (&pair);
+    }
+}
+
 /* Of the pieces from the second only the first come through. */
 static gboolean
 lose_rest (Pair *pair, guint from, guint to, GBytes *datagram)
@@ -634,6 +677,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/hostile/crowd", test_crowd);
   g_test_add_func ("/hostile/removed", test_removed);
   g_test_add_func ("/hostile/removed-among-three", test_removed_among_three);
+  g_test_add_func ("/hostile/taken-over", test_taken_over);
   g_test_add_func ("/hostile/fuzz", test_fuzz);
 
   return g_test_run ();
