@@ -413,6 +413,8 @@ void gkv_pieces_drop_link (GkvEngine *self, GkvLink *link);
 gboolean gkv_pieces_have_room (GkvEngine *self);
 /* Pieces of the record of this key have come lately. */
 gboolean gkv_pieces_are_coming (GkvEngine *self, guint64 hash);
+/* Pieces are to come of a record that others held before: of a rumour that doesn't count. */
+gboolean gkv_pieces_are_missing (GkvEngine *self);
 void gkv_pieces_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
 /* gkv-ephemerals */

@@ -134,7 +134,8 @@ gkv_engine_set_synced (GkvEngine *self)
   gkv_engine_add_event (self, GKV_EVENT_SYNCED)->synced = TRUE;
 }
 
-/* TRUE once an exchange with every peer known alive has ended, or when there is nobody to wait for. */
+/* TRUE once an exchange with every peer known alive has ended, or when there is nobody to wait for. None of them waits
+ * for a record that comes in pieces from another peer; so that is waited for here. */
 void
 gkv_engine_consider_synced (GkvEngine *self)
 {
@@ -161,7 +162,8 @@ gkv_engine_consider_synced (GkvEngine *self)
     if (gkv_member_is_live (member) && !member->matched)
       return;
 
-  gkv_engine_set_synced (self);
+  if (!gkv_pieces_are_missing (self))
+    gkv_engine_set_synced (self);
 }
 
 /* Records */

@@ -109,6 +109,20 @@ gkv_pieces_are_coming (GkvEngine *self, guint64 hash)
   return assembly != NULL && self->now.mono - assembly->progress < 2 * PIECE_PATIENCE;
 }
 
+gboolean
+gkv_pieces_are_missing (GkvEngine *self)
+{
+  GHashTableIter iter;
+  Assembly *assembly;
+
+  g_hash_table_iter_init (&iter, self->assemblies);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
+    if (!assembly->rumour)
+      return TRUE;
+
+  return FALSE;
+}
+
 /* Sending */
 
 static void
