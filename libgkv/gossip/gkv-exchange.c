@@ -43,7 +43,7 @@
 /* A full exchange has very many questions, and none may remain without its answer. */
 #define FULL_TRIES 25
 
-/* While the other gets a record in pieces, nothing changes; but not for longer than this. */
+/* While one side gets a record in pieces, nothing changes; but not for longer than this. */
 #define PIECES_PATIENCE (2 * GKV_SECOND)
 #define PIECES_LAST     (5 * 60 * GKV_SECOND)
 
@@ -323,11 +323,13 @@ go_over_to_full (GkvEngine *self, GkvLink *link)
   ask_more (self, link);
 }
 
-/* Both are as they were when the last exchange ended; and it isn't that the other is still getting a record that comes
- * in pieces. */
+/* Both are as they were when the last exchange ended; and it isn't that one of them is still getting a record that
+ * comes in pieces. */
 static gboolean
 is_repeated (GkvEngine *self, GkvLink *link)
 {
+  gboolean getting = self->assembly_bytes > 0 || self->now.mono - link->pieces_sent < PIECES_PATIENCE;
+
   if (link->exchange->mine != link->ended_mine || link->exchange->theirs != link->ended_theirs)
     {
       link->n_repeats = 0;
@@ -335,7 +337,7 @@ is_repeated (GkvEngine *self, GkvLink *link)
       return FALSE;
     }
 
-  return self->now.mono - link->pieces_sent >= PIECES_PATIENCE || self->now.mono - link->differed_since >= PIECES_LAST;
+  return !getting || self->now.mono - link->differed_since >= PIECES_LAST;
 }
 
 gboolean
