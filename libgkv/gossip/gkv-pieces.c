@@ -232,59 +232,49 @@ pass_on_later (GkvEngine *self, Assembly *assembly)
   assembly->arc = self->arc;
 }
 
+/* What an exchange waited for may come from elsewhere now. */
 static void
-handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
+end_waiting (GkvEngine *self, GkvLink *link)
 {
-  guint64 hash = gkv_reader_u64 (reader);
-  guint64 fingerprint = gkv_reader_u64 (reader);
-  guint32 size = gkv_reader_u32 (reader);
-  gint64 left_ms = (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
-  GkvRecord *held = gkv_store_lookup_hash (self->store, hash);
-  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+  if (link->exchange != NULL)
+    gkv_exchange_consider_end (self, link);
+}
 
-  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD)
+/* One that is under way is announced by @link, too. */
+static void
+join_assembly (GkvEngine *self, Assembly *assembly, GkvLink *link)
+{
+  pass_on_later (self, assembly);
+  if (assembly->link == link)
     return;
 
-  if (held != NULL && held->fingerprint.lo == fingerprint)
+  if (self->now.mono - assembly->progress <= 2 * PIECE_PATIENCE)
     {
-      gkv_transfer_forget_want (link, hash);
-      gkv_exchange_consider_end (self, link);
+      say_coming (self, link, assembly->hash, assembly->fingerprint);
       return;
     }
 
-  if (assembly != NULL && assembly->fingerprint == fingerprint && assembly->size == size)
-    {
-      gkv_transfer_forget_want (link, hash);
-      pass_on_later (self, assembly);
-      /* Whoever is alive sends the rest. */
-      if (assembly->link != link && self->now.mono - assembly->progress > 2 * PIECE_PATIENCE)
-        {
-          assembly->link->n_assemblies--;
-          assembly->link = link;
-          link->n_assemblies++;
-          assembly->tries = 0;
-          get_more (self, assembly);
-        }
-      else if (assembly->link != link)
-        {
-          say_coming (self, link, hash, fingerprint);
-        }
-      return;
-    }
+  /* Whoever is alive sends the rest. */
+  assembly->link->n_assemblies--;
+  assembly->link = link;
+  link->n_assemblies++;
+  assembly->tries = 0;
+  get_more (self, assembly);
+}
 
-  if (assembly != NULL)
-    remove_assembly (self, assembly);
+static void
+begin_assembly (GkvEngine *self, GkvLink *link, guint64 hash, guint64 fingerprint, guint32 size, gint64 left_ms)
+{
+  Assembly *assembly;
 
   if (self->assembly_bytes + size > MAX_ASSEMBLY_BYTES || !gkv_pieces_have_room (self))
     {
       /* It is asked for again in a while. */
-      gkv_transfer_forget_want (link, hash);
       gkv_transfer_expect (self, link, hash);
       say_coming (self, link, hash, fingerprint);
       return;
     }
 
-  gkv_transfer_forget_want (link, hash);
   assembly = g_new0 (Assembly, 1);
   assembly->hash = hash;
   assembly->fingerprint = fingerprint;
@@ -301,6 +291,42 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
   link->n_assemblies++;
   g_hash_table_insert (self->assemblies, &assembly->hash, assembly);
   get_more (self, assembly);
+}
+
+static void
+handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 hash = gkv_reader_u64 (reader);
+  guint64 fingerprint = gkv_reader_u64 (reader);
+  guint32 size = gkv_reader_u32 (reader);
+  gint64 left_ms = (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
+  GkvRecord *held = gkv_store_lookup_hash (self->store, hash);
+  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+  GkvLink *before = assembly != NULL ? assembly->link : link;
+
+  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD)
+    return;
+
+  gkv_transfer_forget_want (link, hash);
+  if (held != NULL && held->fingerprint.lo == fingerprint)
+    {
+      gkv_exchange_consider_end (self, link);
+      return;
+    }
+
+  if (assembly != NULL && assembly->fingerprint == fingerprint && assembly->size == size)
+    {
+      join_assembly (self, assembly, link);
+    }
+  else
+    {
+      if (assembly != NULL)
+        remove_assembly (self, assembly);
+      begin_assembly (self, link, hash, fingerprint, size, left_ms);
+    }
+
+  end_waiting (self, link);
+  end_waiting (self, before);
 }
 
 static void

@@ -9,7 +9,7 @@
 
 #include "sim-budget.h"
 
-#include "gossip/gkv-engine-private.h"
+#include "gossip/gkv-exchange-private.h"
 #include "gossip/gkv-horizons.h"
 
 /* What is under way in a node at once, beside one for each other node. */
@@ -68,6 +68,22 @@ check_memory (SimNode *node)
   check_bound (node, "tombstones to look after", gkv_horizons_get_n_kept (engine), 2 * n_tombstones + MAX_UNSWEPT);
 }
 
+/* One that waits for nothing must have ended, as it keeps others with the same peer from beginning. */
+static void
+check_exchanges (SimNode *node)
+{
+  GkvEngine *engine = node->engine;
+
+  for (guint i = 0; i < engine->exchanging->len; i++)
+    {
+      GkvLink *link = g_ptr_array_index (engine->exchanging, i);
+
+      if (link->exchange->asked->len == 0 && link->exchange->todo.length == 0 && gkv_transfer_is_idle (engine, link))
+        sim_cluster_complain (node->cluster, "%s waits for nothing in its exchange with the one at %s", node->id,
+                              link->address);
+    }
+}
+
 static void
 look (gpointer owner, guint64 argument)
 {
@@ -77,8 +93,11 @@ look (gpointer owner, guint64 argument)
     {
       SimNode *node = sim_cluster_get (cluster, i);
 
-      if (node->state != SIM_NODE_DOWN)
-        check_memory (node);
+      if (node->state == SIM_NODE_DOWN)
+        continue;
+
+      check_memory (node);
+      check_exchanges (node);
     }
   sim_network_at (cluster->network, sim_network_get_now (cluster->network) + SIM_SECOND, look, cluster, 0);
 }

@@ -182,31 +182,45 @@ test_large_wait (void)
   pair_clear (&pair);
 }
 
-/* Pieces come one at a time, and slowly. */
+/* Pieces come one at a time, and slowly; from the second, at most so many. */
+static guint most_of_second;
 static gint64 next_piece;
+static guint n_asks[PAIR_MAX]; /* of the first */
 
 static gboolean
 lose_pieces (Pair *pair, guint from, guint to, GBytes *datagram)
 {
+  if (from == 0 && pair_datagram_has (datagram, GKV_MESSAGE_ASK))
+    n_asks[to]++;
+
   if (to != 0 || !pair_datagram_has (datagram, GKV_MESSAGE_DATA) || pair->now.mono > 25 * SECOND)
     return FALSE;
 
-  if (pair->now.mono < next_piece)
+  if (pair->now.mono < next_piece || (from == 1 && pair->n_asked++ >= most_of_second))
     return TRUE;
 
   next_piece = pair->now.mono + SECOND / 8;
   return FALSE;
 }
 
-/* The first gets a large record of the second. The third has it as well, and comes along @late. */
+/* The first gets a large record of the second. The third has it as well, or @other of that key, and comes along at once
+ * or @late. */
 static void
-init_large (Pair *pair, gboolean late)
+init_large (Pair *pair, gboolean late, const char *other)
 {
   g_autofree char *value = g_strnfill (150000, 'x');
 
   pair_init_three (pair);
   pair_put (pair, 1, "large", value);
-  pair_copy (pair, 1, 2, "large");
+  if (other != NULL)
+    {
+      pair->now.wall += SECOND;
+      pair_put (pair, 2, "large", other);
+    }
+  else
+    {
+      pair_copy (pair, 1, 2, "large");
+    }
   pair->loses = lose_pieces;
   next_piece = 0;
   pair->sides[2].down = late;
@@ -223,7 +237,8 @@ test_synced_in_pieces (void)
 {
   Pair pair;
 
-  init_large (&pair, TRUE);
+  most_of_second = G_MAXUINT;
+  init_large (&pair, TRUE, NULL);
   pair_run (&pair, SECOND, FALSE);
   pair.sides[1].down = TRUE;
   assert_synced_in_time (&pair, 0, 1);
@@ -236,12 +251,55 @@ test_slow_pieces (void)
 {
   Pair pair;
 
-  init_large (&pair, TRUE);
+  most_of_second = G_MAXUINT;
+  init_large (&pair, TRUE, NULL);
   pair_run (&pair, 30 * SECOND, FALSE);
   g_assert_nonnull (gkv_store_lookup (pair.sides[0].store, "large", 5));
   g_assert_cmpuint (pair.sides[0].n_errors, ==, 0);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "exchanges-repeated"), ==, 0);
   pair_clear (&pair);
+}
+
+/* An exchange that waits for a record in pieces ends, too, when that comes from elsewhere, or another one does: after
+ * it there are others. Where the third is @late, the second sends no more by then. */
+static void
+test_pieces_from_two (gboolean late, const char *other)
+{
+  GkvRecord *record;
+  Pair pair;
+
+  most_of_second = late ? 4 : G_MAXUINT;
+  init_large (&pair, late, other);
+  pair_run (&pair, 30 * SECOND, FALSE);
+  g_assert_true (gkv_engine_get_synced (pair.sides[0].engine));
+  record = gkv_store_lookup (pair.sides[0].store, "large", 5);
+  g_assert_cmpuint (record->content_len, ==, other != NULL ? strlen (other) : 150000);
+
+  memset (n_asks, 0, sizeof n_asks);
+  pair_run (&pair, 60 * SECOND, FALSE);
+  g_assert_cmpuint (n_asks[1], >, 0);
+  g_assert_cmpuint (n_asks[2], >, 0);
+  pair_clear (&pair);
+}
+
+static void
+test_pieces_announced_by_two (void)
+{
+  test_pieces_from_two (FALSE, NULL);
+}
+
+static void
+test_pieces_taken_over (void)
+{
+  test_pieces_from_two (TRUE, NULL);
+}
+
+static void
+test_pieces_replaced (void)
+{
+  g_autofree char *other = g_strnfill (160000, 'y');
+
+  test_pieces_from_two (TRUE, other);
 }
 
 /* Who may speak with whom: a bit for each pair of sides. */
@@ -318,6 +376,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/faults/late-same", test_late_same);
   g_test_add_func ("/faults/large-wait", test_large_wait);
   g_test_add_func ("/faults/pieces/slow", test_slow_pieces);
+  g_test_add_func ("/faults/pieces/announced-by-two", test_pieces_announced_by_two);
+  g_test_add_func ("/faults/pieces/taken-over", test_pieces_taken_over);
+  g_test_add_func ("/faults/pieces/replaced", test_pieces_replaced);
   g_test_add_func ("/faults/forgetful", test_forgetful);
 
   return g_test_run ();
