@@ -268,7 +268,9 @@ gkv_horizons_stands (GkvEngine *self, GkvLink *link, GkvRecord *record)
 {
   const Common *common;
 
-  if (link->member == NULL || link->member->horizon == 0 || record->stamp > link->member->horizon)
+  /* The horizon, and what was agreed upon, are of one life: nothing is known of what another one deleted. */
+  if (link->member == NULL || link->life != link->member->life || link->member->horizon == 0 ||
+      record->stamp > link->member->horizon)
     return TRUE;
 
   common = lookup_common (self, link->member);

@@ -364,6 +364,50 @@ test_forgetful (void)
   pair_clear (&pair);
 }
 
+/* For a while nobody hears that the first has another life now than the one that it was started with. */
+static gint64 hidden_until;
+
+static gboolean
+hide_life (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  return from == 0 && pair->now.mono < hidden_until &&
+         gkv_engine_get_life (pair->sides[0].engine) != pair->sides[0].life &&
+         pair_datagram_has (datagram, GKV_MESSAGE_IDENT);
+}
+
+/* A node whose clock was set back, and that was started anew with nothing, speaks in an earlier life until it hears of
+ * the one that has ended. That it lacks all records doesn't mean that they were deleted, whatever was agreed upon with
+ * that life. */
+static void
+test_clock_set_back (void)
+{
+  GkvStore *lost;
+  Pair pair;
+
+  pair_init (&pair);
+  pair_restart (&pair, 0);
+  fill (&pair, 1, 10);
+  pair_run (&pair, 60 * SECOND, TRUE);
+  pair_write (&pair, 1, "key", "value", 0);
+  pair_write (&pair, 1, "key", "", GKV_RECORD_DEAD);
+  pair_run (&pair, 60 * 3600 * SECOND, FALSE);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "tombstones-collected"), ==, 1);
+
+  lost = pair.sides[0].store;
+  pair.sides[0].store = gkv_store_new (gkv_store_get_hash_key (pair.sides[1].store));
+  pair.sides[0].life -= 2;
+  pair_restart (&pair, 0);
+  gkv_store_free (lost);
+  pair.loses = hide_life;
+  hidden_until = pair.now.mono + SECOND;
+  pair_run (&pair, 30 * SECOND, FALSE);
+  g_assert_cmpuint (gkv_engine_get_life (pair.sides[0].engine), >, pair.sides[0].life);
+  g_assert_cmpuint (pair_get_stat (&pair, 1, "records-dropped"), ==, 0);
+  g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[0].store), ==, 10);
+  g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[1].store), ==, 10);
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -380,6 +424,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/faults/pieces/taken-over", test_pieces_taken_over);
   g_test_add_func ("/faults/pieces/replaced", test_pieces_replaced);
   g_test_add_func ("/faults/forgetful", test_forgetful);
+  g_test_add_func ("/faults/clock-set-back", test_clock_set_back);
 
   return g_test_run ();
 }
