@@ -354,6 +354,16 @@ identify_earlier (GkvEngine *self, GkvLink *link)
   return FALSE;
 }
 
+/* Whether it is to be spoken with where it speaks now. What works is kept: a node may be seen at several addresses. */
+static gboolean
+needs_link (GkvEngine *self, const GkvMember *member)
+{
+  const GkvLink *link = member->link;
+
+  return link == NULL || link->life != member->life || !gkv_link_is_usable (link) ||
+         self->now.mono - link->last_heard > LATELY;
+}
+
 gboolean
 gkv_members_identify (
     GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise)
@@ -383,9 +393,7 @@ gkv_members_identify (
   else
     member->incarnation = MAX (member->incarnation, incarnation);
 
-  /* One that works is kept: a node may be seen at several addresses. */
-  if (member->link == NULL || member->link->life != life || !gkv_link_is_usable (member->link) ||
-      self->now.mono - member->link->last_heard > LATELY)
+  if (needs_link (self, member))
     {
       member->link = link;
       gkv_ring_touch (self);
@@ -427,6 +435,13 @@ gkv_members_heard (GkvEngine *self, GkvLink *link)
 
   member->last_seen = self->now.mono;
   member->last_seen_wall = self->now.wall;
+
+  /* It has moved without a new start, or another is at the address where it was. */
+  if (gkv_link_is_usable (link) && needs_link (self, member))
+    {
+      member->link = link;
+      gkv_ring_touch (self);
+    }
 
   if ((member->status == GKV_PEER_SUSPECT || member->status == GKV_PEER_DEAD) && gkv_link_is_usable (link) &&
       self->now.mono - member->last_told >= TELL_PERIOD)

@@ -436,6 +436,38 @@ test_taken_over (void)
     }
 }
 
+/* A member that has moved without a new start is spoken with where it speaks now, as soon as it is silent where it was,
+ * or another speaks there. */
+static void
+test_moved (gconstpointer by_another)
+{
+  g_autoptr (GByteArray) token = g_byte_array_new ();
+  g_autoptr (GByteArray) ping = g_byte_array_new ();
+  GkvMember *member;
+  Pair pair;
+
+  gkv_put_u64 (token, 1);
+  gkv_put_u16 (ping, 1);
+  pair_init (&pair);
+  pair_run (&pair, 3 * SECOND, FALSE);
+  member = g_hash_table_lookup (pair.sides[0].engine->members, "b:2");
+  send_message (&pair, "d:4", GKV_MESSAGE_TOKEN, token);
+  send_ident (&pair, "d:4", "b:2", pair.sides[1].life);
+  g_assert_cmpstr (member->link->address, ==, "b:2");
+
+  pair.sides[1].down = TRUE;
+  if (by_another)
+    send_ident (&pair, "b:2", "another", 1);
+  for (guint i = 0; i < (by_another ? 1 : 8); i++)
+    {
+      send_message (&pair, "d:4", GKV_MESSAGE_PING, ping);
+      pair_run (&pair, SECOND / 2, FALSE);
+    }
+  g_assert_nonnull (member->link);
+  g_assert_cmpstr (member->link->address, ==, "d:4");
+  pair_clear (&pair);
+}
+
 /* Of the pieces from the second only the first come through. */
 static gboolean
 lose_rest (Pair *pair, guint from, guint to, GBytes *datagram)
@@ -678,6 +710,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/hostile/removed", test_removed);
   g_test_add_func ("/hostile/removed-among-three", test_removed_among_three);
   g_test_add_func ("/hostile/taken-over", test_taken_over);
+  g_test_add_data_func ("/hostile/moved/silent", GINT_TO_POINTER (FALSE), test_moved);
+  g_test_add_data_func ("/hostile/moved/taken-over", GINT_TO_POINTER (TRUE), test_moved);
   g_test_add_func ("/hostile/fuzz", test_fuzz);
 
   return g_test_run ();
