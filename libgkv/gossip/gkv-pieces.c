@@ -66,13 +66,35 @@ gkv_pieces_clear (GkvEngine *self)
   g_hash_table_unref (self->assemblies);
 }
 
+/* Exchanges with others passed over what was coming in pieces. As it comes no more, those have not given all that they
+ * have: they are asked again before this node is synced. */
 static void
-remove_assembly (GkvEngine *self, Assembly *assembly)
+doubt_matches (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  if (self->synced)
+    return;
+
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    member->matched = FALSE;
+  for (guint i = 0; i < self->exchanging->len; i++)
+    ((GkvLink *) g_ptr_array_index (self->exchanging, i))->incomplete = TRUE;
+  gkv_exchanges_hasten (self);
+}
+
+/* @got: what was announced has come. */
+static void
+end_assembly (GkvEngine *self, Assembly *assembly, gboolean got)
 {
   self->assembly_bytes -= assembly->size;
   assembly->link->n_assemblies--;
   g_hash_table_remove (self->assemblies, &assembly->hash);
   gkv_transfers_hasten (self);
+  if (!got)
+    doubt_matches (self);
 }
 
 void
@@ -93,6 +115,7 @@ gkv_pieces_drop_link (GkvEngine *self, GkvLink *link)
       }
   link->n_assemblies = 0;
   gkv_transfers_hasten (self);
+  doubt_matches (self);
 }
 
 gboolean
@@ -321,7 +344,7 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
   else
     {
       if (assembly != NULL)
-        remove_assembly (self, assembly);
+        end_assembly (self, assembly, FALSE);
       begin_assembly (self, link, hash, fingerprint, size, left_ms);
     }
 
@@ -342,7 +365,8 @@ finish_assembly (GkvEngine *self, Assembly *assembly)
   gkv_reader_init (&reader, assembly->data, assembly->size);
   record = gkv_engine_read_record (self, &reader, &left_ms);
   left_ms = assembly->left_ms;
-  remove_assembly (self, assembly);
+  end_assembly (self, assembly,
+                record != NULL && record->hash == assembly->hash && record->fingerprint.lo == assembly->fingerprint);
 
   if (record == NULL)
     self->counters.records_refused++;
@@ -428,7 +452,7 @@ gkv_pieces_tick (GkvEngine *self)
         {
           GkvLink *link = assembly->link;
 
-          remove_assembly (self, assembly);
+          end_assembly (self, assembly, FALSE);
           link->incomplete = TRUE;
           gkv_exchange_consider_end (self, link);
         }

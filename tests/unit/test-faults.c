@@ -230,17 +230,47 @@ init_large (Pair *pair, gboolean late, const char *other)
   pair->sides[2].down = FALSE;
 }
 
-/* The third isn't asked for what comes from the second; but when that one dies in the middle of it, the first isn't
- * synced without it. */
 static void
-test_synced_in_pieces (void)
+set_intervals (Pair *pair, guint ms)
+{
+  for (guint i = 0; i < pair->n; i++)
+    gkv_engine_set_gossip_interval (pair->sides[i].engine, ms);
+}
+
+/* The third isn't asked for what comes from the second; but when that one dies in the middle of it, the first isn't
+ * synced without it, however seldom it asks. */
+static void
+test_synced_in_pieces (gconstpointer interval_ms)
 {
   Pair pair;
 
   most_of_second = G_MAXUINT;
   init_large (&pair, TRUE, NULL);
-  pair_run (&pair, SECOND, FALSE);
+  set_intervals (&pair, GPOINTER_TO_UINT (interval_ms));
+  pair_run (&pair, 5 * SECOND, FALSE);
+  g_assert_false (gkv_engine_get_synced (pair.sides[0].engine));
   pair.sides[1].down = TRUE;
+  assert_synced_in_time (&pair, 0, 1);
+  pair_clear (&pair);
+}
+
+/* Or when it is started anew with nothing. */
+static void
+test_synced_with_forgetful (void)
+{
+  GkvStore *lost;
+  Pair pair;
+
+  most_of_second = G_MAXUINT;
+  init_large (&pair, TRUE, NULL);
+  set_intervals (&pair, 60000);
+  pair_run (&pair, 5 * SECOND, FALSE);
+  g_assert_false (gkv_engine_get_synced (pair.sides[0].engine));
+  lost = pair.sides[1].store;
+  pair.sides[1].store = gkv_store_new (gkv_store_get_hash_key (pair.sides[0].store));
+  pair_restart (&pair, 1);
+  gkv_store_free (lost);
+  gkv_engine_add_contact (pair.sides[1].engine, pair.sides[0].name, &pair.now);
   assert_synced_in_time (&pair, 0, 1);
   pair_clear (&pair);
 }
@@ -416,7 +446,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/faults/synced/with-loss", test_synced_with_loss);
   g_test_add_func ("/faults/synced/after-a-pause", test_synced_after_a_pause);
   g_test_add_func ("/faults/synced/after-a-restart", test_synced_after_a_restart);
-  g_test_add_func ("/faults/synced/in-pieces", test_synced_in_pieces);
+  g_test_add_data_func ("/faults/synced/in-pieces/often", GUINT_TO_POINTER (2000), test_synced_in_pieces);
+  g_test_add_data_func ("/faults/synced/in-pieces/seldom", GUINT_TO_POINTER (60000), test_synced_in_pieces);
+  g_test_add_func ("/faults/synced/in-pieces/forgetful", test_synced_with_forgetful);
   g_test_add_func ("/faults/late-same", test_late_same);
   g_test_add_func ("/faults/large-wait", test_large_wait);
   g_test_add_func ("/faults/pieces/slow", test_slow_pieces);

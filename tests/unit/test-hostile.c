@@ -468,11 +468,106 @@ test_moved (gconstpointer by_another)
   pair_clear (&pair);
 }
 
+/* The second comes late, with a large record, and is asked seldom; somebody else is there before. */
+static GkvRecord *
+init_late (Pair *pair, const char *value)
+{
+  g_autoptr (GByteArray) token = g_byte_array_new ();
+
+  pair_init (pair);
+  pair_put (pair, 1, "large", value);
+  for (guint i = 0; i < 2; i++)
+    gkv_engine_set_gossip_interval (pair->sides[i].engine, 60000);
+  pair->sides[1].down = TRUE;
+  pair_run (pair, 3 * SECOND, FALSE);
+  pair->sides[1].down = FALSE;
+
+  gkv_put_u64 (token, 1);
+  send_message (pair, "d:4", GKV_MESSAGE_TOKEN, token);
+  send_ident (pair, "d:4", "d:4", 1);
+  return gkv_store_lookup (pair->sides[1].store, "large", 5);
+}
+
+/* The first isn't synced without the record of the second. */
+static void
+assert_got_when_synced (Pair *pair, GkvRecord *record)
+{
+  GkvRecord *held;
+
+  while (!gkv_engine_get_synced (pair->sides[0].engine) && pair->now.mono < 50 * SECOND)
+    pair_run (pair, PAIR_LATENCY, FALSE);
+  g_assert_true (gkv_engine_get_synced (pair->sides[0].engine));
+  held = gkv_store_lookup (pair->sides[0].store, "large", 5);
+  g_assert_nonnull (held);
+  g_assert_cmpuint (held->fingerprint.lo, ==, record->fingerprint.lo);
+}
+
+/* Somebody announces it, and then sends other bytes. */
+static void
+test_false_pieces (void)
+{
+  g_autofree char *value = g_strnfill (100 * PIECE, 'x');
+  g_autoptr (GByteArray) zeros = g_byte_array_new ();
+  GkvMember *member = NULL;
+  GkvRecord *record;
+  guint piece = 0;
+  Pair pair;
+
+  record = init_late (&pair, value);
+  gkv_put_record (zeros, record, -1);
+  memset (zeros->data, 0, zeros->len);
+  send_large (&pair, "d:4", record, zeros->len);
+  while (piece < 80 && (member == NULL || !member->matched))
+    {
+      send_piece (&pair, "d:4", record, zeros, piece++);
+      pair_run (&pair, SECOND / 4, FALSE);
+      member = g_hash_table_lookup (pair.sides[0].engine->members, "b:2");
+    }
+  g_assert_true (member->matched);
+  g_assert_null (gkv_store_lookup (pair.sides[0].store, "large", 5));
+  while (piece * PIECE < zeros->len)
+    send_piece (&pair, "d:4", record, zeros, piece++);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "records-refused"), ==, 1);
+
+  assert_got_when_synced (&pair, record);
+  pair_clear (&pair);
+}
+
 /* Of the pieces from the second only the first come through. */
 static gboolean
 lose_rest (Pair *pair, guint from, guint to, GBytes *datagram)
 {
   return from == 1 && to == 0 && pair_datagram_has (datagram, GKV_MESSAGE_DATA) && pair->n_asked++ >= 4;
+}
+
+/* Somebody has an older one come instead. */
+static void
+test_older_instead (void)
+{
+  g_autofree char *value = g_strnfill (100 * PIECE, 'x');
+  g_autoptr (GkvWriter) writer = gkv_writer_intern ("d:4", -1, "string", -1);
+  g_autoptr (GByteArray) all = g_byte_array_new ();
+  g_autoptr (GkvRecord) older = NULL;
+  GkvRecord *record;
+  Pair pair;
+
+  record = init_late (&pair, value);
+  older = gkv_record_new (gkv_store_get_hash_key (pair.sides[0].store), writer, "large", 5, 0, record->stamp - 1, 1,
+                          value, strlen (value));
+  gkv_put_record (all, older, -1);
+  pair.loses = lose_rest;
+  while (pair.n_asked <= 4 && pair.now.mono < 20 * SECOND)
+    pair_run (&pair, PAIR_LATENCY, FALSE);
+  g_assert_cmpuint (pair.sides[0].engine->assembly_bytes, >, 0);
+
+  send_large (&pair, "d:4", older, all->len);
+  for (guint piece = 0; piece * PIECE < all->len; piece++)
+    send_piece (&pair, "d:4", older, all, piece);
+  g_assert_nonnull (gkv_store_lookup (pair.sides[0].store, "large", 5));
+  pair.loses = NULL;
+
+  assert_got_when_synced (&pair, record);
+  pair_clear (&pair);
 }
 
 /* The third was told that the record is coming from the second; when that one is removed, it is got from the third. */
@@ -709,6 +804,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/hostile/crowd", test_crowd);
   g_test_add_func ("/hostile/removed", test_removed);
   g_test_add_func ("/hostile/removed-among-three", test_removed_among_three);
+  g_test_add_func ("/hostile/false-pieces", test_false_pieces);
+  g_test_add_func ("/hostile/older-instead", test_older_instead);
   g_test_add_func ("/hostile/taken-over", test_taken_over);
   g_test_add_data_func ("/hostile/moved/silent", GINT_TO_POINTER (FALSE), test_moved);
   g_test_add_data_func ("/hostile/moved/taken-over", GINT_TO_POINTER (TRUE), test_moved);
