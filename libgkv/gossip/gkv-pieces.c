@@ -263,6 +263,13 @@ end_waiting (GkvEngine *self, GkvLink *link)
     gkv_exchange_consider_end (self, link);
 }
 
+/* Whoever speaks there is alive, and in the life that speaks. */
+static gboolean
+is_of_live (const GkvLink *link)
+{
+  return gkv_member_is_live (link->member) && link->life == link->member->life;
+}
+
 /* One that is under way is announced by @link, too. */
 static void
 join_assembly (GkvEngine *self, Assembly *assembly, GkvLink *link)
@@ -327,7 +334,8 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
   Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
   GkvLink *before = assembly != NULL ? assembly->link : link;
 
-  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD)
+  /* What the gone announce isn't waited for. */
+  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD || !is_of_live (link))
     return;
 
   gkv_transfer_forget_want (link, hash);
@@ -432,7 +440,7 @@ gkv_pieces_tick (GkvEngine *self)
   g_hash_table_iter_init (&iter, self->assemblies);
   while (late->len < MAX_LATE && g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
     {
-      if (self->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE)
+      if (self->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE || !is_of_live (assembly->link))
         g_ptr_array_add (late, assembly);
       else
         gkv_engine_wake_at (self, MAX (assembly->sent, assembly->progress) + PIECE_PATIENCE);
@@ -444,7 +452,7 @@ gkv_pieces_tick (GkvEngine *self)
     {
       assembly = g_ptr_array_index (late, i);
       assembly->window = MAX (assembly->window / 2, 4);
-      if (++assembly->tries < PIECE_TRIES)
+      if (is_of_live (assembly->link) && ++assembly->tries < PIECE_TRIES)
         {
           get_more (self, assembly);
         }

@@ -468,6 +468,52 @@ test_moved (gconstpointer by_another)
   pair_clear (&pair);
 }
 
+/* The first doesn't hear from the second that that one is synced. */
+static gboolean
+lose_same (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  return from == 1 && pair_datagram_has (datagram, GKV_MESSAGE_SAME);
+}
+
+/* Who has left, or speaks in an earlier life, keeps nobody from being synced, however long it sends pieces; be it of
+ * what it has announced before, or since. */
+static void
+test_gone_and_dripping (gconstpointer left)
+{
+  g_autoptr (GByteArray) token = g_byte_array_new ();
+  g_autoptr (GByteArray) news = g_byte_array_new ();
+  g_autoptr (GByteArray) all = NULL;
+  g_autoptr (GkvRecord) record = NULL;
+  GkvEngine *engine;
+  Pair pair;
+
+  pair_init (&pair);
+  engine = pair.sides[0].engine;
+  gkv_put_u64 (token, 1);
+  send_message (&pair, "d:4", GKV_MESSAGE_TOKEN, token);
+  send_ident (&pair, "d:4", "d:4", 1);
+  all = make_early_record (&pair, &record);
+  g_byte_array_set_size (all, 100 * PIECE);
+  pair.loses = lose_same;
+  pair_run (&pair, SECOND / 2, FALSE);
+  send_large (&pair, "d:4", record, all->len);
+  g_assert_cmpuint (engine->assembly_bytes, ==, all->len);
+
+  put_member (news, left ? GKV_PEER_LEFT : GKV_PEER_ALIVE, "d:4", left ? 1 : 2, "d:4");
+  send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, news);
+  for (guint i = 0; i < 60; i++)
+    {
+      if (i % 10 == 9)
+        send_large (&pair, "d:4", record, all->len);
+      send_piece (&pair, "d:4", record, all, i);
+      pair_run (&pair, SECOND / 2, FALSE);
+    }
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);
+  g_assert_true (gkv_engine_get_synced (engine));
+  g_assert_cmpuint (engine->assembly_bytes, ==, 0);
+  pair_clear (&pair);
+}
+
 /* The second comes late, with a large record, and is asked seldom; somebody else is there before. */
 static GkvRecord *
 init_late (Pair *pair, const char *value)
@@ -804,6 +850,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/hostile/crowd", test_crowd);
   g_test_add_func ("/hostile/removed", test_removed);
   g_test_add_func ("/hostile/removed-among-three", test_removed_among_three);
+  g_test_add_data_func ("/hostile/gone-and-dripping/left", GINT_TO_POINTER (TRUE), test_gone_and_dripping);
+  g_test_add_data_func ("/hostile/gone-and-dripping/begun-anew", GINT_TO_POINTER (FALSE), test_gone_and_dripping);
   g_test_add_func ("/hostile/false-pieces", test_false_pieces);
   g_test_add_func ("/hostile/older-instead", test_older_instead);
   g_test_add_func ("/hostile/taken-over", test_taken_over);
