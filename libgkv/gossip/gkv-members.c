@@ -397,8 +397,9 @@ gkv_members_identify (
     {
       member->link = link;
       gkv_ring_touch (self);
-      set_address (self, member, address);
     }
+  if (member->link == link)
+    set_address (self, member, address);
 
   if (!gkv_member_is_live (member))
     set_status (self, member, GKV_PEER_ALIVE);
@@ -436,10 +437,13 @@ gkv_members_heard (GkvEngine *self, GkvLink *link)
   member->last_seen = self->now.mono;
   member->last_seen_wall = self->now.wall;
 
-  /* It has moved without a new start, or another is at the address where it was. */
+  /* It has moved without a new start, or another is at the address where it was. It may have others told of another
+   * address than where it is seen: that is asked. */
   if (gkv_link_is_usable (link) && needs_link (self, member))
     {
       member->link = link;
+      link->last_ident = 0;
+      set_address (self, member, link->address);
       gkv_ring_touch (self);
     }
 

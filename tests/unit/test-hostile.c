@@ -183,7 +183,7 @@ test_backlog (void)
 }
 
 static void
-put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life)
+put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life, const char *advertise)
 {
   g_autoptr (GByteArray) body = g_byte_array_new ();
 
@@ -192,7 +192,7 @@ put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life)
   gkv_put_u64 (body, pair->sides[0].engine->cluster_hash);
   gkv_put_u8 (body, 0);
   gkv_put_string (body, id);
-  gkv_put_string (body, "");
+  gkv_put_string (body, advertise);
   gkv_put_message (out, GKV_MESSAGE_IDENT, body->data, body->len);
 }
 
@@ -221,7 +221,7 @@ send_ident (Pair *pair, const char *address, const char *id, guint64 life)
 {
   g_autoptr (GByteArray) out = begin_datagram_from (pair, address, 0);
 
-  put_ident (pair, out, id, life);
+  put_ident (pair, out, id, life, "");
   gkv_engine_receive (pair->sides[0].engine, address, out->data, out->len, &pair->now);
 }
 
@@ -420,7 +420,7 @@ test_taken_over (void)
       g_assert_true (member->link == link);
 
       out = begin_datagram (&pair, 1, 0);
-      put_ident (&pair, out, others[i].id, others[i].life);
+      put_ident (&pair, out, others[i].id, others[i].life, "");
       for (guint8 kind = GKV_MESSAGE_DUPLICATE; kind <= GKV_MESSAGE_NONE; kind++)
         gkv_put_message (out, kind, zeros, 24);
       gkv_engine_receive (pair.sides[0].engine, "b:2", out->data, out->len, &pair.now);
@@ -436,13 +436,22 @@ test_taken_over (void)
     }
 }
 
+/* How often somebody beside the sides of the pair is asked who it is. */
+static gboolean
+count_idents (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  pair->n_asked += from == 0 && to == pair->n && pair_datagram_has (datagram, GKV_MESSAGE_IDENT);
+  return FALSE;
+}
+
 /* A member that has moved without a new start is spoken with where it speaks now, as soon as it is silent where it was,
- * or another speaks there. */
+ * or another speaks there; and others are told of that address, or of the one that it says that it has. */
 static void
 test_moved (gconstpointer by_another)
 {
   g_autoptr (GByteArray) token = g_byte_array_new ();
   g_autoptr (GByteArray) ping = g_byte_array_new ();
+  g_autoptr (GByteArray) answer = NULL;
   GkvMember *member;
   Pair pair;
 
@@ -454,8 +463,11 @@ test_moved (gconstpointer by_another)
   send_message (&pair, "d:4", GKV_MESSAGE_TOKEN, token);
   send_ident (&pair, "d:4", "b:2", pair.sides[1].life);
   g_assert_cmpstr (member->link->address, ==, "b:2");
+  g_assert_cmpstr (member->address, ==, "b:2");
+  pair_run (&pair, SECOND / 10, FALSE);
 
   pair.sides[1].down = TRUE;
+  pair.loses = count_idents;
   if (by_another)
     send_ident (&pair, "b:2", "another", 1);
   for (guint i = 0; i < (by_another ? 1 : 8); i++)
@@ -465,6 +477,14 @@ test_moved (gconstpointer by_another)
     }
   g_assert_nonnull (member->link);
   g_assert_cmpstr (member->link->address, ==, "d:4");
+  g_assert_cmpstr (member->address, ==, "d:4");
+  g_assert_cmpuint (pair.n_asked, >, 0);
+
+  answer = begin_datagram_from (&pair, "d:4", 0);
+  put_ident (&pair, answer, "b:2", pair.sides[1].life, "e:5");
+  gkv_engine_receive (pair.sides[0].engine, "d:4", answer->data, answer->len, &pair.now);
+  g_assert_cmpstr (member->link->address, ==, "d:4");
+  g_assert_cmpstr (member->address, ==, "e:5");
   pair_clear (&pair);
 }
 
