@@ -262,8 +262,10 @@ begin_probe (GkvEngine *self)
       send_ping (self, member->link, self->probe.sequence);
       gkv_news_add (self, member->link);
 
-      /* The question whether we differ rides along when it is due. */
-      if (self->gossip_due <= self->now.mono + PROBE_PERIOD / 2 && self->gossip_interval >= PROBE_PERIOD)
+      /* The question whether we differ rides along when it is due; but where something is missing, several are asked,
+       * not this one alone. */
+      if (!self->hastened && self->gossip_due <= self->now.mono + PROBE_PERIOD / 2 &&
+          self->gossip_interval >= PROBE_PERIOD)
         {
           self->gossip_due = self->now.mono + self->gossip_interval;
           gkv_exchange_begin (self, member->link);

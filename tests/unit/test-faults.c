@@ -272,6 +272,23 @@ test_synced_with_forgetful (void)
   gkv_store_free (lost);
   gkv_engine_add_contact (pair.sides[1].engine, pair.sides[0].name, &pair.now);
   assert_synced_in_time (&pair, 0, 1);
+  g_assert_cmpint (pair.now.mono, <, 30 * SECOND);
+  pair_clear (&pair);
+}
+
+/* The third has a newer one; then the second is asked again as soon as that has come. */
+static void
+test_synced_with_newer (void)
+{
+  g_autofree char *other = g_strnfill (160000, 'y');
+  Pair pair;
+
+  most_of_second = G_MAXUINT;
+  init_large (&pair, TRUE, other);
+  set_intervals (&pair, 60000);
+  assert_synced_in_time (&pair, 0, 1);
+  g_assert_cmpint (pair.now.mono, <, 30 * SECOND);
+  g_assert_cmpuint (gkv_store_lookup (pair.sides[0].store, "large", 5)->content_len, ==, strlen (other));
   pair_clear (&pair);
 }
 
@@ -449,6 +466,7 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/faults/synced/in-pieces/often", GUINT_TO_POINTER (2000), test_synced_in_pieces);
   g_test_add_data_func ("/faults/synced/in-pieces/seldom", GUINT_TO_POINTER (60000), test_synced_in_pieces);
   g_test_add_func ("/faults/synced/in-pieces/forgetful", test_synced_with_forgetful);
+  g_test_add_func ("/faults/synced/in-pieces/newer", test_synced_with_newer);
   g_test_add_func ("/faults/late-same", test_late_same);
   g_test_add_func ("/faults/large-wait", test_large_wait);
   g_test_add_func ("/faults/pieces/slow", test_slow_pieces);
