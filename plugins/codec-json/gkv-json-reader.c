@@ -29,7 +29,7 @@ typedef struct
 static const char *read_value (Reader *self);
 
 /* Says what is wrong at the place that was reached. What stands there isn't repeated: strangers wrote it. */
-static const char *
+static gboolean
 fail (Reader *self, const char *what)
 {
   const char *line = self->text;
@@ -44,7 +44,7 @@ fail (Reader *self, const char *what)
 
   g_set_error (self->error, GKV_ERROR, GKV_ERROR_CODEC, "These bytes are not JSON: %s at line %u, column %ld", what,
                n_lines, g_utf8_strlen (line, self->next - line) + 1);
-  return NULL;
+  return FALSE;
 }
 
 /* The byte that comes next, or 0 at the end. */
@@ -109,7 +109,7 @@ read_code_unit (Reader *self, gunichar *unit)
       int digit = g_ascii_xdigit_value (peek (self));
 
       if (digit < 0)
-        return fail (self, "an escape without four hexadecimal digits") != NULL;
+        return fail (self, "an escape without four hexadecimal digits");
       *unit = *unit << 4 | digit;
       self->next++;
     }
@@ -128,20 +128,20 @@ read_code_point (Reader *self)
   if (unit >> 10 == 0xd800 >> 10)
     {
       if (!take (self, '\\') || !take (self, 'u'))
-        return fail (self, "half of a surrogate pair") != NULL;
+        return fail (self, "half of a surrogate pair");
       if (!read_code_unit (self, &low))
         return FALSE;
       if (low >> 10 != 0xdc00 >> 10)
-        return fail (self, "half of a surrogate pair") != NULL;
+        return fail (self, "half of a surrogate pair");
       unit = 0x10000 + ((unit & 0x3ff) << 10 | (low & 0x3ff));
     }
   else if (unit >> 10 == 0xdc00 >> 10)
     {
-      return fail (self, "half of a surrogate pair") != NULL;
+      return fail (self, "half of a surrogate pair");
     }
   else if (unit == 0)
     {
-      return fail (self, "a NUL in a string, which no GVariant can have,") != NULL;
+      return fail (self, "a NUL in a string, which no GVariant can have,");
     }
 
   g_string_append_unichar (self->out, unit);
@@ -158,7 +158,7 @@ read_escape (Reader *self)
   if (take (self, 'u'))
     return read_code_point (self);
   if (escape == NULL)
-    return fail (self, "an unknown escape") != NULL;
+    return fail (self, "an unknown escape");
 
   self->next++;
   g_string_append_c (self->out, meanings[escape - escapes]);
@@ -178,9 +178,9 @@ read_string (Reader *self)
       g_string_append_len (self->out, start, self->next - start);
 
       if (self->next == self->end)
-        return fail (self, "a string without an end") != NULL;
+        return fail (self, "a string without an end");
       if ((guchar) *self->next < ' ')
-        return fail (self, "a control character in a string") != NULL;
+        return fail (self, "a control character in a string");
       if (take (self, '\\') && !read_escape (self))
         return FALSE;
     }
@@ -196,7 +196,7 @@ skip_digits (Reader *self)
 
   while (g_ascii_isdigit (peek (self)))
     self->next++;
-  return self->next > start || fail (self, "a number without a digit") != NULL;
+  return self->next > start || fail (self, "a number without a digit");
 }
 
 /* The number's own text, which the conversions need with a NUL behind it. */
@@ -218,14 +218,20 @@ append_number (Reader *self, const char *start, gboolean is_integer)
   if (is_integer)
     {
       if (!g_ascii_string_to_signed (text, 10, G_MININT64, G_MAXINT64, &integer, NULL))
-        return fail (self, "an integer that doesn't fit into 64 bits");
+        {
+          fail (self, "an integer that doesn't fit into 64 bits");
+          return NULL;
+        }
       g_string_append_len (self->out, (const char *) &integer, sizeof integer);
       return "x";
     }
 
   real = g_ascii_strtod (text, NULL);
   if (!isfinite (real))
-    return fail (self, "a number that is too large");
+    {
+      fail (self, "a number that is too large");
+      return NULL;
+    }
   g_string_append_len (self->out, (const char *) &real, sizeof real);
   return "d";
 }
@@ -288,14 +294,14 @@ read_member (Reader *self)
 
   skip_space (self);
   if (!take (self, '"'))
-    return fail (self, "an object's member without a name in quotation marks") != NULL;
+    return fail (self, "an object's member without a name in quotation marks");
   if (!read_string (self))
     return FALSE;
   name_end = self->out->len;
 
   skip_space (self);
   if (!take (self, ':'))
-    return fail (self, "a name without a colon behind it") != NULL;
+    return fail (self, "a name without a colon behind it");
   align (self->out);
   if (!read_variant (self))
     return FALSE;
@@ -320,7 +326,7 @@ read_children (Reader *self, gboolean (*read_child) (Reader *), char closing)
     }
   while (take (self, ','));
 
-  return take (self, closing) || fail (self, "no comma and no closing bracket") != NULL;
+  return take (self, closing) || fail (self, "no comma and no closing bracket");
 }
 
 /* Of members with one name the last counts, as with most readers (RFC 8259, section 4). What is inside a member is
@@ -418,28 +424,30 @@ read_value (Reader *self)
       g_string_append_c (self->out, FALSE);
       return "b";
     }
-  return fail (self, "no value");
+  fail (self, "no value");
+  return NULL;
 }
 
 /* Gives the type of the one value that the text is, or NULL with the error set. */
 static const char *
 read_text (Reader *self)
 {
-  const char *type = NULL;
+  const char *type;
 
-  if (g_utf8_validate_len (self->text, self->end - self->text, &self->next))
-    {
-      self->next = self->text;
-      type = read_value (self);
-    }
-  else
+  if (!g_utf8_validate_len (self->text, self->end - self->text, &self->next))
     {
       fail (self, "bytes that are not UTF-8, or NUL,");
+      return NULL;
     }
 
+  self->next = self->text;
+  type = read_value (self);
   skip_space (self);
   if (type != NULL && self->next < self->end)
-    return fail (self, "more than one value");
+    {
+      fail (self, "more than one value");
+      return NULL;
+    }
   return type;
 }
 

@@ -71,21 +71,21 @@ write_double (GString *out, double number)
 }
 
 static gboolean
-write_array (Writer *self, GVariant *value)
+write_children (Writer *self, GVariant *value, gboolean (*write_child) (Writer *, GVariant *), const char *brackets)
 {
   gsize n = g_variant_n_children (value);
 
-  g_string_append_c (self->out, '[');
+  g_string_append_c (self->out, brackets[0]);
   for (gsize i = 0; i < n; i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
 
       if (i > 0)
         g_string_append_c (self->out, ',');
-      if (!write_value (self, child))
+      if (!write_child (self, child))
         return FALSE;
     }
-  g_string_append_c (self->out, ']');
+  g_string_append_c (self->out, brackets[1]);
   return TRUE;
 }
 
@@ -106,23 +106,15 @@ write_member (Writer *self, GVariant *entry)
 static gboolean
 write_dictionary (Writer *self, GVariant *value)
 {
-  gsize n = g_variant_n_children (value), names_len = self->names->len;
+  gsize names_len = self->names->len;
   guint n_starts = self->starts->len;
   g_autofree gboolean *superseded = NULL;
 
-  g_string_append_c (self->out, '{');
-  for (gsize i = 0; i < n; i++)
-    {
-      g_autoptr (GVariant) entry = g_variant_get_child_value (value, i);
+  if (!write_children (self, value, write_member, "{}"))
+    return FALSE;
 
-      if (i > 0)
-        g_string_append_c (self->out, ',');
-      if (!write_member (self, entry))
-        return FALSE;
-    }
-  g_string_append_c (self->out, '}');
-
-  superseded = gkv_json_find_superseded (self->names->str, &g_array_index (self->starts, gsize, n_starts), n);
+  superseded = gkv_json_find_superseded (self->names->str, &g_array_index (self->starts, gsize, n_starts),
+                                         self->starts->len - n_starts);
   g_string_truncate (self->names, names_len);
   g_array_set_size (self->starts, n_starts);
   return superseded == NULL || refuse (self, "dictionaries that have a key twice");
@@ -142,9 +134,17 @@ write_container (Writer *self, GVariant *value)
     return refuse (self, "dictionaries whose keys aren't strings");
 
   self->depth++;
-  is_written = is_dictionary ? write_dictionary (self, value) : write_array (self, value);
+  is_written = is_dictionary ? write_dictionary (self, value) : write_children (self, value, write_value, "[]");
   self->depth--;
   return is_written;
+}
+
+static gboolean
+is_wrapper (GVariant *value)
+{
+  GVariantClass class = g_variant_classify (value);
+
+  return class == G_VARIANT_CLASS_VARIANT || class == G_VARIANT_CLASS_MAYBE;
 }
 
 /* Takes off the variants and maybes around a value, which JSON has none of; gives NULL where nothing is inside. They
@@ -154,8 +154,7 @@ unwrap (GVariant *value)
 {
   GVariant *content = g_variant_ref (value);
 
-  while (content != NULL && (g_variant_is_of_type (content, G_VARIANT_TYPE_VARIANT) ||
-                             g_variant_is_of_type (content, G_VARIANT_TYPE_MAYBE)))
+  while (content != NULL && is_wrapper (content))
     {
       g_autoptr (GVariant) wrapper = content;
 
