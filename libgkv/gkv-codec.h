@@ -23,7 +23,7 @@ G_BEGIN_DECLS
  */
 #define GKV_CODEC_EXTENSION_POINT_NAME "gkv-codec"
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 G_DECLARE_INTERFACE (GkvCodec, gkv_codec, GKV, CODEC, GObject)
 
 /**
@@ -51,22 +51,22 @@ struct _GkvCodecInterface
   gpointer reserved[8];
 };
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvCodec *gkv_codec_new_for_name (const char *name, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 const char *gkv_codec_get_name (GkvCodec *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GBytes *gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GVariant *gkv_codec_decode (GkvCodec *self, GBytes *bytes, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_codec_is_thread_safe (GkvCodec *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_codec_is_lossless (GkvCodec *self);
 
 G_END_DECLS

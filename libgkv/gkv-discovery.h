@@ -23,7 +23,7 @@ G_BEGIN_DECLS
  */
 #define GKV_DISCOVERY_EXTENSION_POINT_NAME "gkv-discovery"
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 G_DECLARE_INTERFACE (GkvDiscovery, gkv_discovery, GKV, DISCOVERY, GObject)
 
 /**
@@ -48,23 +48,23 @@ struct _GkvDiscoveryInterface
   gpointer reserved[8];
 };
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvDiscovery *gkv_discovery_new_for_name (const char *name, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean
 gkv_discovery_start (GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_discovery_stop (GkvDiscovery *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *address);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_discovery_emit_lost (GkvDiscovery *self, const char *node_id, const char *address);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_discovery_emit_failed (GkvDiscovery *self, const GError *error);
 
 G_END_DECLS

@@ -10,7 +10,10 @@ G_DEFINE_ENUM_TYPE (GkvError,
                     gkv_error,
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_FAILED, "failed"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_NOT_FOUND, "not-found"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_EXISTS, "exists"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_MISMATCH, "mismatch"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_CLOSED, "closed"),
+                    G_DEFINE_ENUM_VALUE (GKV_ERROR_WRONG_THREAD, "wrong-thread"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_INVALID_OPTION, "invalid-option"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_WRONG_TYPE, "wrong-type"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_DUPLICATE_ID, "duplicate-id"),
@@ -24,4 +27,7 @@ G_DEFINE_ENUM_TYPE (GkvError,
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_TOO_LARGE, "too-large"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_CLOCK, "clock"))
 
-G_DEFINE_QUARK (gkv - error - quark, gkv_error)
+/* The formatter would put spaces into the name, which is public. */
+/* clang-format off */
+G_DEFINE_QUARK (gkv-error-quark, gkv_error)
+/* clang-format on */

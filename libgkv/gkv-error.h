@@ -17,7 +17,9 @@ G_BEGIN_DECLS
 /**
  * GKV_ERROR:
  *
- * The error domain of this library; its codes are [error@Gkv.Error].
+ * The error domain of this library; its codes are [error@Gkv.Error]. Its quark is the string "gkv-error-quark".
+ *
+ * Since: 1.0
  */
 #define GKV_ERROR (gkv_error_quark ())
 
@@ -25,13 +27,16 @@ G_BEGIN_DECLS
  * GkvError:
  * @GKV_ERROR_FAILED: something failed that no other code names
  * @GKV_ERROR_NOT_FOUND: there is no such key
- * @GKV_ERROR_CLOSED: the node has been closed
+ * @GKV_ERROR_EXISTS: the key is there already
+ * @GKV_ERROR_MISMATCH: the key has another value than the one expected
+ * @GKV_ERROR_CLOSED: the node has been closed, or belongs to the process that this one was forked from
+ * @GKV_ERROR_WRONG_THREAD: the call belongs to the thread that owns the node
  * @GKV_ERROR_INVALID_OPTION: an option of the node can't be used; the message names it
  * @GKV_ERROR_WRONG_TYPE: the value is of another type than the one asked for
  * @GKV_ERROR_DUPLICATE_ID: another live node has this node's id
  * @GKV_ERROR_INVALID_KEY: the key is empty, or isn't UTF-8
  * @GKV_ERROR_INVALID_VALUE: the value can't be kept, for example because it is missing
- * @GKV_ERROR_INVALID_ADDRESS: an address isn't of the form "host:port"
+ * @GKV_ERROR_INVALID_ADDRESS: an address can't be read, or can't serve its use
  * @GKV_ERROR_CODEC: a codec could not encode or decode a value
  * @GKV_ERROR_TRANSPORT: the transport could not bind, send or receive
  * @GKV_ERROR_DISCOVERY: discovery could not start, or stopped working
@@ -41,32 +46,40 @@ G_BEGIN_DECLS
  *
  * The errors of this library. Timeouts and cancellation are GIO's own: %G_IO_ERROR_TIMED_OUT and
  * %G_IO_ERROR_CANCELLED.
+ *
+ * The numbers never change; later versions may add to them.
+ *
+ * Since: 1.0
  */
 typedef enum
 {
-  GKV_ERROR_FAILED,
-  GKV_ERROR_NOT_FOUND,
-  GKV_ERROR_CLOSED,
-  GKV_ERROR_INVALID_OPTION,
-  GKV_ERROR_WRONG_TYPE,
-  GKV_ERROR_DUPLICATE_ID,
-  GKV_ERROR_INVALID_KEY,
-  GKV_ERROR_INVALID_VALUE,
-  GKV_ERROR_INVALID_ADDRESS,
-  GKV_ERROR_CODEC,
-  GKV_ERROR_TRANSPORT,
-  GKV_ERROR_DISCOVERY,
-  GKV_ERROR_MODULE,
-  GKV_ERROR_TOO_LARGE,
-  GKV_ERROR_CLOCK,
+  GKV_ERROR_FAILED = 0,
+  GKV_ERROR_NOT_FOUND = 1,
+  GKV_ERROR_EXISTS = 2,
+  GKV_ERROR_MISMATCH = 3,
+  GKV_ERROR_CLOSED = 4,
+  GKV_ERROR_WRONG_THREAD = 5,
+  GKV_ERROR_INVALID_OPTION = 6,
+  GKV_ERROR_WRONG_TYPE = 7,
+  GKV_ERROR_DUPLICATE_ID = 8,
+  GKV_ERROR_INVALID_KEY = 9,
+  GKV_ERROR_INVALID_VALUE = 10,
+  GKV_ERROR_INVALID_ADDRESS = 11,
+  GKV_ERROR_CODEC = 12,
+  GKV_ERROR_TRANSPORT = 13,
+  GKV_ERROR_DISCOVERY = 14,
+  GKV_ERROR_MODULE = 15,
+  GKV_ERROR_TOO_LARGE = 16,
+  GKV_ERROR_CLOCK = 17,
+  /* 18 is kept free for KEYRING, 19 for STORAGE */
 } GkvError;
 
 #define GKV_TYPE_ERROR (gkv_error_get_type ())
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GType gkv_error_get_type (void);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GQuark gkv_error_quark (void);
 
 G_END_DECLS

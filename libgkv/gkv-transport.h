@@ -23,7 +23,7 @@ G_BEGIN_DECLS
  */
 #define GKV_TRANSPORT_EXTENSION_POINT_NAME "gkv-transport"
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 G_DECLARE_INTERFACE (GkvTransport, gkv_transport, GKV, TRANSPORT, GObject)
 
 /**
@@ -56,31 +56,31 @@ struct _GkvTransportInterface
   gpointer reserved[8];
 };
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvTransport *gkv_transport_new_for_name (const char *name, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_transport_open (GkvTransport *self, const char *bind_address, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_transport_close (GkvTransport *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 char *gkv_transport_get_local_address (GkvTransport *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 guint gkv_transport_get_max_datagram_size (GkvTransport *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_transport_send (GkvTransport *self, const char *address, GBytes *datagram, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_transport_flush (GkvTransport *self, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_transport_emit_received (GkvTransport *self, const char *address, GBytes *datagram);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_transport_emit_failed (GkvTransport *self, const GError *error);
 
 G_END_DECLS

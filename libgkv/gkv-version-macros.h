@@ -4,6 +4,10 @@
  */
 #pragma once
 
+#if !defined(GKV_INSIDE) && !defined(GKV_COMPILATION)
+#error "Only <gkv.h> can be included directly."
+#endif
+
 #include <glib.h>
 
 #include "gkv-version.h"
@@ -12,4 +16,20 @@
 #define _GKV_EXTERN extern
 #endif
 
-#define GKV_AVAILABLE_IN_ALL _GKV_EXTERN
+#define GKV_AVAILABLE_IN_1_0 _GKV_EXTERN
+
+/* The former name, for headers that still use it. */
+#define GKV_AVAILABLE_IN_ALL GKV_AVAILABLE_IN_1_0
+
+G_BEGIN_DECLS
+
+GKV_AVAILABLE_IN_1_0
+guint gkv_get_major_version (void);
+
+GKV_AVAILABLE_IN_1_0
+guint gkv_get_minor_version (void);
+
+GKV_AVAILABLE_IN_1_0
+guint gkv_get_micro_version (void);
+
+G_END_DECLS

@@ -97,7 +97,10 @@ def not_none(value):
 
 # What is called, and what it has to give.
 CALLS = {
-    "gkv_error_quark": (lambda: Gkv.Error.quark(), not_none),
+    "gkv_get_major_version": (lambda: Gkv.get_major_version(), equals(Gkv.MAJOR_VERSION)),
+    "gkv_get_minor_version": (lambda: Gkv.get_minor_version(), equals(Gkv.MINOR_VERSION)),
+    "gkv_get_micro_version": (lambda: Gkv.get_micro_version(), equals(Gkv.MICRO_VERSION)),
+    "gkv_error_quark": (lambda: GLib.quark_to_string(Gkv.Error.quark()), equals("gkv-error-quark")),
     "gkv_codec_new_for_name": (lambda: Gkv.Codec.new_for_name("string").get_name(), equals("string")),
     "gkv_codec_get_name": (lambda: codec.get_name(), equals("variant")),
     "gkv_codec_encode": (lambda: codec.encode(GLib.Variant("y", 7)).get_size(), equals(3)),
