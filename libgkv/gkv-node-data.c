@@ -1,4 +1,4 @@
-/* GkvNode: reading and writing the map.
+/* GkvNode: reading and writing, listing, and the numbers.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -7,189 +7,17 @@
 #include "gkv-node-private.h"
 
 #include "gkv-error.h"
-#include "store/gkv-expiry.h"
+#include "gkv-objects.h"
 #include "store/gkv-utf8.h"
-
-#include <time.h>
-
-/* How many records one dispatch lets expire. */
-#define MAX_EXPIRED (1000)
 
 /* What is to be written of a key, next to its value. */
 typedef struct
 {
   GkvRecordFlags flags;
   guint ttl_ms; /* with GKV_RECORD_TTL */
-} GkvWrite;
+} GkvLifetime;
 
-/* internal: reading */
-
-/* Expired, and only not yet marked: nobody is to see it. */
-static gboolean
-gkv_node_has_expired_locked (GkvNode *self, GkvRecord *record)
-{
-  gint64 deadline;
-
-  if ((record->flags & GKV_RECORD_TTL) == 0)
-    return FALSE;
-
-  deadline = gkv_store_get_deadline (self->store, record);
-
-  return deadline >= 0 && deadline <= g_get_monotonic_time ();
-}
-
-GkvRecord *
-gkv_node_find_locked (GkvNode *self, const char *key)
-{
-  GkvRecord *record = gkv_store_lookup_visible (self->store, key, strlen (key));
-
-  return record != NULL && !gkv_node_has_expired_locked (self, record) ? record : NULL;
-}
-
-/* The same with what was decoded of it in @value, or NULL there if that isn't kept. The shorter way is tried first. */
-static GkvRecord *
-gkv_node_find_with_value_locked (GkvNode *self, const char *key, GVariant **value)
-{
-  gsize key_len = strlen (key);
-  guint64 hash = gkv_hash_64 (gkv_store_get_hash_key (self->store), key, key_len);
-  GkvRecord *record = gkv_decoded_find (self->decoded, hash, key, key_len, value);
-
-  if (record == NULL)
-    {
-      *value = NULL;
-      record = gkv_store_find_visible (self->store, hash, key, key_len);
-    }
-
-  return record != NULL && !gkv_node_has_expired_locked (self, record) ? record : NULL;
-}
-
-gint64
-gkv_node_get_expires_locked (GkvNode *self, GkvRecord *record)
-{
-  gint64 deadline = gkv_store_get_deadline (self->store, record);
-
-  return deadline < 0 ? -1 : g_get_real_time () + (deadline - g_get_monotonic_time ());
-}
-
-static void
-gkv_node_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
-{
-  gkv_node_queue_change_locked (GKV_NODE (user_data), record, replaced, TRUE);
-}
-
-gint64
-gkv_node_expire_locked (GkvNode *self, gint64 mono)
-{
-  gint64 deadline;
-
-  gkv_store_expire_due (self->store, mono, MAX_EXPIRED, gkv_node_expired, self);
-
-  return gkv_store_peek_deadline (self->store, &deadline) != NULL ? MAX (deadline, 1) : G_MAXINT64;
-}
-
-static gboolean
-gkv_node_check_thread (GkvNode *self, const GkvCoding *coding, GError **error)
-{
-  if (coding->is_thread_safe)
-    return TRUE;
-
-  if (!gkv_node_enter_context (self))
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The codec \"%s\" works only in the thread that runs the node's main context; read and write "
-                   "there, or use a thread-safe codec, such as \"variant\"",
-                   coding->name);
-      return FALSE;
-    }
-
-  gkv_node_leave_context (self);
-
-  return TRUE;
-}
-
-/* How this thread is to code values. */
-static const GkvCoding *
-gkv_node_get_coding (GkvNode *self, GError **error)
-{
-  const GkvCoding *coding = g_atomic_pointer_get (&self->ready);
-
-  if (coding == NULL)
-    {
-      g_mutex_lock (&self->lock);
-      if (gkv_node_check_usable_locked (self, error))
-        coding = self->coding;
-      g_mutex_unlock (&self->lock);
-    }
-
-  return coding != NULL && gkv_node_check_thread (self, coding, error) ? coding : NULL;
-}
-
-/* What reading needs besides the record, taken under the lock: nothing calls out under it. */
-typedef struct
-{
-  const GkvCoding *coding;
-  gboolean keep; /* whether the value belongs into the cache */
-} GkvRead;
-
-static gboolean
-gkv_node_begin_read_locked (GkvNode *self, GkvRecord *record, GkvRead *read, GError **error)
-{
-  read->coding = self->coding;
-  if (!gkv_node_check_thread (self, read->coding, error))
-    return FALSE;
-
-  read->keep = gkv_decoded_admit (self->decoded, record);
-
-  return TRUE;
-}
-
-static GVariant *
-gkv_node_end_read (GkvNode *self, GkvRecord *record, const GkvRead *read, GError **error)
-{
-  g_autoptr (GBytes) bytes = NULL;
-  GVariant *value;
-
-  if (strcmp (gkv_record_get_codec (record), read->coding->name) != 0)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The value of \"%s\" was written with the codec \"%s\", and this node has the codec \"%s\"",
-                   gkv_record_get_key (record), gkv_record_get_codec (record), read->coding->name);
-      return NULL;
-    }
-
-  bytes = g_bytes_new_with_free_func (gkv_record_get_content (record), record->content_len,
-                                      (GDestroyNotify) gkv_record_unref, gkv_record_ref (record));
-  value = gkv_codec_decode (read->coding->codec, bytes, error);
-
-  if (value != NULL && read->keep)
-    {
-      /* It may have been replaced meanwhile; then it is in the way of nothing, and goes when its slot is needed. */
-      g_mutex_lock (&self->lock);
-      if (read->coding == self->coding)
-        gkv_decoded_insert (self->decoded, record, value);
-      g_mutex_unlock (&self->lock);
-    }
-
-  return value;
-}
-
-GVariant *
-gkv_node_dup_value (GkvNode *self, GkvRecord *record, GError **error)
-{
-  GkvRead read;
-  GVariant *value;
-  gboolean begun = FALSE;
-
-  g_mutex_lock (&self->lock);
-  value = gkv_decoded_lookup (self->decoded, record);
-  if (value != NULL)
-    g_variant_ref (value);
-  else if (self->coding != NULL || gkv_node_check_usable_locked (self, error))
-    begun = gkv_node_begin_read_locked (self, record, &read, error);
-  g_mutex_unlock (&self->lock);
-
-  return begun ? gkv_node_end_read (self, record, &read, error) : value;
-}
+/* internal */
 
 static gboolean
 gkv_node_check_cancelled (GCancellable *cancellable, GError **error)
@@ -198,22 +26,8 @@ gkv_node_check_cancelled (GCancellable *cancellable, GError **error)
 }
 
 static gboolean
-gkv_node_fail_not_found (const char *key, GError **error)
+gkv_node_check_key (const char *key, gsize len, GError **error)
 {
-  g_autofree char *shown = g_utf8_make_valid (key, -1);
-
-  g_set_error (error, GKV_ERROR, GKV_ERROR_NOT_FOUND, "There is no key \"%s\"", shown);
-
-  return FALSE;
-}
-
-/* internal: writing */
-
-static gboolean
-gkv_node_check_key (const char *key, GError **error)
-{
-  gsize len = strlen (key);
-
   if (len == 0)
     {
       g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_KEY, "The key is empty");
@@ -238,139 +52,52 @@ gkv_node_check_key (const char *key, GError **error)
   return TRUE;
 }
 
-/* For stamps, which have milliseconds: to within a few of them, in a fifth of the time that it takes exactly. */
-static gint64
-gkv_node_get_wall_time (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_REALTIME_COARSE, &now);
-
-  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
-}
-
-/* Puts a record with a new stamp, without @coding a deletion. The record, or NULL with an error; what was visible
- * before in @replaced. */
-static GkvRecord *
-gkv_node_put_locked (GkvNode *self,
-                     const char *key,
-                     const GkvWrite *write,
-                     const GkvCoding *coding,
-                     GBytes *bytes,
-                     GkvRecord **replaced,
-                     GError **error)
-{
-  g_autoptr (GkvRecord) record = NULL;
-  g_autoptr (GkvWriter) other = NULL;
-  GkvWriter *writer = coding != NULL ? self->writer : self->dead_writer;
-  GkvTime now = { 0, gkv_node_get_wall_time () };
-  gsize len = 0;
-  gconstpointer data = bytes != NULL ? g_bytes_get_data (bytes, &len) : NULL;
-
-  /* The node was given another codec while this one was at work. */
-  if (coding != NULL && coding != self->coding)
-    writer = other = gkv_writer_intern (self->node_id, -1, coding->name, -1);
-
-  record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), write->flags,
-                           gkv_clock_next (&self->clock, now.wall),
-                           self->engine != NULL ? gkv_engine_get_life (self->engine) : self->life, data, len);
-
-  /* Stamps are above all that was seen, apart from what is set aside. */
-  if (gkv_store_put (self->store, record, replaced) == GKV_STORE_KEPT)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CLOCK,
-                   "\"%s\" was written by a node whose clock is more than an hour ahead, and can't be written until "
-                   "this "
-                   "node's clock comes near; check the clocks of the cluster",
-                   key);
-      return NULL;
-    }
-
-  if (self->engine != NULL || (write->flags & GKV_RECORD_TTL) != 0)
-    now.mono = g_get_monotonic_time ();
-
-  if ((write->flags & GKV_RECORD_TTL) != 0)
-    {
-      gint64 deadline = now.mono + (gint64) write->ttl_ms * 1000;
-
-      gkv_store_set_deadline (self->store, record, deadline);
-      gkv_node_wake_locked (self, deadline);
-    }
-
-  if (self->engine != NULL)
-    {
-      gkv_engine_push (self->engine, record, &now);
-      gkv_node_wake_locked (self, 0);
-    }
-
-  return g_steal_pointer (&record);
-}
-
-/* Puts a record and emits the change, if this is where it may leave; the node's source does otherwise. Without @coding
- * it deletes a key, which must be there. @value: what @bytes decode to, when that is known. */
+/* Puts a record, has it sent, and emits the change where it may leave here. @value: what the bytes decode to, where
+ * that is known; nullable. */
 static gboolean
-gkv_node_commit (GkvNode *self,
-                 const char *key,
-                 const GkvWrite *write,
-                 const GkvCoding *coding,
-                 GBytes *bytes,
-                 GVariant *value,
-                 GError **error)
+gkv_node_commit (GkvNode *self, const GkvWrite *write, GVariant *value, GError **error)
 {
-  g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
   g_autoptr (GkvRecord) record = NULL;
   g_autoptr (GkvRecord) replaced = NULL;
-  gboolean entered = FALSE;
-  gboolean emit = FALSE;
-  gboolean loud;
+  GkvEmission emission;
 
-  g_mutex_lock (&self->lock);
-  if (!gkv_node_check_usable_locked (self, error))
-    ;
-  else if (coding == NULL && gkv_node_find_locked (self, key) == NULL)
-    gkv_node_fail_not_found (key, error);
-  else
-    record = gkv_node_put_locked (self, key, write, coding, bytes, &replaced, error);
+  gkv_map_lock (self->map);
+  record = gkv_map_put_locked (self->map, write, &replaced, error);
+  if (record != NULL)
+    gkv_emitter_begin_write_locked (self->emitter, G_OBJECT (self), record, replaced, &emission);
+  gkv_map_unlock (self->map);
 
-  /* Looked for after the record was put: a list that comes later finds it in the map. */
-  if (record != NULL && !gkv_node_has_audience (self))
-    {
-      gkv_node_queue_change_locked (self, record, replaced, FALSE);
-    }
-  else if (record != NULL)
-    {
-      entered = gkv_node_enter_context (self);
-      emit = gkv_node_take_change_locked (self, record, replaced, entered, &loud);
-    }
-  g_mutex_unlock (&self->lock);
+  if (record == NULL)
+    return FALSE;
 
-  if (emit)
-    {
-      alive = g_object_ref (self);
-      gkv_node_emit_key (self, key, gkv_record_is_dead (record) ? NULL : record, value, loud);
-    }
+  if (gkv_network_is_active (self->network) || (write->flags & GKV_RECORD_TTL) != 0)
+    gkv_network_poke (self->network);
 
-  if (entered)
-    gkv_node_leave_context (self);
+  gkv_emitter_end_write (self->emitter, G_OBJECT (self), record, value, &emission);
 
-  return record != NULL;
+  return TRUE;
 }
 
 static gboolean
-gkv_node_write (
-    GkvNode *self, const char *key, GVariant *value, const GkvWrite *write, GCancellable *cancellable, GError **error)
+gkv_node_write (GkvNode *self,
+                const char *key,
+                GVariant *value,
+                const GkvLifetime *lifetime,
+                GCancellable *cancellable,
+                GError **error)
 {
   g_autoptr (GVariant) owned G_GNUC_UNUSED =
       value != NULL && g_variant_is_floating (value) ? g_variant_ref_sink (value) : NULL;
   g_autoptr (GVariant) decoded = NULL;
   g_autoptr (GBytes) bytes = NULL;
-  const GkvCoding *coding;
+  const GkvCodecHandle *codec;
+  GkvWrite write = { key, strlen (key), lifetime->flags, (gint64) lifetime->ttl_ms * 1000, NULL, NULL };
 
-  if (!gkv_node_check_cancelled (cancellable, error))
+  if (!gkv_node_check_cancelled (cancellable, error) || !gkv_node_check_usable (self, error))
     return FALSE;
 
-  coding = gkv_node_get_coding (self, error);
-  if (coding == NULL || !gkv_node_check_key (key, error))
+  codec = gkv_map_get_codec (self->map);
+  if (!gkv_map_check_codec (self->map, codec, error) || !gkv_node_check_key (key, write.key_len, error))
     return FALSE;
 
   if (value == NULL)
@@ -380,14 +107,14 @@ gkv_node_write (
       return FALSE;
     }
 
-  if ((write->flags & GKV_RECORD_TTL) != 0 && write->ttl_ms == 0)
+  if ((write.flags & GKV_RECORD_TTL) != 0 && write.lifetime_us == 0)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
                    "The life of \"%s\" must be at least 1 ms; to have it live for ever, set it without one", key);
       return FALSE;
     }
 
-  bytes = gkv_codec_encode (coding->codec, value, error);
+  bytes = gkv_codec_encode (codec->codec, value, error);
   if (bytes == NULL)
     return FALSE;
 
@@ -395,19 +122,22 @@ gkv_node_write (
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_TOO_LARGE,
                    "The value of \"%s\" takes %" G_GSIZE_FORMAT " bytes with the codec \"%s\"; the limit is %d", key,
-                   g_bytes_get_size (bytes), coding->name, GKV_MAX_VALUE_SIZE);
+                   g_bytes_get_size (bytes), codec->name, GKV_MAX_VALUE_SIZE);
       return FALSE;
     }
 
   /* What everybody will see, the writer included. A value that doesn't come back is none to keep. */
-  if (!coding->is_lossless)
+  if (!codec->is_lossless)
     {
-      decoded = gkv_codec_decode (coding->codec, bytes, error);
+      decoded = gkv_codec_decode (codec->codec, bytes, error);
       if (decoded == NULL)
         return FALSE;
     }
 
-  return gkv_node_commit (self, key, write, coding, bytes, decoded, error);
+  write.codec = codec;
+  write.bytes = bytes;
+
+  return gkv_node_commit (self, &write, decoded, error);
 }
 
 /* public methods */
@@ -441,12 +171,12 @@ gkv_node_write (
 gboolean
 gkv_node_set_value (GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error)
 {
-  GkvWrite write = { 0, 0 };
+  GkvLifetime lifetime = { 0, 0 };
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return gkv_node_write (self, key, value, &write, cancellable, error);
+  return gkv_node_write (self, key, value, &lifetime, cancellable, error);
 }
 
 /**
@@ -470,12 +200,12 @@ gboolean
 gkv_node_set_value_with_ttl (
     GkvNode *self, const char *key, GVariant *value, guint ttl_ms, GCancellable *cancellable, GError **error)
 {
-  GkvWrite write = { GKV_RECORD_TTL, ttl_ms };
+  GkvLifetime lifetime = { GKV_RECORD_TTL, ttl_ms };
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return gkv_node_write (self, key, value, &write, cancellable, error);
+  return gkv_node_write (self, key, value, &lifetime, cancellable, error);
 }
 
 /**
@@ -497,12 +227,12 @@ gboolean
 gkv_node_set_value_ephemeral (
     GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error)
 {
-  GkvWrite write = { GKV_RECORD_EPHEMERAL, 0 };
+  GkvLifetime lifetime = { GKV_RECORD_EPHEMERAL, 0 };
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return gkv_node_write (self, key, value, &write, cancellable, error);
+  return gkv_node_write (self, key, value, &lifetime, cancellable, error);
 }
 
 /**
@@ -522,33 +252,13 @@ gkv_node_set_value_ephemeral (
 GVariant *
 gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (GkvRecord) record = NULL;
-  GVariant *value = NULL;
-  GkvRead read;
-  gboolean begun = FALSE;
-
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
   g_return_val_if_fail (key != NULL, NULL);
 
-  if (!gkv_node_check_cancelled (cancellable, error))
+  if (!gkv_node_check_cancelled (cancellable, error) || !gkv_node_check_usable (self, error))
     return NULL;
 
-  g_mutex_lock (&self->lock);
-  if (gkv_node_check_usable_locked (self, error))
-    {
-      GVariant *kept;
-      GkvRecord *found = gkv_node_find_with_value_locked (self, key, &kept);
-
-      if (found == NULL)
-        gkv_node_fail_not_found (key, error);
-      else if (kept != NULL)
-        value = g_variant_ref (kept);
-      else if ((begun = gkv_node_begin_read_locked (self, found, &read, error)))
-        record = gkv_record_ref (found);
-    }
-  g_mutex_unlock (&self->lock);
-
-  return begun ? gkv_node_end_read (self, record, &read, error) : value;
+  return gkv_map_get_value (self->map, key, error);
 }
 
 /**
@@ -587,15 +297,17 @@ gkv_node_lookup (GkvNode *self, const char *key)
 gboolean
 gkv_node_delete (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
 {
-  GkvWrite write = { GKV_RECORD_DEAD, 0 };
+  GkvWrite write = { key, 0, GKV_RECORD_DEAD, 0, NULL, NULL };
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  if (!gkv_node_check_cancelled (cancellable, error))
+  if (!gkv_node_check_cancelled (cancellable, error) || !gkv_node_check_usable (self, error))
     return FALSE;
 
-  return gkv_node_commit (self, key, &write, NULL, NULL, NULL, error);
+  write.key_len = strlen (key);
+
+  return gkv_node_commit (self, &write, NULL, error);
 }
 
 /**
@@ -610,14 +322,137 @@ gkv_node_delete (GkvNode *self, const char *key, GCancellable *cancellable, GErr
 gboolean
 gkv_node_contains (GkvNode *self, const char *key)
 {
-  gboolean found;
-
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  g_mutex_lock (&self->lock);
-  found = self->state != GKV_NODE_CLOSED && gkv_node_find_locked (self, key) != NULL;
-  g_mutex_unlock (&self->lock);
+  return gkv_map_contains (self->map, key);
+}
 
-  return found;
+/**
+ * gkv_node_list_keys:
+ * @self: a node
+ * @prefix: (nullable): what the keys begin with; %NULL for all keys
+ *
+ * Gets the keys that there are, sorted by their bytes. Takes time in proportion to all keys. May be called from any
+ * thread.
+ *
+ * Returns: (transfer full): the keys; none when the node is closed
+ */
+char **
+gkv_node_list_keys (GkvNode *self, const char *prefix)
+{
+  g_autoptr (GPtrArray) records = NULL;
+  char **keys;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  records = gkv_map_dup_records (self->map, prefix);
+  keys = g_new0 (char *, records->len + 1);
+  for (guint i = 0; i < records->len; i++)
+    keys[i] = g_strdup (gkv_record_get_key (records->pdata[i]));
+
+  return keys;
+}
+
+/**
+ * gkv_node_get_n_keys:
+ * @self: a node
+ *
+ * Gets how many keys there are. May be called from any thread. A key whose life has ended is counted until the node's
+ * main context has run.
+ *
+ * Returns: the number of keys; 0 when the node is closed
+ */
+guint
+gkv_node_get_n_keys (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), 0);
+
+  return (guint) MIN (gkv_map_get_n_keys (self->map), G_MAXUINT);
+}
+
+/**
+ * gkv_node_get_entry:
+ * @self: a node
+ * @key: a key
+ *
+ * Gets a key as an object that also tells who wrote it and when. The entry is a snapshot: it doesn't follow the map.
+ *
+ * Belongs to the thread that runs the node's main context.
+ *
+ * Returns: (transfer full) (nullable): an entry, or %NULL if there is no such key, or the node is closed
+ */
+GkvEntry *
+gkv_node_get_entry (GkvNode *self, const char *key)
+{
+  g_autoptr (GkvRecord) record = NULL;
+  g_autoptr (GVariant) value = NULL;
+  gint64 expires_us = -1;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+  g_return_val_if_fail (key != NULL, NULL);
+  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_get_entry ()"), NULL);
+
+  record = gkv_map_dup_record (self->map, key, &expires_us);
+  if (record == NULL)
+    return NULL;
+
+  value = gkv_map_decode (self->map, record, NULL);
+
+  return gkv_entry_new (key, value, record, expires_us);
+}
+
+/**
+ * gkv_node_list:
+ * @self: a node
+ * @prefix: (nullable): what the keys begin with; %NULL for all keys
+ *
+ * Gets the keys under a prefix as a list model of [class@Gkv.Entry], sorted by key, that follows the map: entries come
+ * and go, and notify when their value changes. It is up to date before [signal@Gkv.Node::changed] is emitted.
+ *
+ * The list doesn't keep the node alive; after the node has been closed it stays as it is. Asking again for a prefix
+ * whose list is still in use gives the same list. Belongs to the thread that runs the node's main context.
+ *
+ * Returns: (transfer full): a list model of [class@Gkv.Entry]
+ */
+GListModel *
+gkv_node_list (GkvNode *self, const char *prefix)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_list ()"), NULL);
+
+  return gkv_emitter_dup_list (self->emitter, prefix != NULL ? prefix : "");
+}
+
+/**
+ * gkv_node_get_stats:
+ * @self: a node
+ *
+ * Gets numbers for people and for monitoring. All are there on every node:
+ *
+ * - `n-keys` (t): keys that there are
+ * - `n-records` (t): records held, those of deleted keys included
+ * - `n-tombstones` (t): records of deleted keys
+ * - `n-bytes` (t): bytes of keys and values held
+ * - `n-aside` (t): records set aside, because the clock of their writer is more than an hour ahead
+ * - `n-peers` (t): peers known
+ * - `send-errors` (t): datagrams that the transport could not send
+ *
+ * A node on the network adds `peers-alive`, `datagrams-sent`, `datagrams-received`, `bytes-sent`, `bytes-received` (t),
+ * and the other numbers of its protocol; the names of those may change between versions. May be called from any thread.
+ *
+ * Returns: (transfer full): a dictionary (`a{sv}`)
+ */
+GVariant *
+gkv_node_get_stats (GkvNode *self)
+{
+  GVariantBuilder builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  g_return_val_if_fail (GKV_IS_NODE (self), NULL);
+
+  gkv_map_add_stats (self->map, &builder);
+  g_variant_builder_add (&builder, "{sv}", "n-peers", g_variant_new_uint64 (gkv_emitter_get_n_peers (self->emitter)));
+  gkv_network_add_stats (self->network, &builder);
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
 }

@@ -6,148 +6,9 @@
 
 #include "gkv-node-private.h"
 
-#include "gkv-address.h"
 #include "gkv-error.h"
 
-#define MAX_NODE_ID_SIZE (255)
-
 /* internal */
-
-static gboolean
-gkv_node_check_name (const char *option, const char *name, GError **error)
-{
-  if (name == NULL || *name == '\0')
-    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is empty", option);
-  else if (strlen (name) > MAX_NODE_ID_SIZE)
-    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is over %d bytes long", option,
-                 MAX_NODE_ID_SIZE);
-  else if (!g_utf8_validate (name, -1, NULL))
-    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is not UTF-8", option);
-  else
-    return TRUE;
-
-  return FALSE;
-}
-
-static gboolean
-gkv_node_check_address (const char *option, const char *address, gboolean any_port, GError **error)
-{
-  guint16 port;
-
-  if (!gkv_address_parse (address, NULL, &port, error))
-    {
-      g_prefix_error (error, "The option %s: ", option);
-      return FALSE;
-    }
-
-  if (port == 0 && !any_port)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-                   "The option %s: \"%s\" has the port 0, where nobody can be reached", option, address);
-      return FALSE;
-    }
-
-  return TRUE;
-}
-
-static gboolean
-gkv_node_check_needs_network (GkvNode *self, const char *option, gboolean given, GError **error)
-{
-  if (!given || self->bind_address != NULL)
-    return TRUE;
-
-  g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-               "The option %s needs bind-address; \"0.0.0.0:0\" binds to any free port", option);
-
-  return FALSE;
-}
-
-gboolean
-gkv_node_judge_locked (GkvNode *self, GError **error)
-{
-  if (!gkv_node_check_name ("node-id", self->node_id, error) || !gkv_node_check_name ("cluster", self->cluster, error))
-    return FALSE;
-
-  if (self->gossip_interval == 0)
-    {
-      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-                           "The option gossip-interval is 0; it must be at least 1 ms");
-      return FALSE;
-    }
-
-  if (!gkv_node_check_needs_network (self, "seeds", self->seeds[0] != NULL, error) ||
-      !gkv_node_check_needs_network (self, "discovery", self->discovery != NULL, error) ||
-      !gkv_node_check_needs_network (self, "advertise-address", self->advertise_address != NULL, error))
-    return FALSE;
-
-  if (self->bind_address != NULL && !gkv_node_check_address ("bind-address", self->bind_address, TRUE, error))
-    return FALSE;
-
-  if (self->advertise_address != NULL &&
-      !gkv_node_check_address ("advertise-address", self->advertise_address, FALSE, error))
-    return FALSE;
-
-  for (guint i = 0; self->seeds[i] != NULL; i++)
-    if (!gkv_node_check_address ("seeds", self->seeds[i], FALSE, error))
-      return FALSE;
-
-  return TRUE;
-}
-
-static void
-gkv_node_take_coding_locked (GkvNode *self, GkvCoding *coding)
-{
-  /* What was decoded with another is nothing to this one. */
-  gkv_decoded_free (self->decoded);
-  self->decoded = gkv_decoded_new ();
-  self->coding = coding;
-  if (coding != NULL)
-    g_ptr_array_add (self->codings, coding);
-}
-
-/* The default codec is made when it is first needed, by whichever thread that is. */
-static gboolean
-gkv_node_make_coding_and_relock (GkvNode *self, GError **error)
-{
-  g_autoptr (GkvCodec) codec = NULL;
-  GkvCoding *coding;
-
-  g_mutex_unlock (&self->lock);
-  codec = gkv_codec_new_for_name ("variant", error);
-  coding = codec != NULL ? gkv_coding_new (codec) : NULL;
-  g_mutex_lock (&self->lock);
-
-  if (coding == NULL)
-    return FALSE;
-
-  if (self->coding == NULL)
-    gkv_node_take_coding_locked (self, coding);
-  else
-    gkv_coding_free (coding);
-
-  return TRUE;
-}
-
-gboolean
-gkv_node_check_usable_locked (GkvNode *self, GError **error)
-{
-  if (self->state == GKV_NODE_CLOSED)
-    return gkv_node_fail_closed (error);
-
-  if (self->ready != NULL)
-    return TRUE;
-
-  if ((self->coding == NULL && !gkv_node_make_coding_and_relock (self, error)) || !gkv_node_judge_locked (self, error))
-    return FALSE;
-
-  g_clear_pointer (&self->writer, gkv_writer_unref);
-  g_clear_pointer (&self->dead_writer, gkv_writer_unref);
-  self->writer = gkv_writer_intern (self->node_id, -1, self->coding->name, -1);
-  self->dead_writer = gkv_writer_intern (self->node_id, -1, "", 0);
-  g_atomic_pointer_set (&self->ready, self->coding);
-
-  return TRUE;
-}
 
 /* Options can be written until the node is started. */
 static gboolean
@@ -159,8 +20,10 @@ gkv_node_begin_change_and_lock (GkvNode *self, const char *option)
       return FALSE;
     }
 
+  /* There is no map yet while the node is being made. */
+  if (self->map != NULL)
+    gkv_map_set_ready (self->map, FALSE);
   g_mutex_lock (&self->lock);
-  g_atomic_pointer_set (&self->ready, NULL);
 
   return TRUE;
 }
@@ -207,7 +70,7 @@ gkv_node_get_node_id (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return self->node_id;
+  return self->options.node_id;
 }
 
 /**
@@ -223,7 +86,7 @@ gkv_node_get_cluster (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return self->cluster;
+  return self->options.cluster;
 }
 
 /**
@@ -239,7 +102,7 @@ gkv_node_get_bind_address (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return self->bind_address;
+  return self->options.bind_address;
 }
 
 /**
@@ -254,7 +117,7 @@ gkv_node_set_bind_address (GkvNode *self, const char *bind_address)
 {
   g_return_if_fail (GKV_IS_NODE (self));
 
-  if (gkv_node_set_string_option (self, "bind-address", &self->bind_address, bind_address))
+  if (gkv_node_set_string_option (self, "bind-address", &self->options.bind_address, bind_address))
     g_object_notify (G_OBJECT (self), "bind-address");
 }
 
@@ -271,7 +134,7 @@ gkv_node_get_advertise_address (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return self->advertise_address;
+  return self->options.advertise_address;
 }
 
 /**
@@ -286,7 +149,7 @@ gkv_node_set_advertise_address (GkvNode *self, const char *advertise_address)
 {
   g_return_if_fail (GKV_IS_NODE (self));
 
-  if (gkv_node_set_string_option (self, "advertise-address", &self->advertise_address, advertise_address))
+  if (gkv_node_set_string_option (self, "advertise-address", &self->options.advertise_address, advertise_address))
     g_object_notify (G_OBJECT (self), "advertise-address");
 }
 
@@ -303,7 +166,7 @@ gkv_node_get_local_address (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return self->local_address;
+  return gkv_network_get_local_address (self->network);
 }
 
 /**
@@ -319,7 +182,7 @@ gkv_node_get_seeds (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return (const char *const *) self->seeds;
+  return (const char *const *) self->options.seeds;
 }
 
 /**
@@ -342,16 +205,16 @@ gkv_node_set_seeds (GkvNode *self, const char *const *seeds)
     return;
 
   seeds = seeds != NULL ? seeds : none;
-  changed = self->seeds == NULL || !g_strv_equal ((const char *const *) self->seeds, seeds);
+  changed = self->options.seeds == NULL || !g_strv_equal ((const char *const *) self->options.seeds, seeds);
   if (changed)
     {
-      g_strfreev (self->seeds);
-      self->seeds = g_strdupv ((char **) seeds);
+      g_strfreev (self->options.seeds);
+      self->options.seeds = g_strdupv ((char **) seeds);
     }
   g_mutex_unlock (&self->lock);
 
   if (changed)
-    gkv_node_notify_seeds (self);
+    g_object_notify (G_OBJECT (self), "seeds");
 }
 
 /**
@@ -375,36 +238,33 @@ gkv_node_add_seed (GkvNode *self, const char *address, GError **error)
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (address != NULL, FALSE);
-  g_return_val_if_fail (gkv_node_check_context (self), FALSE);
+  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_add_seed ()"), FALSE);
 
   if (self->state == GKV_NODE_CLOSED)
-    return gkv_node_fail_closed (error);
+    return gkv_map_fail_closed (error);
 
-  if (!gkv_node_check_address ("seeds", address, FALSE, error))
+  if (!gkv_options_validate_seed (&self->options, address, self->state == GKV_NODE_STARTED, error))
     return FALSE;
 
-  if (self->state == GKV_NODE_STARTED && !gkv_node_check_needs_network (self, "seeds", TRUE, error))
-    return FALSE;
-
-  if (g_strv_contains ((const char *const *) self->seeds, address))
+  if (g_strv_contains ((const char *const *) self->options.seeds, address))
     return TRUE;
 
   builder = g_strv_builder_new ();
-  g_strv_builder_addv (builder, (const char **) self->seeds);
+  g_strv_builder_addv (builder, (const char **) self->options.seeds);
   g_strv_builder_add (builder, address);
 
   g_mutex_lock (&self->lock);
-  old = self->seeds;
-  self->seeds = g_strv_builder_end (builder);
-  if (self->state != GKV_NODE_STARTED)
-    g_atomic_pointer_set (&self->ready, NULL);
+  old = self->options.seeds;
+  self->options.seeds = g_strv_builder_end (builder);
   g_mutex_unlock (&self->lock);
   g_strfreev (old);
 
   if (self->state == GKV_NODE_STARTED)
-    gkv_node_add_contact (self, address);
+    gkv_network_add_seed (self->network, address);
+  else
+    gkv_map_set_ready (self->map, FALSE);
 
-  gkv_node_notify_seeds (self);
+  g_object_notify (G_OBJECT (self), "seeds");
 
   return TRUE;
 }
@@ -422,7 +282,7 @@ gkv_node_get_gossip_interval (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), 0);
 
-  return self->gossip_interval;
+  return self->options.gossip_interval;
 }
 
 /**
@@ -445,19 +305,17 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
       return;
     }
 
-  if (self->gossip_interval == gossip_interval)
+  if (self->options.gossip_interval == gossip_interval)
     return;
 
   g_mutex_lock (&self->lock);
-  self->gossip_interval = gossip_interval;
-  if (gossip_interval == 0)
-    g_atomic_pointer_set (&self->ready, NULL);
-  if (self->engine != NULL)
-    {
-      gkv_engine_set_gossip_interval (self->engine, gossip_interval);
-      gkv_node_wake_locked (self, 0);
-    }
+  self->options.gossip_interval = gossip_interval;
   g_mutex_unlock (&self->lock);
+
+  if (gossip_interval == 0 && self->map != NULL)
+    gkv_map_set_ready (self->map, FALSE);
+  if (self->network != NULL)
+    gkv_network_set_gossip_interval (self->network, gossip_interval);
 
   g_object_notify (G_OBJECT (self), "gossip-interval");
 }
@@ -473,16 +331,13 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
 GkvCodec *
 gkv_node_get_codec (GkvNode *self)
 {
-  GkvCodec *codec = NULL;
+  const GkvCodecHandle *codec;
 
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  g_mutex_lock (&self->lock);
-  if (self->coding != NULL || gkv_node_make_coding_and_relock (self, NULL))
-    codec = self->coding->codec;
-  g_mutex_unlock (&self->lock);
+  codec = gkv_map_ensure_codec (self->map, NULL);
 
-  return codec;
+  return codec != NULL ? codec->codec : NULL;
 }
 
 /**
@@ -496,25 +351,23 @@ gkv_node_get_codec (GkvNode *self)
 void
 gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
 {
-  GkvCoding *coding;
+  const GkvCodecHandle *old;
 
   g_return_if_fail (GKV_IS_NODE (self));
   g_return_if_fail (codec == NULL || GKV_IS_CODEC (codec));
 
-  if (codec == (self->coding != NULL ? self->coding->codec : NULL))
-    return;
-
-  /* The codec can be anybody's: it isn't asked under the lock. */
-  coding = codec != NULL ? gkv_coding_new (codec) : NULL;
-
-  if (!gkv_node_begin_change_and_lock (self, "codec"))
+  if (self->map == NULL)
     {
-      g_clear_pointer (&coding, gkv_coding_free);
+      g_set_object (&self->options.codec, codec);
       return;
     }
 
-  gkv_node_take_coding_locked (self, coding);
+  old = gkv_map_get_codec (self->map);
+  if (codec == (old != NULL ? old->codec : NULL) || !gkv_node_begin_change_and_lock (self, "codec"))
+    return;
+
   g_mutex_unlock (&self->lock);
+  gkv_map_set_codec (self->map, codec != NULL ? gkv_codec_handle_new (codec) : NULL);
 
   g_object_notify (G_OBJECT (self), "codec");
 }
@@ -533,7 +386,7 @@ gkv_node_get_transport (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return self->transport;
+  return self->options.transport;
 }
 
 /**
@@ -551,11 +404,11 @@ gkv_node_set_transport (GkvNode *self, GkvTransport *transport)
   g_return_if_fail (GKV_IS_NODE (self));
   g_return_if_fail (transport == NULL || GKV_IS_TRANSPORT (transport));
 
-  if (self->transport == transport || !gkv_node_begin_change_and_lock (self, "transport"))
+  if (self->options.transport == transport || !gkv_node_begin_change_and_lock (self, "transport"))
     return;
 
-  old = g_steal_pointer (&self->transport);
-  self->transport = transport != NULL ? g_object_ref (transport) : NULL;
+  old = g_steal_pointer (&self->options.transport);
+  self->options.transport = transport != NULL ? g_object_ref (transport) : NULL;
   g_mutex_unlock (&self->lock);
 
   g_object_notify (G_OBJECT (self), "transport");
@@ -574,7 +427,7 @@ gkv_node_get_discovery (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return self->discovery;
+  return self->options.discovery;
 }
 
 /**
@@ -592,11 +445,11 @@ gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery)
   g_return_if_fail (GKV_IS_NODE (self));
   g_return_if_fail (discovery == NULL || GKV_IS_DISCOVERY (discovery));
 
-  if (self->discovery == discovery || !gkv_node_begin_change_and_lock (self, "discovery"))
+  if (self->options.discovery == discovery || !gkv_node_begin_change_and_lock (self, "discovery"))
     return;
 
-  old = g_steal_pointer (&self->discovery);
-  self->discovery = discovery != NULL ? g_object_ref (discovery) : NULL;
+  old = g_steal_pointer (&self->options.discovery);
+  self->options.discovery = discovery != NULL ? g_object_ref (discovery) : NULL;
   g_mutex_unlock (&self->lock);
 
   g_object_notify (G_OBJECT (self), "discovery");
@@ -615,7 +468,7 @@ gkv_node_get_peers (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  return G_LIST_MODEL (self->peers);
+  return gkv_emitter_get_peers (self->emitter);
 }
 
 /**
@@ -631,5 +484,5 @@ gkv_node_get_synced (GkvNode *self)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
 
-  return self->synced;
+  return gkv_network_get_synced (self->network);
 }

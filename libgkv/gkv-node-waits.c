@@ -8,207 +8,6 @@
 
 #include "gkv-error.h"
 
-typedef struct
-{
-  GkvNode *node; /* held by the task */
-  GTask *task;
-  gint64 deadline;
-  GSource *cancelled;
-
-  gboolean is_flush;
-  guint64 ticket;
-  guint n_peers;
-} GkvWait;
-
-static void
-gkv_wait_free (gpointer data)
-{
-  GkvWait *wait = data;
-
-  if (wait->cancelled != NULL)
-    g_source_destroy (wait->cancelled);
-
-  g_clear_pointer (&wait->cancelled, g_source_unref);
-  g_clear_object (&wait->task);
-  g_free (wait);
-}
-
-/* Takes @wait off the list, for the caller to answer its task. */
-static GTask *
-gkv_node_end_wait (GkvNode *self, GkvWait *wait)
-{
-  g_autoptr (GTask) task = g_object_ref (wait->task);
-
-  if (wait->is_flush)
-    {
-      g_mutex_lock (&self->lock);
-      if (self->engine != NULL)
-        gkv_engine_end_flush (self->engine, wait->ticket);
-      g_mutex_unlock (&self->lock);
-    }
-
-  g_ptr_array_remove (self->waits, wait);
-
-  return g_steal_pointer (&task);
-}
-
-static gboolean
-gkv_node_wait_cancelled (GCancellable *cancellable, gpointer user_data)
-{
-  GkvWait *wait = user_data;
-  g_autoptr (GTask) task = gkv_node_end_wait (wait->node, wait);
-
-  g_task_return_error_if_cancelled (task);
-
-  return G_SOURCE_REMOVE;
-}
-
-static GkvWait *
-gkv_node_begin_wait (GkvNode *self, GTask *task, guint timeout_ms)
-{
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  GkvWait *wait = g_new0 (GkvWait, 1);
-
-  wait->node = self;
-  wait->task = g_object_ref (task);
-  wait->deadline = timeout_ms > 0 ? g_get_monotonic_time () + (gint64) timeout_ms * 1000 : G_MAXINT64;
-
-  if (cancellable != NULL)
-    {
-      wait->cancelled = g_cancellable_source_new (cancellable);
-      g_source_set_static_name (wait->cancelled, "GkvNode wait");
-      g_source_set_callback (wait->cancelled, G_SOURCE_FUNC (gkv_node_wait_cancelled), wait, NULL);
-      g_source_attach (wait->cancelled, self->context);
-    }
-
-  if (self->waits == NULL)
-    self->waits = g_ptr_array_new_with_free_func (gkv_wait_free);
-  g_ptr_array_add (self->waits, wait);
-
-  g_mutex_lock (&self->lock);
-  gkv_node_wake_locked (self, wait->deadline);
-  g_mutex_unlock (&self->lock);
-
-  return wait;
-}
-
-static void
-gkv_node_count_confirmed (GkvNode *self, GkvWait *wait, guint *n_confirmed, guint *n_wanted)
-{
-  guint n_alive = 0;
-
-  *n_confirmed = 0;
-  g_mutex_lock (&self->lock);
-  if (self->engine != NULL)
-    gkv_engine_get_flush (self->engine, wait->ticket, n_confirmed, &n_alive);
-  g_mutex_unlock (&self->lock);
-  *n_wanted = wait->n_peers > 0 ? wait->n_peers : n_alive;
-}
-
-static gboolean
-gkv_node_is_wait_done (GkvNode *self, GkvWait *wait)
-{
-  guint n_confirmed, n_wanted;
-
-  if (!wait->is_flush)
-    return self->synced;
-
-  gkv_node_count_confirmed (self, wait, &n_confirmed, &n_wanted);
-
-  return n_confirmed >= n_wanted;
-}
-
-static GError *
-gkv_node_make_timeout (GkvNode *self, GkvWait *wait)
-{
-  g_autofree char *unreached = NULL;
-  guint n_confirmed, n_wanted;
-
-  if (wait->is_flush)
-    {
-      gkv_node_count_confirmed (self, wait, &n_confirmed, &n_wanted);
-      return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                          "Of the %u peers that were to confirm what was written, %u have in time", n_wanted,
-                          n_confirmed);
-    }
-
-  if (self->state == GKV_NODE_NEW)
-    return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "The node isn't synced: it was not started");
-
-  unreached = gkv_node_describe_unreached (self);
-  if (*unreached != '\0')
-    return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                        "The node is not synced in time; these seeds did not answer: %s", unreached);
-
-  return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                              "The node is not synced in time; its peers still have what it lacks");
-}
-
-/* internal */
-
-gint64
-gkv_node_run_waits (GkvNode *self, gint64 mono)
-{
-  gint64 next = G_MAXINT64;
-
-  /* Answering a task can end or begin others. */
-  for (guint i = 0; self->waits != NULL && i < self->waits->len;)
-    {
-      GkvWait *wait = self->waits->pdata[i];
-
-      if (gkv_node_is_wait_done (self, wait))
-        {
-          g_autoptr (GTask) task = gkv_node_end_wait (self, wait);
-
-          g_task_return_boolean (task, TRUE);
-          i = 0;
-        }
-      else if (wait->deadline <= mono)
-        {
-          g_autoptr (GError) error = gkv_node_make_timeout (self, wait);
-          g_autoptr (GTask) task = gkv_node_end_wait (self, wait);
-
-          g_task_return_error (task, g_steal_pointer (&error));
-          i = 0;
-        }
-      else
-        {
-          next = MIN (next, wait->deadline);
-          i++;
-        }
-    }
-
-  return next;
-}
-
-static gboolean
-gkv_node_answer_closed (gpointer user_data)
-{
-  GError *error = NULL;
-
-  gkv_node_fail_closed (&error);
-  g_task_return_error (G_TASK (user_data), error);
-
-  return G_SOURCE_REMOVE;
-}
-
-void
-gkv_node_close_waits (GkvNode *self)
-{
-  while (self->waits != NULL && self->waits->len > 0)
-    {
-      g_autoptr (GTask) task = gkv_node_end_wait (self, self->waits->pdata[0]);
-      g_autoptr (GSource) source = g_idle_source_new ();
-
-      /* Later, so that close () calls nobody back. */
-      g_source_set_priority (source, G_PRIORITY_DEFAULT);
-      g_source_set_callback (source, gkv_node_answer_closed, g_steal_pointer (&task), g_object_unref);
-      g_source_attach (source, self->context);
-    }
-
-  g_clear_pointer (&self->waits, g_ptr_array_unref);
-}
-
 /* public methods */
 
 /**
@@ -233,7 +32,7 @@ gkv_node_wait_synced_async (
   g_autoptr (GError) error = NULL;
 
   g_return_if_fail (GKV_IS_NODE (self));
-  g_return_if_fail (gkv_node_check_context (self));
+  g_return_if_fail (gkv_node_check_owner (self, "gkv_node_wait_synced_async ()"));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, gkv_node_wait_synced_async);
@@ -243,16 +42,16 @@ gkv_node_wait_synced_async (
 
   if (self->state == GKV_NODE_CLOSED)
     {
-      gkv_node_fail_closed (&error);
+      gkv_map_fail_closed (&error);
       g_task_return_error (task, g_steal_pointer (&error));
     }
-  else if (self->synced)
+  else if (gkv_network_get_synced (self->network))
     {
       g_task_return_boolean (task, TRUE);
     }
   else
     {
-      gkv_node_begin_wait (self, task, timeout_ms);
+      gkv_network_wait_synced (self->network, timeout_ms, g_steal_pointer (&task));
     }
 }
 
@@ -300,11 +99,9 @@ gkv_node_flush_async (GkvNode *self,
 {
   g_autoptr (GTask) task = NULL;
   g_autoptr (GError) error = NULL;
-  GkvWait *wait;
-  GkvTime now = gkv_node_now ();
 
   g_return_if_fail (GKV_IS_NODE (self));
-  g_return_if_fail (gkv_node_check_context (self));
+  g_return_if_fail (gkv_node_check_owner (self, "gkv_node_flush_async ()"));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, gkv_node_flush_async);
@@ -314,12 +111,12 @@ gkv_node_flush_async (GkvNode *self,
 
   if (self->state == GKV_NODE_CLOSED)
     {
-      gkv_node_fail_closed (&error);
+      gkv_map_fail_closed (&error);
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
 
-  if (self->engine == NULL)
+  if (!gkv_network_is_active (self->network))
     {
       if (n_peers > 0)
         g_task_return_new_error (task, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
@@ -330,13 +127,7 @@ gkv_node_flush_async (GkvNode *self,
       return;
     }
 
-  wait = gkv_node_begin_wait (self, task, timeout_ms);
-  wait->is_flush = TRUE;
-  wait->n_peers = n_peers;
-  g_mutex_lock (&self->lock);
-  wait->ticket = gkv_engine_begin_flush (self->engine, &now);
-  gkv_node_wake_locked (self, 0);
-  g_mutex_unlock (&self->lock);
+  gkv_network_flush (self->network, n_peers, timeout_ms, g_steal_pointer (&task));
 }
 
 /**

@@ -1,4 +1,4 @@
-/* GkvNode: the face: its properties and signals, and its life. What it does is in the gkv-node-*.c files beside.
+/* GkvNode: the class: its properties and signals, and its life. What it does is done by the parts in node/.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -8,6 +8,8 @@
 
 #include "gkv-address.h"
 #include "gkv-error.h"
+#include "gkv-modules.h"
+#include "gkv-peer.h"
 
 /**
  * GkvNode:
@@ -67,30 +69,25 @@ static GParamSpec *props[N_PROPS] = {
   NULL,
 };
 
-guint gkv_node_signal_changed;
-guint gkv_node_signal_peer_added;
-guint gkv_node_signal_peer_removed;
-guint gkv_node_signal_error;
+static GkvEmitterSignals signals;
 
 G_DEFINE_FINAL_TYPE (GkvNode, gkv_node, G_TYPE_OBJECT)
 
 static void
-gkv_node_end (GkvNode *self, gboolean in_context)
+gkv_node_set_state (GkvNode *self, GkvNodeState state)
 {
   g_mutex_lock (&self->lock);
-  self->state = GKV_NODE_CLOSED;
-  g_atomic_pointer_set (&self->ready, NULL);
-  gkv_changes_clear (&self->changes);
-  gkv_changes_init (&self->changes);
+  self->state = state;
   g_mutex_unlock (&self->lock);
+}
 
-  gkv_node_close_network (self, in_context);
-  gkv_node_close_contacts (self);
-  gkv_node_close_waits (self);
-
-  if (self->source != NULL)
-    g_source_destroy (self->source);
-  g_clear_pointer (&self->source, g_source_unref);
+static void
+gkv_node_end (GkvNode *self)
+{
+  gkv_node_set_state (self, GKV_NODE_CLOSED);
+  gkv_map_close (self->map);
+  gkv_emitter_close (self->emitter);
+  gkv_network_close (self->network);
 }
 
 static void
@@ -99,13 +96,7 @@ gkv_node_dispose (GObject *object)
   GkvNode *self = GKV_NODE (object);
 
   if (self->state != GKV_NODE_CLOSED)
-    {
-      gboolean entered = gkv_node_enter_context (self);
-
-      gkv_node_end (self, entered);
-      if (entered)
-        gkv_node_leave_context (self);
-    }
+    gkv_node_end (self);
 
   G_OBJECT_CLASS (gkv_node_parent_class)->dispose (object);
 }
@@ -115,25 +106,12 @@ gkv_node_finalize (GObject *object)
 {
   GkvNode *self = GKV_NODE (object);
 
-  g_clear_pointer (&self->codings, g_ptr_array_unref);
-  g_clear_object (&self->transport);
-  g_clear_object (&self->discovery);
-  g_clear_object (&self->peers);
-  g_clear_pointer (&self->peers_by_id, g_hash_table_unref);
-  g_clear_pointer (&self->told, g_hash_table_unref);
-  g_clear_pointer (&self->lists, gkv_list_index_unref);
-  gkv_changes_clear (&self->changes);
-  g_clear_pointer (&self->decoded, gkv_decoded_free);
-  g_clear_pointer (&self->store, gkv_store_free);
-  g_clear_pointer (&self->node_id, g_ref_string_release);
-  g_clear_pointer (&self->writer, gkv_writer_unref);
-  g_clear_pointer (&self->dead_writer, gkv_writer_unref);
-  g_clear_pointer (&self->cluster, g_free);
-  g_clear_pointer (&self->bind_address, g_free);
-  g_clear_pointer (&self->advertise_address, g_free);
-  g_clear_pointer (&self->local_address, g_free);
-  g_clear_pointer (&self->seeds, g_strfreev);
-  g_clear_pointer (&self->context, g_main_context_unref);
+  gkv_emitter_drop_objects (self->emitter);
+  gkv_network_unref (self->network);
+  gkv_emitter_unref (self->emitter);
+  gkv_map_unref (self->map);
+  gkv_owner_unref (self->owner);
+  gkv_options_clear (&self->options);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (gkv_node_parent_class)->finalize (object);
@@ -143,38 +121,32 @@ static void
 gkv_node_init (GkvNode *self)
 {
   g_mutex_init (&self->lock);
-  self->context = g_main_context_ref_thread_default ();
-  self->thread = g_thread_self ();
-  self->life = (guint64) g_get_real_time ();
-  self->seeds = g_new0 (char *, 1);
-  self->codings = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_coding_free);
-  self->decoded = gkv_decoded_new ();
-  self->lists = gkv_list_index_new ();
-  self->peers = g_list_store_new (GKV_TYPE_PEER);
-  self->peers_by_id = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
-  self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->next_run = G_MAXINT64;
-  gkv_changes_init (&self->changes);
+  self->owner = gkv_owner_new ();
+  gkv_options_init (&self->options);
 }
 
 static void
 gkv_node_constructed (GObject *object)
 {
   GkvNode *self = GKV_NODE (object);
-  GkvHashKey hash_key;
+  GkvCodec *codec = g_steal_pointer (&self->options.codec);
+  guint64 generation = (guint64) g_get_real_time ();
 
   G_OBJECT_CLASS (gkv_node_parent_class)->constructed (object);
 
-  if (self->node_id == NULL)
-    {
-      g_autofree char *id = g_strdup_printf ("%08x%08x", g_random_int (), g_random_int ());
-
-      self->node_id = g_ref_string_new_intern (id);
-    }
+  if (self->options.node_id == NULL)
+    self->options.node_id = g_strdup_printf ("%08x%08x", g_random_int (), g_random_int ());
 
   /* An empty cluster is refused later, as is an empty id. */
-  hash_key = gkv_hash_key_for_cluster (self->cluster != NULL ? self->cluster : "");
-  self->store = gkv_store_new (&hash_key);
+  self->map = gkv_map_new (self->owner, self->options.node_id,
+                           self->options.cluster != NULL ? self->options.cluster : "", generation);
+  self->emitter = gkv_emitter_new (self->owner, self->map, &signals);
+  self->network = gkv_network_new (self->owner, self->map, self->emitter, props[PROP_SYNCED]);
+  gkv_emitter_set_node (self->emitter, object);
+
+  if (codec != NULL)
+    gkv_map_set_codec (self->map, gkv_codec_handle_new (codec));
+  g_clear_object (&codec);
 }
 
 static void
@@ -185,31 +157,31 @@ gkv_node_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec
   switch (prop_id)
     {
     case PROP_NODE_ID:
-      g_value_set_string (value, self->node_id);
+      g_value_set_string (value, self->options.node_id);
       break;
 
     case PROP_CLUSTER:
-      g_value_set_string (value, self->cluster);
+      g_value_set_string (value, self->options.cluster);
       break;
 
     case PROP_BIND_ADDRESS:
-      g_value_set_string (value, self->bind_address);
+      g_value_set_string (value, self->options.bind_address);
       break;
 
     case PROP_ADVERTISE_ADDRESS:
-      g_value_set_string (value, self->advertise_address);
+      g_value_set_string (value, self->options.advertise_address);
       break;
 
     case PROP_LOCAL_ADDRESS:
-      g_value_set_string (value, self->local_address);
+      g_value_set_string (value, gkv_node_get_local_address (self));
       break;
 
     case PROP_SEEDS:
-      g_value_set_boxed (value, self->seeds);
+      g_value_set_boxed (value, self->options.seeds);
       break;
 
     case PROP_GOSSIP_INTERVAL:
-      g_value_set_uint (value, self->gossip_interval);
+      g_value_set_uint (value, self->options.gossip_interval);
       break;
 
     case PROP_CODEC:
@@ -217,19 +189,19 @@ gkv_node_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec
       break;
 
     case PROP_TRANSPORT:
-      g_value_set_object (value, self->transport);
+      g_value_set_object (value, self->options.transport);
       break;
 
     case PROP_DISCOVERY:
-      g_value_set_object (value, self->discovery);
+      g_value_set_object (value, self->options.discovery);
       break;
 
     case PROP_PEERS:
-      g_value_set_object (value, self->peers);
+      g_value_set_object (value, gkv_node_get_peers (self));
       break;
 
     case PROP_SYNCED:
-      g_value_set_boolean (value, self->synced);
+      g_value_set_boolean (value, gkv_node_get_synced (self));
       break;
 
     default:
@@ -245,12 +217,11 @@ gkv_node_set_property (GObject *object, guint prop_id, const GValue *value, GPar
   switch (prop_id)
     {
     case PROP_NODE_ID:
-      if (g_value_get_string (value) != NULL)
-        self->node_id = g_ref_string_new_intern (g_value_get_string (value));
+      self->options.node_id = g_value_dup_string (value);
       break;
 
     case PROP_CLUSTER:
-      self->cluster = g_value_dup_string (value);
+      self->options.cluster = g_value_dup_string (value);
       break;
 
     case PROP_BIND_ADDRESS:
@@ -416,7 +387,7 @@ gkv_node_class_init (GkvNodeClass *klass)
    * Handlers may do anything: write, close the node, or drop its last reference. Nothing is emitted after
    * [method@Gkv.Node.close].
    */
-  gkv_node_signal_changed =
+  signals.changed =
       g_signal_new ("changed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED, 0, NULL, NULL, NULL, G_TYPE_NONE,
                     2, G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE, G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE);
 
@@ -427,7 +398,7 @@ gkv_node_class_init (GkvNodeClass *klass)
    *
    * A peer is known now. Emitted in the node's main context, after [property@Gkv.Node:peers] has it.
    */
-  gkv_node_signal_peer_added =
+  signals.peer_added =
       g_signal_new ("peer-added", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, GKV_TYPE_PEER);
 
   /**
@@ -438,8 +409,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    * A peer has left, or has been dead for a day and was forgotten; its [property@Gkv.Peer:state] says which.
    * Emitted in the node's main context, after [property@Gkv.Node:peers] has lost it.
    */
-  gkv_node_signal_peer_removed = g_signal_new ("peer-removed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                                               G_TYPE_NONE, 1, GKV_TYPE_PEER);
+  signals.peer_removed = g_signal_new ("peer-removed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                       G_TYPE_NONE, 1, GKV_TYPE_PEER);
 
   /**
    * GkvNode::error:
@@ -450,74 +421,65 @@ gkv_node_class_init (GkvNodeClass *klass)
    * peer has the same id. The node goes on. The same message comes at most once a minute. Emitted in the node's main
    * context.
    */
-  gkv_node_signal_error = g_signal_new ("error", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
-                                        G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
+  signals.error = g_signal_new ("error", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
+                                G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
 }
 
 /* internal */
 
-void
-gkv_node_notify_synced (GkvNode *self)
+GkvNodeState
+gkv_node_get_state (GkvNode *self)
 {
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SYNCED]);
-}
+  GkvNodeState state;
 
-void
-gkv_node_notify_seeds (GkvNode *self)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SEEDS]);
-}
+  g_mutex_lock (&self->lock);
+  state = self->state;
+  g_mutex_unlock (&self->lock);
 
-void
-gkv_node_notify_transport (GkvNode *self)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_TRANSPORT]);
+  return state;
 }
 
 gboolean
-gkv_node_enter_context (GkvNode *self)
+gkv_node_check_owner (GkvNode *self, const char *call)
 {
-  GMainContext *current = g_main_context_get_thread_default ();
-  gboolean home =
-      self->thread == g_thread_self () && self->context == (current != NULL ? current : g_main_context_default ());
+  g_autoptr (GError) error = NULL;
 
-  if (!home && !g_main_context_is_owner (self->context))
-    return FALSE;
+  if (gkv_owner_check (self->owner, call, &error))
+    return TRUE;
 
-  return g_main_context_acquire (self->context);
-}
-
-void
-gkv_node_leave_context (GkvNode *self)
-{
-  g_main_context_release (self->context);
-}
-
-gboolean
-gkv_node_check_context (GkvNode *self)
-{
-  if (!g_main_context_acquire (self->context))
-    return FALSE;
-
-  g_main_context_release (self->context);
-
-  return TRUE;
-}
-
-gboolean
-gkv_node_fail_closed (GError **error)
-{
-  g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CLOSED, "The node has been closed");
+  g_critical ("%s", error->message);
 
   return FALSE;
 }
 
-/* Whether the node can be started now; its options are judged. */
-static gboolean
-gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **error)
+gboolean
+gkv_node_check_usable (GkvNode *self, GError **error)
 {
   gboolean ok;
 
+  if (gkv_map_is_ready (self->map))
+    return TRUE;
+
+  if (gkv_node_get_state (self) == GKV_NODE_CLOSED)
+    return gkv_map_fail_closed (error);
+
+  if (gkv_map_ensure_codec (self->map, error) == NULL)
+    return FALSE;
+
+  g_mutex_lock (&self->lock);
+  ok = gkv_options_validate (&self->options, error);
+  g_mutex_unlock (&self->lock);
+
+  if (ok)
+    gkv_map_set_ready (self->map, TRUE);
+
+  return ok;
+}
+
+/* Whether the node can be started now; its options are validated. */
+static gboolean
+gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **error)
+{
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
 
@@ -527,19 +489,54 @@ gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **err
       return FALSE;
     }
 
-  g_mutex_lock (&self->lock);
-  ok = gkv_node_check_usable_locked (self, error);
-  g_mutex_unlock (&self->lock);
-
-  return ok;
+  return gkv_node_check_usable (self, error);
 }
 
-static void
-gkv_node_set_state (GkvNode *self, GkvNodeState state)
+static GkvTransport *
+gkv_node_dup_transport (GkvNode *self, GError **error)
 {
-  g_mutex_lock (&self->lock);
-  self->state = state;
-  g_mutex_unlock (&self->lock);
+  g_autofree char *message = NULL;
+  g_autoptr (GkvTransport) transport = NULL;
+
+  if (self->options.transport != NULL)
+    return g_object_ref (self->options.transport);
+
+  transport = gkv_transport_new_for_name ("udp", error);
+  if (transport == NULL)
+    return NULL;
+
+  message = gkv_modules_describe_fallback (GKV_TRANSPORT_EXTENSION_POINT_NAME, "udp");
+  if (message != NULL)
+    g_info ("%s", message);
+
+  return g_steal_pointer (&transport);
+}
+
+static gboolean
+gkv_node_open_network (GkvNode *self, const char *const *addresses, GError **error)
+{
+  g_autoptr (GkvTransport) transport = gkv_node_dup_transport (self, error);
+  GkvNetworkConfig config = {
+    .node_id = self->options.node_id,
+    .cluster = self->options.cluster,
+    .bind_addresses = addresses,
+    .advertise_address = self->options.advertise_address,
+    .seeds = (const char *const *) self->options.seeds,
+    .gossip_interval_ms = self->options.gossip_interval,
+    .transport = transport,
+    .discovery = self->options.discovery,
+  };
+
+  if (transport == NULL || !gkv_network_open (self->network, &config, error))
+    return FALSE;
+
+  if (self->options.transport == NULL)
+    {
+      self->options.transport = g_steal_pointer (&transport);
+      g_object_notify_by_pspec (G_OBJECT (self), props[PROP_TRANSPORT]);
+    }
+
+  return TRUE;
 }
 
 /* @addresses: numeric ones to be tried in turn; NULL for a node without a network. */
@@ -547,36 +544,22 @@ static gboolean
 gkv_node_start_on (GkvNode *self, const char *const *addresses, GError **error)
 {
   g_autoptr (GkvNode) alive G_GNUC_UNUSED = g_object_ref (self);
+  gboolean ok;
 
   g_object_freeze_notify (G_OBJECT (self));
 
-  if (addresses != NULL && !gkv_node_open_network (self, addresses, error))
-    {
-      g_prefix_error (error, "The node can't start at \"%s\": ", self->bind_address);
-      gkv_node_set_state (self, GKV_NODE_NEW);
-      g_object_thaw_notify (G_OBJECT (self));
-      return FALSE;
-    }
+  ok = addresses != NULL ? gkv_node_open_network (self, addresses, error)
+                         : gkv_network_open (self->network, NULL, error);
+  if (!ok)
+    g_prefix_error (error, "The node can't start at \"%s\": ", self->options.bind_address);
 
-  gkv_node_set_state (self, GKV_NODE_STARTED);
-
-  if (addresses != NULL)
-    {
-      g_object_notify_by_pspec (G_OBJECT (self), props[PROP_LOCAL_ADDRESS]);
-    }
-  else
-    {
-      self->synced = TRUE;
-      gkv_node_notify_synced (self);
-    }
-
-  g_mutex_lock (&self->lock);
-  gkv_node_wake_locked (self, 0);
-  g_mutex_unlock (&self->lock);
+  gkv_node_set_state (self, ok ? GKV_NODE_STARTED : GKV_NODE_NEW);
+  if (ok)
+    g_object_notify_by_pspec (G_OBJECT (self), props[addresses != NULL ? PROP_LOCAL_ADDRESS : PROP_SYNCED]);
 
   g_object_thaw_notify (G_OBJECT (self));
 
-  return TRUE;
+  return ok;
 }
 
 static char *
@@ -584,7 +567,7 @@ gkv_node_find_bind_address (GkvNode *self, char **host, guint16 *port)
 {
   g_autofree char *numeric = NULL;
 
-  gkv_address_parse (self->bind_address, host, port, NULL); /* judged before */
+  gkv_address_parse (self->options.bind_address, host, port, NULL); /* judged before */
   numeric = gkv_address_lookup_local (*host);
 
   return numeric != NULL ? gkv_address_format (numeric, *port) : NULL;
@@ -615,12 +598,12 @@ gkv_node_bind_name_resolved (GObject *source, GAsyncResult *result, gpointer use
   if (self->state == GKV_NODE_CLOSED)
     {
       g_clear_error (&error);
-      gkv_node_fail_closed (&error);
+      gkv_map_fail_closed (&error);
     }
   else if (error != NULL)
     {
       gkv_node_set_state (self, GKV_NODE_NEW);
-      g_prefix_error (&error, "The option bind-address: \"%s\" can't be resolved: ", self->bind_address);
+      g_prefix_error (&error, "The option bind-address: \"%s\" can't be resolved: ", self->options.bind_address);
     }
   else
     {
@@ -677,12 +660,12 @@ gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
   guint16 port;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
-  g_return_val_if_fail (gkv_node_check_context (self), FALSE);
+  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_start ()"), FALSE);
 
   if (!gkv_node_check_startable (self, cancellable, error))
     return FALSE;
 
-  if (self->bind_address == NULL)
+  if (self->options.bind_address == NULL)
     return gkv_node_start_on (self, NULL, error);
 
   address = gkv_node_find_bind_address (self, &host, &port);
@@ -721,7 +704,7 @@ gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
   guint16 port = 0;
 
   g_return_if_fail (GKV_IS_NODE (self));
-  g_return_if_fail (gkv_node_check_context (self));
+  g_return_if_fail (gkv_node_check_owner (self, "gkv_node_start_async ()"));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, gkv_node_start_async);
@@ -732,10 +715,10 @@ gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
       return;
     }
 
-  if (self->bind_address != NULL)
+  if (self->options.bind_address != NULL)
     address = gkv_node_find_bind_address (self, &host, &port);
 
-  if (self->bind_address != NULL && address == NULL)
+  if (self->options.bind_address != NULL && address == NULL)
     {
       gkv_node_set_state (self, GKV_NODE_STARTING);
       g_task_set_task_data (task, GUINT_TO_POINTER (port), NULL);
@@ -789,13 +772,13 @@ gkv_node_close (GkvNode *self, GCancellable *cancellable, GError **error)
   g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
-  g_return_val_if_fail (gkv_node_check_context (self), FALSE);
+  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_close ()"), FALSE);
 
   if (self->state == GKV_NODE_CLOSED)
     return TRUE;
 
   alive = g_object_ref (self);
-  gkv_node_end (self, TRUE);
+  gkv_node_end (self);
 
   return TRUE;
 }

@@ -32,7 +32,7 @@
 /* Expiries done in one tick. */
 #define MAX_EXPIRIES 256
 
-static void
+void
 gkv_peer_info_free (GkvPeerInfo *info)
 {
   g_free (info->node_id);

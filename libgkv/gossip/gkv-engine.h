@@ -87,6 +87,7 @@ typedef struct
   gboolean synced;
 } GkvEvent;
 
+void gkv_peer_info_free (GkvPeerInfo *info);
 void gkv_datagram_clear (GkvDatagram *datagram);
 void gkv_event_clear (GkvEvent *event);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GkvDatagram, gkv_datagram_clear)

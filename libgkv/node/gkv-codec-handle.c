@@ -1,15 +1,15 @@
-/* GkvCoding: a codec with what a node has to know of it.
+/* GkvCodecHandle: a codec with what a node has to know of it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
-#include "gkv-coding.h"
+#include "gkv-codec-handle.h"
 
-GkvCoding *
-gkv_coding_new (GkvCodec *codec)
+GkvCodecHandle *
+gkv_codec_handle_new (GkvCodec *codec)
 {
-  GkvCoding *self = g_new0 (GkvCoding, 1);
+  GkvCodecHandle *self = g_new0 (GkvCodecHandle, 1);
 
   self->codec = g_object_ref (codec);
   self->name = g_strdup (gkv_codec_get_name (codec));
@@ -20,7 +20,7 @@ gkv_coding_new (GkvCodec *codec)
 }
 
 void
-gkv_coding_free (GkvCoding *self)
+gkv_codec_handle_free (GkvCodecHandle *self)
 {
   g_object_unref (self->codec);
   g_free (self->name);

@@ -1,7 +1,7 @@
 /* GkvChanges: the keys whose change waits to be emitted, each once, in the order in which they first changed.
  *
  * It holds no values: what is emitted is what the store has by then, so that a key that changes often costs one
- * emission. Not thread-safe: the node's lock guards it.
+ * emission. Not thread-safe: the map's lock guards it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -21,16 +21,19 @@ typedef struct
 } GkvChanges;
 
 void gkv_changes_init (GkvChanges *self);
+/* Leaves it without memory, not to be used again. */
 void gkv_changes_clear (GkvChanges *self);
+/* Drops all that is in it. */
+void gkv_changes_drop (GkvChanges *self);
 
-/* @loud: whether the value changed, and not only who wrote it and when. */
-void gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean loud);
+/* @value_changed: whether the value changed, and not only who wrote it and when. */
+void gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean value_changed);
 
 /* Takes that of @key, to be emitted out of turn. FALSE when there is none. */
-gboolean gkv_changes_take (GkvChanges *self, const char *key, gboolean *loud);
+gboolean gkv_changes_take (GkvChanges *self, const char *key, gboolean *value_changed);
 
 /* Takes the first. Gives a record of the key, for its key only; NULL when there is none. */
-GkvRecord *gkv_changes_pop (GkvChanges *self, gboolean *loud);
+GkvRecord *gkv_changes_pop (GkvChanges *self, gboolean *value_changed);
 
 gboolean gkv_changes_is_empty (GkvChanges *self);
 

@@ -10,7 +10,7 @@ typedef struct
 {
   GList link;
   GkvRecord *record;
-  gboolean loud;
+  gboolean value_changed;
 } GkvChange;
 
 static void
@@ -27,7 +27,6 @@ gkv_changes_init (GkvChanges *self)
   self->by_key = gkv_table_new (gkv_hash_string, g_str_equal, (GDestroyNotify) gkv_change_free);
 }
 
-/* Leaves it without memory, not to be used again. */
 void
 gkv_changes_clear (GkvChanges *self)
 {
@@ -36,7 +35,14 @@ gkv_changes_clear (GkvChanges *self)
 }
 
 void
-gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean loud)
+gkv_changes_drop (GkvChanges *self)
+{
+  gkv_changes_clear (self);
+  gkv_changes_init (self);
+}
+
+void
+gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean value_changed)
 {
   GkvChange *change;
 
@@ -50,18 +56,18 @@ gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean loud)
       g_queue_push_tail_link (&self->queue, &change->link);
     }
 
-  change->loud = change->loud || loud;
+  change->value_changed = change->value_changed || value_changed;
 }
 
 gboolean
-gkv_changes_take (GkvChanges *self, const char *key, gboolean *loud)
+gkv_changes_take (GkvChanges *self, const char *key, gboolean *value_changed)
 {
   GkvChange *change = gkv_table_lookup (self->by_key, key);
 
   if (change == NULL)
     return FALSE;
 
-  *loud = change->loud;
+  *value_changed = change->value_changed;
   g_queue_unlink (&self->queue, &change->link);
   gkv_table_remove (self->by_key, key);
 
@@ -69,7 +75,7 @@ gkv_changes_take (GkvChanges *self, const char *key, gboolean *loud)
 }
 
 GkvRecord *
-gkv_changes_pop (GkvChanges *self, gboolean *loud)
+gkv_changes_pop (GkvChanges *self, gboolean *value_changed)
 {
   g_autoptr (GkvRecord) record = NULL;
   GkvChange *change = g_queue_peek_head (&self->queue);
@@ -78,7 +84,7 @@ gkv_changes_pop (GkvChanges *self, gboolean *loud)
     return NULL;
 
   record = gkv_record_ref (change->record);
-  gkv_changes_take (self, gkv_record_get_key (record), loud);
+  gkv_changes_take (self, gkv_record_get_key (record), value_changed);
 
   return g_steal_pointer (&record);
 }

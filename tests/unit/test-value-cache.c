@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "gkv-decoded.h"
+#include "gkv-value-cache.h"
 #include "store/gkv-store.h"
 
 #define N_KEYS 20000
@@ -21,11 +21,11 @@ put (GkvStore *store, const char *key, GkvStamp stamp)
 }
 
 static GVariant *
-find (GkvDecoded *decoded, GkvRecord *record, const char *key)
+find (GkvValueCache *cache, GkvRecord *record, const char *key)
 {
   GVariant *value = NULL;
 
-  return gkv_decoded_find (decoded, record->hash, key, strlen (key), &value) != NULL ? value : NULL;
+  return gkv_value_cache_find (cache, record->hash, key, strlen (key), &value) != NULL ? value : NULL;
 }
 
 static void
@@ -34,25 +34,25 @@ test_gone (void)
   GkvHashKey hash_key = gkv_hash_key_for_cluster ("test");
   g_autoptr (GkvStore) store = gkv_store_new (&hash_key);
   g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_int32 (1));
-  GkvDecoded *decoded = gkv_decoded_new ();
+  GkvValueCache *cache = gkv_value_cache_new ();
   GkvRecord *record = put (store, "key", 1);
 
-  gkv_decoded_insert (decoded, record, value);
-  g_assert_true (find (decoded, record, "key") == value);
+  gkv_value_cache_insert (cache, record, value);
+  g_assert_true (find (cache, record, "key") == value);
 
   /* Another record of the key is in the store, though nobody has dropped the value yet. */
   record = put (store, "key", 2);
-  g_assert_null (find (decoded, record, "key"));
-  gkv_decoded_insert (decoded, record, value);
-  g_assert_true (find (decoded, record, "key") == value);
+  g_assert_null (find (cache, record, "key"));
+  gkv_value_cache_insert (cache, record, value);
+  g_assert_true (find (cache, record, "key") == value);
 
   {
     g_autoptr (GkvRecord) removed = gkv_record_ref (record);
 
     g_assert_true (gkv_store_remove (store, record));
-    g_assert_null (find (decoded, removed, "key"));
+    g_assert_null (find (cache, removed, "key"));
   }
-  gkv_decoded_free (decoded);
+  gkv_value_cache_free (cache);
 }
 
 /* Far more than are kept: what is found is right, and what was used last is there. */
@@ -61,7 +61,7 @@ test_many (void)
 {
   GkvHashKey hash_key = gkv_hash_key_for_cluster ("test");
   g_autoptr (GkvStore) store = gkv_store_new (&hash_key);
-  GkvDecoded *decoded = gkv_decoded_new ();
+  GkvValueCache *cache = gkv_value_cache_new ();
   guint n_found = 0;
 
   for (gint32 i = 0; i < N_KEYS; i++)
@@ -70,23 +70,23 @@ test_many (void)
       g_autofree char *key = g_strdup_printf ("key-%d", i);
       GkvRecord *record = put (store, key, 1);
 
-      gkv_decoded_insert (decoded, record, value);
-      g_assert_true (find (decoded, record, key) == value);
+      gkv_value_cache_insert (cache, record, value);
+      g_assert_true (find (cache, record, key) == value);
     }
 
   for (gint32 i = 0; i < N_KEYS; i++)
     {
       g_autofree char *key = g_strdup_printf ("key-%d", i);
       GkvRecord *record = gkv_store_lookup (store, key, strlen (key));
-      GVariant *value = find (decoded, record, key);
+      GVariant *value = find (cache, record, key);
 
       g_assert_true (value == NULL || g_variant_get_int32 (value) == i);
-      g_assert_true (gkv_decoded_lookup (decoded, record) == value);
+      g_assert_true (gkv_value_cache_lookup (cache, record) == value);
       n_found += value != NULL;
     }
   g_assert_cmpuint (n_found, >, 0);
   g_assert_cmpuint (n_found, <, N_KEYS);
-  gkv_decoded_free (decoded);
+  gkv_value_cache_free (cache);
 }
 
 int
@@ -94,8 +94,8 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/decoded/gone", test_gone);
-  g_test_add_func ("/decoded/many", test_many);
+  g_test_add_func ("/value-cache/gone", test_gone);
+  g_test_add_func ("/value-cache/many", test_many);
 
   return g_test_run ();
 }

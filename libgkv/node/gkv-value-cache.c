@@ -1,11 +1,11 @@
-/* GkvDecoded: the values that were decoded last: sets of four, each record belonging to one of them. The first of a set
- * is the one read last.
+/* GkvValueCache: the values that were decoded last: sets of four, each record belonging to one of them. The first of a
+ * set is the one read last.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
-#include "gkv-decoded.h"
+#include "gkv-value-cache.h"
 
 #include <string.h>
 
@@ -18,53 +18,53 @@ typedef struct
 {
   GkvRecord *record;
   GVariant *value;
-} GkvDecodedSlot;
+} GkvValueCacheSlot;
 
-struct _GkvDecoded
+struct _GkvValueCache
 {
   guint16 tags[N_SETS][N_WAYS]; /* a part of each record's hash: most others are told by it without a look at them */
-  GkvDecodedSlot slots[N_SETS][N_WAYS];
+  GkvValueCacheSlot slots[N_SETS][N_WAYS];
   guint8 missed[N_SETS]; /* a part of the hash of the record that was missed last */
 };
 
 static guint
-gkv_decoded_get_set (guint64 hash)
+gkv_value_cache_get_set (guint64 hash)
 {
   return hash % N_SETS;
 }
 
 static guint16
-gkv_decoded_get_tag (guint64 hash)
+gkv_value_cache_get_tag (guint64 hash)
 {
   return hash >> 48;
 }
 
 static void
-gkv_decoded_slot_clear (GkvDecodedSlot *slot)
+gkv_value_cache_slot_clear (GkvValueCacheSlot *slot)
 {
   g_clear_pointer (&slot->record, gkv_record_unref);
   g_clear_pointer (&slot->value, g_variant_unref);
 }
 
-GkvDecoded *
-gkv_decoded_new (void)
+GkvValueCache *
+gkv_value_cache_new (void)
 {
-  return g_new0 (GkvDecoded, 1);
+  return g_new0 (GkvValueCache, 1);
 }
 
 void
-gkv_decoded_free (GkvDecoded *self)
+gkv_value_cache_free (GkvValueCache *self)
 {
   for (guint i = 0; i < N_SETS * N_WAYS; i++)
-    gkv_decoded_slot_clear (&self->slots[i / N_WAYS][i % N_WAYS]);
+    gkv_value_cache_slot_clear (&self->slots[i / N_WAYS][i % N_WAYS]);
 
   g_free (self);
 }
 
 gboolean
-gkv_decoded_admit (GkvDecoded *self, GkvRecord *record)
+gkv_value_cache_admit (GkvValueCache *self, GkvRecord *record)
 {
-  guint set = gkv_decoded_get_set (record->hash);
+  guint set = gkv_value_cache_get_set (record->hash);
   guint8 mark = record->hash >> 56;
 
   if (record->content_len > MAX_CONTENT_LEN)
@@ -78,35 +78,35 @@ gkv_decoded_admit (GkvDecoded *self, GkvRecord *record)
 }
 
 void
-gkv_decoded_insert (GkvDecoded *self, GkvRecord *record, GVariant *value)
+gkv_value_cache_insert (GkvValueCache *self, GkvRecord *record, GVariant *value)
 {
-  guint set = gkv_decoded_get_set (record->hash);
-  GkvDecodedSlot *slot = &self->slots[set][N_WAYS - 1];
+  guint set = gkv_value_cache_get_set (record->hash);
+  GkvValueCacheSlot *slot = &self->slots[set][N_WAYS - 1];
 
-  if (gkv_decoded_lookup (self, record) != NULL)
+  if (gkv_value_cache_lookup (self, record) != NULL)
     return;
 
-  gkv_decoded_slot_clear (slot);
+  gkv_value_cache_slot_clear (slot);
   slot->record = gkv_record_ref (record);
   slot->value = g_variant_ref (value);
-  self->tags[set][N_WAYS - 1] = gkv_decoded_get_tag (record->hash);
+  self->tags[set][N_WAYS - 1] = gkv_value_cache_get_tag (record->hash);
 }
 
 void
-gkv_decoded_drop (GkvDecoded *self, GkvRecord *record)
+gkv_value_cache_drop (GkvValueCache *self, GkvRecord *record)
 {
-  GkvDecodedSlot *slots = self->slots[gkv_decoded_get_set (record->hash)];
+  GkvValueCacheSlot *slots = self->slots[gkv_value_cache_get_set (record->hash)];
 
   for (guint i = 0; i < N_WAYS; i++)
     if (slots[i].record == record)
-      gkv_decoded_slot_clear (&slots[i]);
+      gkv_value_cache_slot_clear (&slots[i]);
 }
 
 /* Moves the one at @index to the front. */
 static GVariant *
-gkv_decoded_use (GkvDecoded *self, guint set, guint index)
+gkv_value_cache_use (GkvValueCache *self, guint set, guint index)
 {
-  GkvDecodedSlot found = self->slots[set][index];
+  GkvValueCacheSlot found = self->slots[set][index];
   guint16 tag = self->tags[set][index];
 
   for (; index > 0; index--)
@@ -121,32 +121,32 @@ gkv_decoded_use (GkvDecoded *self, guint set, guint index)
 }
 
 GVariant *
-gkv_decoded_lookup (GkvDecoded *self, GkvRecord *record)
+gkv_value_cache_lookup (GkvValueCache *self, GkvRecord *record)
 {
-  guint set = gkv_decoded_get_set (record->hash);
+  guint set = gkv_value_cache_get_set (record->hash);
 
   for (guint i = 0; i < N_WAYS; i++)
     if (self->slots[set][i].record == record)
-      return gkv_decoded_use (self, set, i);
+      return gkv_value_cache_use (self, set, i);
 
   return NULL;
 }
 
 GkvRecord *
-gkv_decoded_find (GkvDecoded *self, guint64 hash, const char *key, gsize key_len, GVariant **value)
+gkv_value_cache_find (GkvValueCache *self, guint64 hash, const char *key, gsize key_len, GVariant **value)
 {
-  guint set = gkv_decoded_get_set (hash);
+  guint set = gkv_value_cache_get_set (hash);
 
   for (guint i = 0; i < N_WAYS; i++)
     {
       GkvRecord *record = self->slots[set][i].record;
 
-      if (record == NULL || self->tags[set][i] != gkv_decoded_get_tag (hash) || record->hash != hash ||
+      if (record == NULL || self->tags[set][i] != gkv_value_cache_get_tag (hash) || record->hash != hash ||
           record->key_len != key_len || (record->flags & GKV_RECORD_GONE) != 0 ||
           memcmp (gkv_record_get_key (record), key, key_len) != 0)
         continue;
 
-      *value = gkv_decoded_use (self, set, i);
+      *value = gkv_value_cache_use (self, set, i);
       return record;
     }
 

@@ -1,0 +1,702 @@
+/* GkvMap: what a node holds.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-map.h"
+
+#include "gkv-changes.h"
+#include "gkv-error.h"
+#include "gkv-value-cache.h"
+#include "store/gkv-expiry.h"
+
+#include <time.h>
+
+/* How many records one call lets expire. */
+#define MAX_EXPIRED (64)
+
+/* What is written while the network can't take it is queued up to here. Beyond it the queue is dropped: the records are
+ * in the store, where anti-entropy finds them. */
+#define MAX_WRITTEN (16384)
+
+struct _GkvMap
+{
+  /* the same for life */
+  GkvOwner *owner;
+  char *node_id;
+
+  GMutex lock;
+  gboolean ready; /* atomic: the options were validated, and the map isn't closed */
+  gboolean closed;
+  GkvCodecHandle *codec; /* NULL: the default, not made yet */
+  GPtrArray *codecs;     /* GkvCodecHandle: all that there were, as other threads may be using them */
+  GkvStore *store;
+  GkvClock clock;
+  guint64 generation;
+  GkvWriter *writer;      /* of values written here; NULL: not known yet */
+  GkvWriter *dead_writer; /* of removals */
+  GkvValueCache *cache;
+  GkvChanges changes;
+  gboolean networked;
+  GPtrArray *written; /* GkvRecord, for the network; NULL: nothing */
+};
+
+void
+gkv_change_clear (GkvChange *self)
+{
+  g_clear_pointer (&self->key, gkv_record_unref);
+  g_clear_pointer (&self->record, gkv_record_unref);
+}
+
+GkvMap *
+gkv_map_new (GkvOwner *owner, const char *node_id, const char *cluster, guint64 generation)
+{
+  GkvMap *self = g_atomic_rc_box_new0 (GkvMap);
+  GkvHashKey hash_key = gkv_hash_key_for_cluster (cluster);
+
+  g_mutex_init (&self->lock);
+  self->owner = gkv_owner_ref (owner);
+  self->node_id = g_strdup (node_id);
+  self->generation = generation;
+  self->codecs = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_codec_handle_free);
+  self->store = gkv_store_new (&hash_key);
+  self->cache = gkv_value_cache_new ();
+  gkv_changes_init (&self->changes);
+
+  return self;
+}
+
+GkvMap *
+gkv_map_ref (GkvMap *self)
+{
+  return g_atomic_rc_box_acquire (self);
+}
+
+static void
+gkv_map_clear (gpointer data)
+{
+  GkvMap *self = data;
+
+  gkv_changes_clear (&self->changes);
+  g_clear_pointer (&self->written, g_ptr_array_unref);
+  gkv_value_cache_free (self->cache);
+  gkv_store_free (self->store);
+  g_clear_pointer (&self->writer, gkv_writer_unref);
+  g_clear_pointer (&self->dead_writer, gkv_writer_unref);
+  g_ptr_array_unref (self->codecs);
+  g_free (self->node_id);
+  gkv_owner_unref (self->owner);
+  g_mutex_clear (&self->lock);
+}
+
+void
+gkv_map_unref (GkvMap *self)
+{
+  g_atomic_rc_box_release_full (self, gkv_map_clear);
+}
+
+void
+gkv_map_lock (GkvMap *self)
+{
+  g_mutex_lock (&self->lock);
+}
+
+void
+gkv_map_unlock (GkvMap *self)
+{
+  g_mutex_unlock (&self->lock);
+}
+
+void
+gkv_map_close (GkvMap *self)
+{
+  g_mutex_lock (&self->lock);
+  self->closed = TRUE;
+  g_atomic_int_set (&self->ready, FALSE);
+  gkv_changes_drop (&self->changes);
+  g_mutex_unlock (&self->lock);
+}
+
+gboolean
+gkv_map_fail_closed (GError **error)
+{
+  g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CLOSED, "The node has been closed");
+
+  return FALSE;
+}
+
+/* The codec */
+
+static void
+gkv_map_take_codec_locked (GkvMap *self, GkvCodecHandle *codec)
+{
+  /* What was decoded with another is nothing to this one. */
+  gkv_value_cache_free (self->cache);
+  self->cache = gkv_value_cache_new ();
+  self->codec = codec;
+  if (codec != NULL)
+    g_ptr_array_add (self->codecs, codec);
+}
+
+void
+gkv_map_set_codec (GkvMap *self, GkvCodecHandle *codec)
+{
+  g_mutex_lock (&self->lock);
+  gkv_map_take_codec_locked (self, codec);
+  g_mutex_unlock (&self->lock);
+}
+
+const GkvCodecHandle *
+gkv_map_get_codec (GkvMap *self)
+{
+  const GkvCodecHandle *codec;
+
+  g_mutex_lock (&self->lock);
+  codec = self->codec;
+  g_mutex_unlock (&self->lock);
+
+  return codec;
+}
+
+const GkvCodecHandle *
+gkv_map_ensure_codec (GkvMap *self, GError **error)
+{
+  const GkvCodecHandle *codec = gkv_map_get_codec (self);
+  g_autoptr (GkvCodec) made = NULL;
+  GkvCodecHandle *handle;
+
+  if (codec != NULL)
+    return codec;
+
+  made = gkv_codec_new_for_name ("variant", error);
+  if (made == NULL)
+    return NULL;
+
+  handle = gkv_codec_handle_new (made);
+  g_mutex_lock (&self->lock);
+  if (self->codec == NULL)
+    gkv_map_take_codec_locked (self, g_steal_pointer (&handle));
+  codec = self->codec;
+  g_mutex_unlock (&self->lock);
+  g_clear_pointer (&handle, gkv_codec_handle_free);
+
+  return codec;
+}
+
+gboolean
+gkv_map_check_codec (GkvMap *self, const GkvCodecHandle *codec, GError **error)
+{
+  if (codec->is_thread_safe)
+    return TRUE;
+
+  if (!gkv_owner_enter (self->owner))
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
+                   "The codec \"%s\" works only in the thread that runs the node's main context; read and write "
+                   "there, or use a thread-safe codec, such as \"variant\"",
+                   codec->name);
+      return FALSE;
+    }
+
+  gkv_owner_leave (self->owner);
+
+  return TRUE;
+}
+
+gboolean
+gkv_map_is_ready (GkvMap *self)
+{
+  return g_atomic_int_get (&self->ready);
+}
+
+void
+gkv_map_set_ready (GkvMap *self, gboolean ready)
+{
+  g_mutex_lock (&self->lock);
+  if (ready && !self->closed)
+    {
+      g_clear_pointer (&self->writer, gkv_writer_unref);
+      g_clear_pointer (&self->dead_writer, gkv_writer_unref);
+      self->writer = gkv_writer_intern (self->node_id, -1, self->codec->name, -1);
+      self->dead_writer = gkv_writer_intern (self->node_id, -1, "", 0);
+    }
+  g_atomic_int_set (&self->ready, ready && !self->closed);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Reading */
+
+/* Its life has ended, and it is only not yet marked: nobody is to see it. */
+static gboolean
+gkv_map_has_expired_locked (GkvMap *self, GkvRecord *record)
+{
+  gint64 deadline;
+
+  if ((record->flags & GKV_RECORD_TTL) == 0)
+    return FALSE;
+
+  deadline = gkv_store_get_deadline (self->store, record);
+
+  return deadline >= 0 && deadline <= g_get_monotonic_time ();
+}
+
+GkvRecord *
+gkv_map_find_locked (GkvMap *self, const char *key)
+{
+  GkvRecord *record = gkv_store_lookup_visible (self->store, key, strlen (key));
+
+  return record != NULL && !gkv_map_has_expired_locked (self, record) ? record : NULL;
+}
+
+/* The same with what was decoded of it in @value, or NULL there if that isn't kept. The shorter way is tried first. */
+static GkvRecord *
+gkv_map_find_with_value_locked (GkvMap *self, const char *key, GVariant **value)
+{
+  gsize key_len = strlen (key);
+  guint64 hash = gkv_hash_64 (gkv_store_get_hash_key (self->store), key, key_len);
+  GkvRecord *record = gkv_value_cache_find (self->cache, hash, key, key_len, value);
+
+  if (record == NULL)
+    {
+      *value = NULL;
+      record = gkv_store_find_visible (self->store, hash, key, key_len);
+    }
+
+  return record != NULL && !gkv_map_has_expired_locked (self, record) ? record : NULL;
+}
+
+static gint64
+gkv_map_get_expires_locked (GkvMap *self, GkvRecord *record)
+{
+  gint64 deadline = gkv_store_get_deadline (self->store, record);
+
+  return deadline < 0 ? -1 : g_get_real_time () + (deadline - g_get_monotonic_time ());
+}
+
+gboolean
+gkv_map_contains (GkvMap *self, const char *key)
+{
+  gboolean found;
+
+  g_mutex_lock (&self->lock);
+  found = !self->closed && gkv_map_find_locked (self, key) != NULL;
+  g_mutex_unlock (&self->lock);
+
+  return found;
+}
+
+gint64
+gkv_map_get_expires (GkvMap *self, GkvRecord *record)
+{
+  gint64 expires_us;
+
+  g_mutex_lock (&self->lock);
+  expires_us = gkv_map_get_expires_locked (self, record);
+  g_mutex_unlock (&self->lock);
+
+  return expires_us;
+}
+
+GkvRecord *
+gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us)
+{
+  GkvRecord *record;
+
+  g_mutex_lock (&self->lock);
+  record = self->closed ? NULL : gkv_map_find_locked (self, key);
+  if (record != NULL)
+    {
+      gkv_record_ref (record);
+      *expires_us = gkv_map_get_expires_locked (self, record);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return record;
+}
+
+typedef struct
+{
+  GkvMap *map;
+  const char *prefix;
+  GPtrArray *records;
+} GkvGathering;
+
+static gboolean
+gkv_map_gather_locked (GkvRecord *record, gpointer user_data)
+{
+  GkvGathering *gathering = user_data;
+  GkvRecord *visible = gkv_store_get_visible (gathering->map->store, record);
+
+  if (visible != NULL && g_str_has_prefix (gkv_record_get_key (visible), gathering->prefix) &&
+      !gkv_map_has_expired_locked (gathering->map, visible))
+    g_ptr_array_add (gathering->records, gkv_record_ref (visible));
+
+  return TRUE;
+}
+
+static int
+gkv_map_compare_keys (gconstpointer a, gconstpointer b)
+{
+  return strcmp (gkv_record_get_key (*(GkvRecord *const *) a), gkv_record_get_key (*(GkvRecord *const *) b));
+}
+
+GPtrArray *
+gkv_map_dup_records (GkvMap *self, const char *prefix)
+{
+  g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  GkvGathering gathering = { self, prefix != NULL ? prefix : "", records };
+  GkvRange all = { 0, 0 };
+
+  g_mutex_lock (&self->lock);
+  if (!self->closed)
+    gkv_store_foreach (self->store, all, 0, gkv_map_gather_locked, &gathering);
+  g_mutex_unlock (&self->lock);
+
+  g_ptr_array_sort (records, gkv_map_compare_keys);
+
+  return g_steal_pointer (&records);
+}
+
+guint64
+gkv_map_get_n_keys (GkvMap *self)
+{
+  guint64 n_keys;
+
+  g_mutex_lock (&self->lock);
+  n_keys = self->closed ? 0 : gkv_store_get_n_visible (self->store);
+  g_mutex_unlock (&self->lock);
+
+  return n_keys;
+}
+
+static void
+gkv_map_add_number (GVariantBuilder *builder, const char *name, guint64 number)
+{
+  g_variant_builder_add (builder, "{sv}", name, g_variant_new_uint64 (number));
+}
+
+void
+gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
+{
+  GkvRange all = { 0, 0 };
+  GkvSummary summary;
+
+  g_mutex_lock (&self->lock);
+  gkv_store_summarise (self->store, all, &summary);
+  gkv_map_add_number (builder, "n-keys", gkv_store_get_n_visible (self->store));
+  gkv_map_add_number (builder, "n-records", summary.count);
+  gkv_map_add_number (builder, "n-tombstones", gkv_store_get_n_tombstones (self->store));
+  gkv_map_add_number (builder, "n-bytes", gkv_store_get_n_bytes (self->store));
+  gkv_map_add_number (builder, "n-aside", gkv_store_get_n_aside (self->store));
+  g_mutex_unlock (&self->lock);
+}
+
+/* Decodes @record. @keep: whether the value belongs into the cache. */
+static GVariant *
+gkv_map_decode_with (GkvMap *self, GkvRecord *record, const GkvCodecHandle *codec, gboolean keep, GError **error)
+{
+  g_autoptr (GBytes) bytes = NULL;
+  GVariant *value;
+
+  if (!gkv_map_check_codec (self, codec, error))
+    return NULL;
+
+  if (strcmp (gkv_record_get_codec (record), codec->name) != 0)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
+                   "The value of \"%s\" was written with the codec \"%s\", and this node has the codec \"%s\"",
+                   gkv_record_get_key (record), gkv_record_get_codec (record), codec->name);
+      return NULL;
+    }
+
+  bytes = g_bytes_new_with_free_func (gkv_record_get_content (record), record->content_len,
+                                      (GDestroyNotify) gkv_record_unref, gkv_record_ref (record));
+  value = gkv_codec_decode (codec->codec, bytes, error);
+
+  if (value != NULL && keep)
+    {
+      /* It may have been replaced meanwhile; then it is in the way of nothing, and goes when its slot is needed. */
+      g_mutex_lock (&self->lock);
+      if (codec == self->codec)
+        gkv_value_cache_insert (self->cache, record, value);
+      g_mutex_unlock (&self->lock);
+    }
+
+  return value;
+}
+
+GVariant *
+gkv_map_decode (GkvMap *self, GkvRecord *record, GError **error)
+{
+  const GkvCodecHandle *codec = gkv_map_ensure_codec (self, error);
+  gboolean keep = FALSE;
+  GVariant *value;
+
+  if (codec == NULL)
+    return NULL;
+
+  g_mutex_lock (&self->lock);
+  value = gkv_value_cache_lookup (self->cache, record);
+  if (value != NULL)
+    g_variant_ref (value);
+  else
+    keep = gkv_value_cache_admit (self->cache, record);
+  g_mutex_unlock (&self->lock);
+
+  return value != NULL ? value : gkv_map_decode_with (self, record, codec, keep, error);
+}
+
+static void
+gkv_map_fail_not_found (const char *key, GError **error)
+{
+  g_autofree char *shown = g_utf8_make_valid (key, -1);
+
+  g_set_error (error, GKV_ERROR, GKV_ERROR_NOT_FOUND, "There is no key \"%s\"", shown);
+}
+
+GVariant *
+gkv_map_get_value (GkvMap *self, const char *key, GError **error)
+{
+  g_autoptr (GkvRecord) record = NULL;
+  const GkvCodecHandle *codec = NULL;
+  GVariant *value = NULL;
+  GVariant *cached;
+  GkvRecord *found;
+  gboolean keep = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (self->closed)
+    {
+      gkv_map_fail_closed (error);
+    }
+  else if ((found = gkv_map_find_with_value_locked (self, key, &cached)) == NULL)
+    {
+      gkv_map_fail_not_found (key, error);
+    }
+  else if (cached != NULL)
+    {
+      value = g_variant_ref (cached);
+    }
+  else
+    {
+      codec = self->codec;
+      keep = gkv_value_cache_admit (self->cache, found);
+      record = gkv_record_ref (found);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return record != NULL ? gkv_map_decode_with (self, record, codec, keep, error) : value;
+}
+
+/* Writing */
+
+/* For stamps, which have milliseconds: to within a few of them, in a fifth of the time that it takes exactly. */
+static gint64
+gkv_map_get_wall_time (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_REALTIME_COARSE, &now);
+
+  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
+static void
+gkv_map_queue_written_locked (GkvMap *self, GkvRecord *record)
+{
+  if (!self->networked)
+    return;
+
+  if (self->written == NULL)
+    self->written = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  else if (self->written->len >= MAX_WRITTEN)
+    g_ptr_array_set_size (self->written, 0);
+
+  g_ptr_array_add (self->written, gkv_record_ref (record));
+}
+
+GkvRecord *
+gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, GError **error)
+{
+  g_autoptr (GkvRecord) record = NULL;
+  g_autoptr (GkvWriter) other = NULL;
+  GkvWriter *writer = write->codec != NULL ? self->writer : self->dead_writer;
+  gsize len = 0;
+  gconstpointer data = write->bytes != NULL ? g_bytes_get_data (write->bytes, &len) : NULL;
+
+  if (self->closed)
+    {
+      gkv_map_fail_closed (error);
+      return NULL;
+    }
+
+  if (write->codec == NULL && gkv_map_find_locked (self, write->key) == NULL)
+    {
+      gkv_map_fail_not_found (write->key, error);
+      return NULL;
+    }
+
+  /* The node was given another codec while this one was at work. */
+  if (write->codec != NULL && write->codec != self->codec)
+    writer = other = gkv_writer_intern (self->node_id, -1, write->codec->name, -1);
+
+  record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, write->key, write->key_len, write->flags,
+                           gkv_clock_next (&self->clock, gkv_map_get_wall_time ()), self->generation, data, len);
+
+  /* Stamps are above all that was seen, apart from what is quarantined. */
+  if (gkv_store_put (self->store, record, replaced) == GKV_STORE_KEPT)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_CLOCK,
+                   "\"%s\" was written by a node whose clock is more than an hour ahead, and can't be written until "
+                   "this node's clock comes near; check the clocks of the cluster",
+                   write->key);
+      return NULL;
+    }
+
+  if ((write->flags & GKV_RECORD_TTL) != 0)
+    gkv_store_set_deadline (self->store, record, g_get_monotonic_time () + write->lifetime_us);
+
+  gkv_map_queue_written_locked (self, record);
+
+  return g_steal_pointer (&record);
+}
+
+static void
+gkv_map_expired_locked (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  GkvMap *self = user_data;
+
+  gkv_map_queue_change_locked (self, record, replaced);
+  gkv_map_queue_written_locked (self, record);
+}
+
+gint64
+gkv_map_expire_locked (GkvMap *self)
+{
+  gint64 deadline;
+
+  if (gkv_store_peek_deadline (self->store, &deadline) == NULL)
+    return G_MAXINT64;
+
+  gkv_store_expire_due (self->store, g_get_monotonic_time (), MAX_EXPIRED, gkv_map_expired_locked, self);
+
+  return gkv_store_peek_deadline (self->store, &deadline) != NULL ? MAX (deadline, 1) : G_MAXINT64;
+}
+
+/* What has changed, for the application */
+
+gboolean
+gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed)
+{
+  GkvRecord *visible = gkv_store_get_visible (self->store, record);
+
+  if (visible == replaced)
+    return FALSE;
+
+  if (replaced != NULL)
+    gkv_value_cache_drop (self->cache, replaced);
+
+  *value_changed = visible == NULL || replaced == NULL || !gkv_record_same_value (visible, replaced);
+
+  return TRUE;
+}
+
+void
+gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced)
+{
+  gboolean value_changed;
+
+  if (!self->closed && gkv_map_is_change_locked (self, record, replaced, &value_changed))
+    gkv_changes_push (&self->changes, record, value_changed);
+}
+
+gboolean
+gkv_map_skip_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed)
+{
+  gboolean queued;
+
+  if (!gkv_map_is_change_locked (self, record, replaced, value_changed))
+    return FALSE;
+
+  /* What another thread wrote of the key may be queued: then one report is for both. */
+  if (!gkv_changes_is_empty (&self->changes) && gkv_changes_take (&self->changes, gkv_record_get_key (record), &queued))
+    *value_changed = *value_changed || queued;
+
+  return TRUE;
+}
+
+gboolean
+gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
+{
+  GkvRecord *visible;
+
+  change->key = gkv_changes_pop (&self->changes, &change->value_changed);
+  if (change->key == NULL)
+    return FALSE;
+
+  visible = gkv_map_find_locked (self, gkv_record_get_key (change->key));
+  change->record = visible != NULL ? gkv_record_ref (visible) : NULL;
+
+  return TRUE;
+}
+
+void
+gkv_map_drop_changes (GkvMap *self)
+{
+  g_mutex_lock (&self->lock);
+  gkv_changes_drop (&self->changes);
+  g_mutex_unlock (&self->lock);
+}
+
+gboolean
+gkv_map_has_changes (GkvMap *self)
+{
+  gboolean has;
+
+  g_mutex_lock (&self->lock);
+  has = !gkv_changes_is_empty (&self->changes);
+  g_mutex_unlock (&self->lock);
+
+  return has;
+}
+
+/* For the network */
+
+void
+gkv_map_set_networked_locked (GkvMap *self, gboolean networked)
+{
+  self->networked = networked;
+  if (!networked)
+    g_clear_pointer (&self->written, g_ptr_array_unref);
+}
+
+GPtrArray *
+gkv_map_take_written_locked (GkvMap *self)
+{
+  return g_steal_pointer (&self->written);
+}
+
+GkvStore *
+gkv_map_get_store (GkvMap *self)
+{
+  return self->store;
+}
+
+GkvClock *
+gkv_map_get_clock (GkvMap *self)
+{
+  return &self->clock;
+}
+
+guint64
+gkv_map_get_generation (GkvMap *self)
+{
+  return self->generation;
+}
+
+void
+gkv_map_set_generation_locked (GkvMap *self, guint64 generation)
+{
+  self->generation = generation;
+}

@@ -1,0 +1,125 @@
+/* GkvMap: what a node holds: the store with its clock, the codec in use, the values decoded last, and the two queues of
+ * what has changed: for the application, and for the network.
+ *
+ * One lock guards it all. Nothing calls out under the lock: neither codecs nor anybody else's code. A function that
+ * ends in _locked is called between gkv_map_lock () and gkv_map_unlock (); the others take the lock themselves.
+ * Counted; any thread may use it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#include "gkv-codec-handle.h"
+#include "gkv-owner.h"
+#include "store/gkv-store.h"
+
+typedef struct _GkvMap GkvMap;
+
+/* What is to be written. */
+typedef struct
+{
+  const char *key;
+  gsize key_len;
+  GkvRecordFlags flags;
+  gint64 lifetime_us;          /* with GKV_RECORD_TTL */
+  const GkvCodecHandle *codec; /* NULL with GKV_RECORD_DEAD: a removal */
+  GBytes *bytes;               /* of the value; NULL for a removal */
+} GkvWrite;
+
+/* What has changed of a key, as an application sees it. */
+typedef struct
+{
+  GkvRecord *key;         /* any record of the key, for the key only; owned */
+  GkvRecord *record;      /* what is visible now, or NULL; owned */
+  gboolean value_changed; /* and not only who wrote it and when */
+} GkvChange;
+
+void gkv_change_clear (GkvChange *self);
+
+/* @node_id and @cluster: not validated yet. */
+GkvMap *gkv_map_new (GkvOwner *owner, const char *node_id, const char *cluster, guint64 generation);
+GkvMap *gkv_map_ref (GkvMap *self);
+void gkv_map_unref (GkvMap *self);
+
+void gkv_map_lock (GkvMap *self);
+void gkv_map_unlock (GkvMap *self);
+
+/* Refuses what comes from now on with GKV_ERROR_CLOSED, and drops what is queued for the application. */
+void gkv_map_close (GkvMap *self);
+/* GKV_ERROR_CLOSED. Returns FALSE. */
+gboolean gkv_map_fail_closed (GError **error);
+
+/* The codec */
+
+/* NULL: the default one, to be made when it is needed. Takes @codec. */
+void gkv_map_set_codec (GkvMap *self, GkvCodecHandle *codec);
+/* The one that was set, or the default one where it has been made; NULL otherwise. */
+const GkvCodecHandle *gkv_map_get_codec (GkvMap *self);
+/* Makes the default codec where none is set. */
+const GkvCodecHandle *gkv_map_ensure_codec (GkvMap *self, GError **error);
+/* Whether this thread may call @codec: GKV_ERROR_CODEC. */
+gboolean gkv_map_check_codec (GkvMap *self, const GkvCodecHandle *codec, GError **error);
+
+/* Whether the node's options were validated; FALSE after gkv_map_close (). Cheap. Takes the writers' names from them.
+ */
+gboolean gkv_map_is_ready (GkvMap *self);
+void gkv_map_set_ready (GkvMap *self, gboolean ready);
+
+/* Reading */
+
+/* What an application sees of @key: borrowed, or NULL. */
+GkvRecord *gkv_map_find_locked (GkvMap *self, const char *key);
+gboolean gkv_map_contains (GkvMap *self, const char *key);
+/* The record, owned, and when it expires, in microseconds since 1970, -1 for never. */
+GkvRecord *gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us);
+gint64 gkv_map_get_expires (GkvMap *self, GkvRecord *record);
+/* All visible records whose keys begin with @prefix, sorted by key. */
+GPtrArray *gkv_map_dup_records (GkvMap *self, const char *prefix);
+guint64 gkv_map_get_n_keys (GkvMap *self);
+/* Adds the map's numbers (name → t) to a vardict. */
+void gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder);
+/* The value of @key: GKV_ERROR_NOT_FOUND, GKV_ERROR_CODEC. */
+GVariant *gkv_map_get_value (GkvMap *self, const char *key, GError **error);
+/* The value of @record. */
+GVariant *gkv_map_decode (GkvMap *self, GkvRecord *record, GError **error);
+
+/* Writing */
+
+/* Puts a record with a new stamp. The record, or NULL with an error; what was visible before in @replaced. */
+GkvRecord *gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, GError **error);
+/* Removes up to a bounded number of records whose life has ended. Gives when the next one's does, on the monotonic
+ * clock; G_MAXINT64 for none. */
+gint64 gkv_map_expire_locked (GkvMap *self);
+
+/* What has changed, for the application */
+
+/* @record has become the first of its key, @replaced was visible before. FALSE when an application sees what it saw. */
+gboolean gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed);
+/* Queues that. */
+void gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced);
+/* The same without queueing: for what is reported at once, and for what nobody listens to. Takes along what is queued
+ * of the key. FALSE when an application sees what it saw. */
+gboolean gkv_map_skip_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed);
+/* Takes the change that was queued first. FALSE when there is none. */
+gboolean gkv_map_take_change_locked (GkvMap *self, GkvChange *change);
+/* Drops all. */
+void gkv_map_drop_changes (GkvMap *self);
+gboolean gkv_map_has_changes (GkvMap *self);
+
+/* For the network */
+
+/* From now on what is written is queued for it, or no longer. */
+void gkv_map_set_networked_locked (GkvMap *self, gboolean networked);
+/* Takes what was written since the last call, in order; NULL for nothing. */
+GPtrArray *gkv_map_take_written_locked (GkvMap *self);
+/* The store and the clock that the engine works on, under the lock. */
+GkvStore *gkv_map_get_store (GkvMap *self);
+GkvClock *gkv_map_get_clock (GkvMap *self);
+guint64 gkv_map_get_generation (GkvMap *self);
+void gkv_map_set_generation_locked (GkvMap *self, guint64 generation);
+
+G_END_DECLS

@@ -1,0 +1,120 @@
+/* GkvOptions: what a node was told to be.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-options.h"
+
+#include "gkv-address.h"
+#include "gkv-error.h"
+
+#define MAX_NAME_SIZE (255)
+
+void
+gkv_options_init (GkvOptions *self)
+{
+  self->seeds = g_new0 (char *, 1);
+}
+
+void
+gkv_options_clear (GkvOptions *self)
+{
+  g_free (self->node_id);
+  g_free (self->cluster);
+  g_free (self->bind_address);
+  g_free (self->advertise_address);
+  g_strfreev (self->seeds);
+  g_clear_object (&self->codec);
+  g_clear_object (&self->transport);
+  g_clear_object (&self->discovery);
+}
+
+static gboolean
+gkv_options_validate_name (const char *option, const char *name, GError **error)
+{
+  if (name == NULL || *name == '\0')
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is empty", option);
+  else if (strlen (name) > MAX_NAME_SIZE)
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is over %d bytes long", option,
+                 MAX_NAME_SIZE);
+  else if (!g_utf8_validate (name, -1, NULL))
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is not UTF-8", option);
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+static gboolean
+gkv_options_validate_address (const char *option, const char *address, gboolean any_port, GError **error)
+{
+  guint16 port;
+
+  if (!gkv_address_parse (address, NULL, &port, error))
+    {
+      g_prefix_error (error, "The option %s: ", option);
+      return FALSE;
+    }
+
+  if (port == 0 && !any_port)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
+                   "The option %s: \"%s\" has the port 0, where nobody can be reached", option, address);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+gkv_options_validate_network (const GkvOptions *self, const char *option, gboolean given, GError **error)
+{
+  if (!given || self->bind_address != NULL)
+    return TRUE;
+
+  g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+               "The option %s needs bind-address; \"0.0.0.0:0\" binds to any free port", option);
+
+  return FALSE;
+}
+
+gboolean
+gkv_options_validate_seed (const GkvOptions *self, const char *seed, gboolean bound, GError **error)
+{
+  return gkv_options_validate_address ("seeds", seed, FALSE, error) &&
+         gkv_options_validate_network (self, "seeds", bound, error);
+}
+
+gboolean
+gkv_options_validate (const GkvOptions *self, GError **error)
+{
+  if (!gkv_options_validate_name ("node-id", self->node_id, error) ||
+      !gkv_options_validate_name ("cluster", self->cluster, error))
+    return FALSE;
+
+  if (self->gossip_interval == 0)
+    {
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+                           "The option gossip-interval is 0; it must be at least 1 ms");
+      return FALSE;
+    }
+
+  if (!gkv_options_validate_network (self, "seeds", self->seeds[0] != NULL, error) ||
+      !gkv_options_validate_network (self, "discovery", self->discovery != NULL, error) ||
+      !gkv_options_validate_network (self, "advertise-address", self->advertise_address != NULL, error))
+    return FALSE;
+
+  if (self->bind_address != NULL && !gkv_options_validate_address ("bind-address", self->bind_address, TRUE, error))
+    return FALSE;
+
+  if (self->advertise_address != NULL &&
+      !gkv_options_validate_address ("advertise-address", self->advertise_address, FALSE, error))
+    return FALSE;
+
+  for (guint i = 0; self->seeds[i] != NULL; i++)
+    if (!gkv_options_validate_seed (self, self->seeds[i], TRUE, error))
+      return FALSE;
+
+  return TRUE;
+}

@@ -1,0 +1,37 @@
+/* GkvOptions: what a node was told to be, as it was given; and what is wrong with it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#include "gkv-codec.h"
+#include "gkv-discovery.h"
+#include "gkv-transport.h"
+
+/* Written by the node's own thread, before it is started. */
+typedef struct
+{
+  char *node_id;
+  char *cluster;
+  char *bind_address;
+  char *advertise_address;
+  GStrv seeds;
+  guint gossip_interval;
+  GkvCodec *codec; /* while the node is being made; then it is the map's */
+  GkvTransport *transport;
+  GkvDiscovery *discovery;
+} GkvOptions;
+
+void gkv_options_init (GkvOptions *self);
+void gkv_options_clear (GkvOptions *self);
+
+/* GKV_ERROR_INVALID_OPTION or GKV_ERROR_INVALID_ADDRESS, naming the option. */
+gboolean gkv_options_validate (const GkvOptions *self, GError **error);
+/* The same for one seed more. @bound: bind-address can't be given any more. */
+gboolean gkv_options_validate_seed (const GkvOptions *self, const char *seed, gboolean bound, GError **error);
+
+G_END_DECLS
