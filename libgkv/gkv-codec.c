@@ -21,6 +21,8 @@
  * The library has "variant" (any [struct@GLib.Variant]), "bytes", "string" and "json". To make one, implement the
  * interface: in C as a module (see [func@Gkv.Codec.new_for_name]), or as a class in any language, and hand it to
  * [property@Gkv.Node:codec].
+ *
+ * Since: 1.0
  */
 
 /**
@@ -103,15 +105,17 @@ fail (GkvCodec *self, const char *what, GError *cause, GError **error)
 
 /**
  * gkv_codec_new_for_name:
- * @name: the name of a codec, for example "json"
+ * @name: the name of a codec, for example "json"; what follows a colon is for its property `argument`
  * @error: return location for an error
  *
  * Makes a codec by its name, loading its module when need be. May be called from any thread.
  *
  * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
- * folders searched.
+ * folders searched. It fails so, too, where an argument is given to a codec that takes none.
  *
  * Returns: (transfer full): a new codec
+ *
+ * Since: 1.0
  */
 GkvCodec *
 gkv_codec_new_for_name (const char *name, GError **error)
@@ -125,12 +129,30 @@ gkv_codec_new_for_name (const char *name, GError **error)
 }
 
 /**
+ * gkv_codec_list_names:
+ *
+ * Lists the codecs that [func@Gkv.Codec.new_for_name] can make, loading every module to learn of them. May be called
+ * from any thread.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): the names, sorted
+ *
+ * Since: 1.0
+ */
+char **
+gkv_codec_list_names (void)
+{
+  return gkv_modules_list_names (GKV_CODEC_EXTENSION_POINT_NAME);
+}
+
+/**
  * gkv_codec_get_name:
  * @self: a codec
  *
  * Gives the codec's name, which travels with each record. May be called from any thread.
  *
  * Returns: the name; that of its type where the codec gives none
+ *
+ * Since: 1.0
  */
 const char *
 gkv_codec_get_name (GkvCodec *self)
@@ -157,6 +179,8 @@ gkv_codec_get_name (GkvCodec *self)
  * Fails with %GKV_ERROR_CODEC when the codec can't carry the value.
  *
  * Returns: (transfer full): the bytes
+ *
+ * Since: 1.0
  */
 GBytes *
 gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error)
@@ -194,6 +218,8 @@ gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error)
  * Fails with %GKV_ERROR_CODEC when the bytes aren't what the codec makes.
  *
  * Returns: (transfer full): the value
+ *
+ * Since: 1.0
  */
 GVariant *
 gkv_codec_decode (GkvCodec *self, GBytes *bytes, GError **error)
@@ -224,6 +250,8 @@ gkv_codec_decode (GkvCodec *self, GBytes *bytes, GError **error)
  * Tells whether the codec may be called from any thread. May itself be called from any thread.
  *
  * Returns: %FALSE unless the codec says otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_codec_is_thread_safe (GkvCodec *self)
@@ -241,6 +269,8 @@ gkv_codec_is_thread_safe (GkvCodec *self)
  * encoded with any other codec, to see what its readers will see. May be called from any thread.
  *
  * Returns: %FALSE unless the codec says otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_codec_is_lossless (GkvCodec *self)

@@ -1,4 +1,4 @@
-/* GkvCodec: how a value becomes bytes and comes back. An interface, with the extension point "gkv-codec".
+/* GkvCodec: how a value becomes bytes and comes back. An interface, with the extension point "gkv-1-codec".
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -20,8 +20,10 @@ G_BEGIN_DECLS
  * GKV_CODEC_EXTENSION_POINT_NAME:
  *
  * The extension point that a codec module implements.
+ *
+ * Since: 1.0
  */
-#define GKV_CODEC_EXTENSION_POINT_NAME "gkv-codec"
+#define GKV_CODEC_EXTENSION_POINT_NAME "gkv-1-codec"
 
 GKV_AVAILABLE_IN_1_0
 G_DECLARE_INTERFACE (GkvCodec, gkv_codec, GKV, CODEC, GObject)
@@ -36,6 +38,8 @@ G_DECLARE_INTERFACE (GkvCodec, gkv_codec, GKV, CODEC, GObject)
  * @is_lossless: whether @decode always gives back what @encode was given; %FALSE unless overridden
  *
  * What a codec implements. It is called through the functions of [iface@Gkv.Codec] only.
+ *
+ * Since: 1.0
  */
 struct _GkvCodecInterface
 {
@@ -53,6 +57,9 @@ struct _GkvCodecInterface
 
 GKV_AVAILABLE_IN_1_0
 GkvCodec *gkv_codec_new_for_name (const char *name, GError **error);
+
+GKV_AVAILABLE_IN_1_0
+char **gkv_codec_list_names (void);
 
 GKV_AVAILABLE_IN_1_0
 const char *gkv_codec_get_name (GkvCodec *self);

@@ -15,10 +15,14 @@
  *
  * How peers are found without seeds.
  *
- * A discovery announces the node and tells where others of its cluster may be. It isn't trusted to know who lives: the
- * node greets the addresses, and gossip judges. All is called in one main context.
+ * A discovery announces the node and reports where others of its cluster may be. It isn't trusted to know who lives:
+ * the node greets the addresses, and gossip decides. All is called in one main context, and the signals are emitted
+ * there; see [method@Gkv.Discovery.is_thread_movable]. The signals are for the node.
  *
- * The library has "mdns".
+ * Addresses are those of the node's transport, in canonical form. A discovery that can't use them says so when it is
+ * started. The library has "mdns", which needs "host:port" with a numeric host.
+ *
+ * Since: 1.0
  */
 
 enum
@@ -33,17 +37,28 @@ static guint signals[N_SIGNALS];
 
 G_DEFINE_INTERFACE (GkvDiscovery, gkv_discovery, G_TYPE_OBJECT)
 
+static gboolean
+gkv_discovery_default_is_thread_movable (GkvDiscovery *self)
+{
+  return FALSE;
+}
+
 static void
 gkv_discovery_default_init (GkvDiscoveryInterface *iface)
 {
+  iface->is_thread_movable = gkv_discovery_default_is_thread_movable;
+
   /**
    * GkvDiscovery::found:
    * @self: the discovery
    * @node_id: the id of a node of this cluster
-   * @address: its numeric "host:port"
+   * @address: its address
    *
-   * A node may be there. A node with several addresses is found once at each. Emitted in the context that the
-   * discovery was started in.
+   * A node may be there. A node with several addresses is found once at each. A node that has the id of this one, at an
+   * address that isn't this one's, is found like any other: the nodes then report the duplicate. Emitted in the context
+   * that the discovery was started in.
+   *
+   * Since: 1.0
    */
   signals[SIGNAL_FOUND] = g_signal_new ("found", GKV_TYPE_DISCOVERY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                         G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_STRING);
@@ -52,9 +67,11 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
    * GkvDiscovery::lost:
    * @self: the discovery
    * @node_id: the id of a node
-   * @address: the "host:port" where it was found
+   * @address: the address where it was found
    *
    * A node is no longer announced there. Emitted in the context that the discovery was started in.
+   *
+   * Since: 1.0
    */
   signals[SIGNAL_LOST] = g_signal_new ("lost", GKV_TYPE_DISCOVERY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
                                        2, G_TYPE_STRING, G_TYPE_STRING);
@@ -65,6 +82,8 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
    * @error: what went wrong
    *
    * Something went wrong that isn't the answer to a call. Emitted in the context that the discovery was started in.
+   *
+   * Since: 1.0
    */
   signals[SIGNAL_FAILED] = g_signal_new ("failed", GKV_TYPE_DISCOVERY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                          G_TYPE_NONE, 1, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
@@ -72,15 +91,17 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
 
 /**
  * gkv_discovery_new_for_name:
- * @name: the name of a discovery, for example "mdns"
+ * @name: the name of a discovery, for example "mdns"; what follows a colon is for its property `argument`
  * @error: return location for an error
  *
  * Makes a discovery by its name, loading its module when need be. May be called from any thread.
  *
  * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
- * folders searched.
+ * folders searched. It fails so, too, where an argument is given to a discovery that takes none.
  *
  * Returns: (transfer full): a new discovery
+ *
+ * Since: 1.0
  */
 GkvDiscovery *
 gkv_discovery_new_for_name (const char *name, GError **error)
@@ -94,18 +115,37 @@ gkv_discovery_new_for_name (const char *name, GError **error)
 }
 
 /**
+ * gkv_discovery_list_names:
+ *
+ * Lists the discoveries that [func@Gkv.Discovery.new_for_name] can make, loading every module to learn of them. May be
+ * called from any thread.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): the names, sorted
+ *
+ * Since: 1.0
+ */
+char **
+gkv_discovery_list_names (void)
+{
+  return gkv_modules_list_names (GKV_DISCOVERY_EXTENSION_POINT_NAME);
+}
+
+/**
  * gkv_discovery_start:
  * @self: a discovery
  * @cluster: the cluster to find nodes of
- * @node_id: the id to announce, and not to find
- * @address: the numeric "host:port" that peers shall use; an unspecified host stands for every address of the machine
+ * @node_id: the id to announce
+ * @address: the address that peers shall use; with "host:port", an unspecified host stands for every address of the
+ *   machine
  * @error: return location for an error
  *
  * Begins to announce the node and to look for others, in the thread-default main context. Doesn't block.
  *
- * Fails with %GKV_ERROR_DISCOVERY.
+ * Fails with %GKV_ERROR_DISCOVERY, also where it can't serve addresses of that kind.
  *
  * Returns: whether it has begun
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_discovery_start (GkvDiscovery *self, const char *cluster, const char *node_id, const char *address, GError **error)
@@ -131,6 +171,8 @@ gkv_discovery_start (GkvDiscovery *self, const char *cluster, const char *node_i
  * @self: a discovery
  *
  * Withdraws the announcement and ends the search. Harmless when it isn't started; it can be started again.
+ *
+ * Since: 1.0
  */
 void
 gkv_discovery_stop (GkvDiscovery *self)
@@ -142,12 +184,35 @@ gkv_discovery_stop (GkvDiscovery *self)
 }
 
 /**
+ * gkv_discovery_is_thread_movable:
+ * @self: a discovery
+ *
+ * Tells whether the discovery can be used in another thread than the one that made it. Then all from start to stop,
+ * signals included, happens in one thread, in that thread's default main context.
+ *
+ * May be called from any thread. A discovery written in JavaScript must leave it %FALSE.
+ *
+ * Returns: %FALSE unless the discovery says otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+gkv_discovery_is_thread_movable (GkvDiscovery *self)
+{
+  g_return_val_if_fail (GKV_IS_DISCOVERY (self), FALSE);
+
+  return GKV_DISCOVERY_GET_IFACE (self)->is_thread_movable (self);
+}
+
+/**
  * gkv_discovery_emit_found:
  * @self: a discovery
  * @node_id: the id of a node
- * @address: its numeric "host:port"
+ * @address: its address
  *
- * Tells the node of another. For implementations, in the context that the discovery was started in.
+ * Reports another node. For implementations, in the context that the discovery was started in.
+ *
+ * Since: 1.0
  */
 void
 gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *address)
@@ -162,10 +227,12 @@ gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *a
  * gkv_discovery_emit_lost:
  * @self: a discovery
  * @node_id: the id of a node
- * @address: the "host:port" where it was found
+ * @address: the address where it was found
  *
- * Tells the node that another is no longer announced. For implementations, in the context that the discovery was
+ * Reports that another node is no longer announced. For implementations, in the context that the discovery was
  * started in.
+ *
+ * Since: 1.0
  */
 void
 gkv_discovery_emit_lost (GkvDiscovery *self, const char *node_id, const char *address)
@@ -181,7 +248,9 @@ gkv_discovery_emit_lost (GkvDiscovery *self, const char *node_id, const char *ad
  * @self: a discovery
  * @error: what went wrong
  *
- * Tells the node of something that went wrong. For implementations, in the context that the discovery was started in.
+ * Reports something that went wrong to the node. For implementations, in the context that the discovery was started in.
+ *
+ * Since: 1.0
  */
 void
 gkv_discovery_emit_failed (GkvDiscovery *self, const GError *error)

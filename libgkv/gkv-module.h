@@ -19,6 +19,8 @@ G_BEGIN_DECLS
  * GKV_MODULE_API_VERSION:
  *
  * The version of the interfaces that modules implement. A module of another version isn't loaded.
+ *
+ * Since: 1.0
  */
 #define GKV_MODULE_API_VERSION (1)
 
@@ -31,6 +33,9 @@ G_BEGIN_DECLS
  *
  * Defines all that a module must export. Used once, at the top level of a source file. The module stays in memory
  * once it is loaded, so that its types can be registered as any others, with G_DEFINE_FINAL_TYPE_WITH_CODE().
+ * It may be written in C++.
+ *
+ * Since: 1.0
  */
 #ifdef GKV_BUILTIN_MODULE
 #define GKV_MODULE_DEFINE(name, extension_point, type, implementation) \
@@ -41,6 +46,7 @@ G_BEGIN_DECLS
   }
 #else
 #define GKV_MODULE_DEFINE(name, extension_point, type, implementation) \
+  G_BEGIN_DECLS \
   G_MODULE_EXPORT extern const guint gkv_module_api_version; \
   const guint gkv_module_api_version = GKV_MODULE_API_VERSION; \
   G_MODULE_EXPORT void g_io_gkv_##name##_load (GIOModule *module); \
@@ -53,12 +59,14 @@ G_BEGIN_DECLS
   } \
   void g_io_gkv_##name##_unload (GIOModule *module) \
   { \
+    (void) module; \
   } \
   char **g_io_gkv_##name##_query (void) \
   { \
     const char *points[] = { extension_point, NULL }; \
     return g_strdupv ((char **) points); \
-  }
+  } \
+  G_END_DECLS
 #endif
 
 G_END_DECLS

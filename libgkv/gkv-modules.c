@@ -207,12 +207,12 @@ compare_strings (gconstpointer a, gconstpointer b)
   return strcmp (*(const char **) a, *(const char **) b);
 }
 
-/* The names that could have been asked for. */
-static char *
-list_names (const char *extension_point)
+/* The names that could have been asked for, sorted. */
+static GPtrArray *
+collect_names (const char *extension_point)
 {
   GIOExtensionPoint *point = g_io_extension_point_lookup (extension_point);
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  GPtrArray *names = g_ptr_array_new ();
 
   for (GList *l = g_io_extension_point_get_extensions (point); l != NULL; l = l->next)
     g_ptr_array_add (names, (char *) g_io_extension_get_name (l->data));
@@ -221,42 +221,86 @@ list_names (const char *extension_point)
         g_io_extension_point_get_extension_by_name (point, builtin->name) == NULL)
       g_ptr_array_add (names, (char *) builtin->name);
 
-  if (names->len == 0)
-    return g_strdup ("none at all");
-
   g_ptr_array_sort (names, compare_strings);
-  return join (names, ", ");
+  return names;
+}
+
+/* The part of "name:argument" that names the implementation. */
+static char *
+get_base_name (const char *name)
+{
+  return g_strndup (name, strcspn (name, ":"));
+}
+
+static GObject *
+make_object (GType type, const char *what, const char *name, GError **error)
+{
+  g_autofree char *base = get_base_name (name);
+  const char *argument = strchr (name, ':');
+  g_autoptr (GTypeClass) klass = NULL;
+  GParamSpec *pspec;
+
+  if (argument == NULL)
+    return g_object_new (type, NULL);
+
+  klass = g_type_class_ref (type);
+  pspec = g_object_class_find_property (G_OBJECT_CLASS (klass), "argument");
+  if (pspec == NULL || !(pspec->flags & G_PARAM_WRITABLE) || G_PARAM_SPEC_VALUE_TYPE (pspec) != G_TYPE_STRING)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE,
+                   "The %s \"%s\" takes no argument, and \"%s\" gives it one: write \"%s\"", what, base, name, base);
+      return NULL;
+    }
+
+  return g_object_new (type, "argument", argument + 1, NULL);
 }
 
 GObject *
 gkv_modules_new_object (const char *extension_point, const char *what, const char *name, GError **error)
 {
+  g_autofree char *base = get_base_name (name);
   GIOExtension *extension;
-  GObject *object = NULL;
 
   g_mutex_lock (&lock);
   ensure_set_up ();
-  extension = find_extension (extension_point, what, name);
+  extension = find_extension (extension_point, what, base);
   if (extension == NULL)
     {
-      g_autofree char *names = list_names (extension_point);
+      g_autoptr (GPtrArray) names = collect_names (extension_point);
+      g_autofree char *listed = names->len > 0 ? join (names, ", ") : g_strdup ("none at all");
       g_autofree char *searched = join (folders, ", ");
       g_autofree char *wrong = join (problems, "; ");
 
       g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "There is no %s named \"%s\"; there are: %s. Searched: %s%s%s",
-                   what, name, names, searched, problems->len > 0 ? ". Could not be used: " : "", wrong);
+                   what, base, listed, searched, problems->len > 0 ? ". Could not be used: " : "", wrong);
     }
   g_mutex_unlock (&lock);
 
-  if (extension != NULL)
-    object = g_object_new (g_io_extension_get_type (extension), NULL);
-  return object;
+  return extension != NULL ? make_object (g_io_extension_get_type (extension), what, name, error) : NULL;
+}
+
+char **
+gkv_modules_list_names (const char *extension_point)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_autoptr (GPtrArray) names = NULL;
+
+  g_mutex_lock (&lock);
+  ensure_set_up ();
+  load_all ();
+  names = collect_names (extension_point);
+  for (guint i = 0; i < names->len; i++)
+    g_strv_builder_add (builder, g_ptr_array_index (names, i));
+  g_mutex_unlock (&lock);
+
+  return g_strv_builder_end (builder);
 }
 
 char *
 gkv_modules_describe_fallback (const char *extension_point, const char *name)
 {
-  g_autofree char *key = g_strdup_printf ("%s/%s", extension_point, name);
+  g_autofree char *base = get_base_name (name);
+  g_autofree char *key = g_strdup_printf ("%s/%s", extension_point, base);
   char *message = NULL;
 
   g_mutex_lock (&lock);
@@ -265,7 +309,7 @@ gkv_modules_describe_fallback (const char *extension_point, const char *name)
     {
       g_autofree char *searched = join (folders, ", ");
 
-      message = g_strdup_printf ("No module of \"%s\" was found in %s; the one built into the library is used", name,
+      message = g_strdup_printf ("No module of \"%s\" was found in %s; the one built into the library is used", base,
                                  searched);
     }
   g_mutex_unlock (&lock);

@@ -9,6 +9,7 @@
 
 #include "gkv-error.h"
 #include "gkv-modules.h"
+#include "gkv-transport-private.h"
 
 #define DEFAULT_MAX_DATAGRAM_SIZE 1200
 
@@ -17,20 +18,57 @@
  *
  * How datagrams travel from node to node.
  *
- * A datagram may be lost, doubled or late; it is never cut. Addresses are strings of the form "host:port", where the
- * host is numeric ("127.0.0.1:7000", "[::1]:7000"); a transport of another kind may give them a meaning of its own.
+ * A datagram may be lost, doubled or late; it is never cut. Addresses are strings in the transport's own canonical
+ * form, which [method@Gkv.Transport.normalize] gives: two addresses are the same where the strings are. Those of "udp"
+ * are "host:port" with a numeric host ("127.0.0.1:7000", "[::1]:7000").
  *
- * All is called in one main context. The library has "udp".
+ * All is called in one main context, and the signals are emitted there; see [method@Gkv.Transport.is_thread_movable].
+ * The signals are for the node. The library has the transport "udp".
+ *
+ * Since: 1.0
+ */
+
+/**
+ * GkvTransportInterface::begin_open:
+ * @self: a transport
+ * @bind_address: the address to bind to
+ *
+ * Begins to bind. It is ended by one call of [method@Gkv.Transport.opened] or [method@Gkv.Transport.open_failed].
+ */
+
+/**
+ * GkvTransportInterface::begin_resolve:
+ * @self: a transport
+ * @address: an address
+ * @request: a number that no other request under way has
+ *
+ * Begins to look up the addresses that an address stands for. It is ended by one call of
+ * [method@Gkv.Transport.resolved] or [method@Gkv.Transport.resolve_failed] with the same number.
+ */
+
+/**
+ * GkvTransportInterface::cancel_resolve:
+ * @self: a transport
+ * @request: the number of a request
+ *
+ * Gives up a request.
  */
 
 enum
 {
   SIGNAL_RECEIVED,
+  SIGNAL_DRAINED,
   SIGNAL_FAILED,
   N_SIGNALS
 };
 
 static guint signals[N_SIGNALS];
+
+G_DEFINE_ENUM_TYPE (GkvAddressUse,
+                    gkv_address_use,
+                    G_DEFINE_ENUM_VALUE (GKV_ADDRESS_USE_BIND, "bind"),
+                    G_DEFINE_ENUM_VALUE (GKV_ADDRESS_USE_ADVERTISE, "advertise"),
+                    G_DEFINE_ENUM_VALUE (GKV_ADDRESS_USE_PEER, "peer"))
 
 G_DEFINE_INTERFACE (GkvTransport, gkv_transport, G_TYPE_OBJECT)
 
@@ -47,22 +85,78 @@ gkv_transport_default_flush (GkvTransport *self, GError **error)
 }
 
 static void
+gkv_transport_default_begin_open (GkvTransport *self, const char *bind_address)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (gkv_transport_open (self, bind_address, &error))
+    gkv_transport_opened (self);
+  else
+    gkv_transport_open_failed (self, error);
+}
+
+static void
+gkv_transport_default_begin_resolve (GkvTransport *self, const char *address, guint request)
+{
+  const char *addresses[] = { address, NULL };
+
+  gkv_transport_resolved (self, request, addresses);
+}
+
+static void
+gkv_transport_default_cancel_resolve (GkvTransport *self, guint request)
+{
+}
+
+static char *
+gkv_transport_default_normalize (GkvTransport *self, const char *address, GkvAddressUse use, GError **error)
+{
+  return g_strdup (address);
+}
+
+static gboolean
+gkv_transport_default_is_thread_movable (GkvTransport *self)
+{
+  return FALSE;
+}
+
+static void
 gkv_transport_default_init (GkvTransportInterface *iface)
 {
   iface->get_max_datagram_size = gkv_transport_default_get_max_datagram_size;
   iface->flush = gkv_transport_default_flush;
+  iface->begin_open = gkv_transport_default_begin_open;
+  iface->begin_resolve = gkv_transport_default_begin_resolve;
+  iface->cancel_resolve = gkv_transport_default_cancel_resolve;
+  iface->normalize = gkv_transport_default_normalize;
+  iface->is_thread_movable = gkv_transport_default_is_thread_movable;
 
   /**
    * GkvTransport::received:
    * @self: the transport
-   * @address: the sender's "host:port"
+   * @address: the sender's canonical address
    * @datagram: what came
    *
    * A datagram has come. Emitted in the context that the transport was opened in.
+   *
+   * Since: 1.0
    */
   signals[SIGNAL_RECEIVED] =
       g_signal_new ("received", GKV_TYPE_TRANSPORT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2,
                     G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE, G_TYPE_BYTES | G_SIGNAL_TYPE_STATIC_SCOPE);
+
+  /**
+   * GkvTransport::drained:
+   * @self: the transport
+   *
+   * All datagrams that came together have been handed over: now is the time to act on them. A transport need not
+   * emit it; so it brings forward what would be done a moment later, and nothing waits for it. Emitted in the context
+   * that the transport was opened in.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_DRAINED] = g_signal_new ("drained", GKV_TYPE_TRANSPORT, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                          g_cclosure_marshal_VOID__VOID, G_TYPE_NONE, 0);
 
   /**
    * GkvTransport::failed:
@@ -71,30 +165,40 @@ gkv_transport_default_init (GkvTransportInterface *iface)
    *
    * Something went wrong that isn't the answer to a call. The transport goes on. Emitted in the context that the
    * transport was opened in.
+   *
+   * Since: 1.0
    */
   signals[SIGNAL_FAILED] = g_signal_new ("failed", GKV_TYPE_TRANSPORT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                          G_TYPE_NONE, 1, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
 }
 
-static gboolean
-fail (GkvTransport *self, const char *what, GError *cause, GError **error)
+gboolean
+gkv_transport_fail (GkvTransport *self, int code, const char *what, GError *cause, GError **error)
 {
   g_autofree char *who = g_strdup_printf ("The transport %s", G_OBJECT_TYPE_NAME (self));
 
-  return gkv_modules_fail (error, GKV_ERROR_TRANSPORT, who, what, cause);
+  return gkv_modules_fail (error, code, who, what, cause);
+}
+
+static gboolean
+fail (GkvTransport *self, const char *what, GError *cause, GError **error)
+{
+  return gkv_transport_fail (self, GKV_ERROR_TRANSPORT, what, cause, error);
 }
 
 /**
  * gkv_transport_new_for_name:
- * @name: the name of a transport, for example "udp"
+ * @name: the name of a transport, for example "udp"; what follows a colon is for its property `argument`
  * @error: return location for an error
  *
  * Makes a transport by its name, loading its module when need be. May be called from any thread.
  *
  * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
- * folders searched.
+ * folders searched. It fails so, too, where an argument is given to a transport that takes none.
  *
  * Returns: (transfer full): a new transport
+ *
+ * Since: 1.0
  */
 GkvTransport *
 gkv_transport_new_for_name (const char *name, GError **error)
@@ -108,16 +212,34 @@ gkv_transport_new_for_name (const char *name, GError **error)
 }
 
 /**
+ * gkv_transport_list_names:
+ *
+ * Lists the transports that [func@Gkv.Transport.new_for_name] can make, loading every module to learn of them. May be
+ * called from any thread.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): the names, sorted
+ *
+ * Since: 1.0
+ */
+char **
+gkv_transport_list_names (void)
+{
+  return gkv_modules_list_names (GKV_TRANSPORT_EXTENSION_POINT_NAME);
+}
+
+/**
  * gkv_transport_open:
  * @self: a transport
- * @bind_address: the numeric "host:port" to bind to; port 0 picks a free one
+ * @bind_address: the address to bind to, one that needs no look-up; for "udp" port 0 picks a free one
  * @error: return location for an error
  *
  * Binds, and begins to receive in the thread-default main context. Doesn't block.
  *
- * Fails with %GKV_ERROR_TRANSPORT, for example when the port is taken.
+ * Fails with %GKV_ERROR_TRANSPORT, for example when the port is taken, and with %GKV_ERROR_INVALID_ADDRESS.
  *
  * Returns: whether it is open
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_transport_open (GkvTransport *self, const char *bind_address, GError **error)
@@ -140,7 +262,10 @@ gkv_transport_open (GkvTransport *self, const char *bind_address, GError **error
  * gkv_transport_close:
  * @self: a transport
  *
- * Releases the address before it returns. Harmless when the transport isn't open; it can be opened again.
+ * Releases the address before it returns. Harmless when the transport isn't open; it can be opened again. An
+ * asynchronous open under way ends in an error.
+ *
+ * Since: 1.0
  */
 void
 gkv_transport_close (GkvTransport *self)
@@ -149,6 +274,7 @@ gkv_transport_close (GkvTransport *self)
 
   if (GKV_TRANSPORT_GET_IFACE (self)->close != NULL)
     GKV_TRANSPORT_GET_IFACE (self)->close (self);
+  gkv_transport_end_opening (self);
 }
 
 /**
@@ -157,7 +283,9 @@ gkv_transport_close (GkvTransport *self)
  *
  * Gives the address really bound, port included.
  *
- * Returns: (transfer full) (nullable): "host:port", or %NULL when the transport isn't open
+ * Returns: (transfer full) (nullable): the address in canonical form, or %NULL when the transport isn't open
+ *
+ * Since: 1.0
  */
 char *
 gkv_transport_get_local_address (GkvTransport *self)
@@ -176,6 +304,8 @@ gkv_transport_get_local_address (GkvTransport *self)
  * Gives the largest datagram that should be sent.
  *
  * Returns: a number of bytes; 1,200 unless the transport says otherwise
+ *
+ * Since: 1.0
  */
 guint
 gkv_transport_get_max_datagram_size (GkvTransport *self)
@@ -191,7 +321,7 @@ gkv_transport_get_max_datagram_size (GkvTransport *self)
 /**
  * gkv_transport_send:
  * @self: a transport
- * @address: the receiver's numeric "host:port"
+ * @address: the receiver's canonical address
  * @datagram: what to send
  * @error: return location for an error
  *
@@ -200,6 +330,8 @@ gkv_transport_get_max_datagram_size (GkvTransport *self)
  * Fails with %GKV_ERROR_TRANSPORT.
  *
  * Returns: whether it was sent or queued
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_transport_send (GkvTransport *self, const char *address, GBytes *datagram, GError **error)
@@ -224,11 +356,16 @@ gkv_transport_send (GkvTransport *self, const char *address, GBytes *datagram, G
  * @self: a transport
  * @error: return location for an error
  *
- * Sends what [method@Gkv.Transport.send] has queued.
+ * Sends what [method@Gkv.Transport.send] has queued. While the network takes nothing it stays queued, and is sent
+ * later.
  *
- * Fails with %GKV_ERROR_TRANSPORT.
+ * Fails with %GKV_ERROR_TRANSPORT where something failed that concerns the network as a whole, as when there is no
+ * route. The datagram that failed is lost then; all others were sent or stay queued, so that nothing is to be done
+ * again. That a single receiver is not there isn't an error.
  *
  * Returns: whether nothing went wrong
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_transport_flush (GkvTransport *self, GError **error)
@@ -243,12 +380,82 @@ gkv_transport_flush (GkvTransport *self, GError **error)
 }
 
 /**
+ * gkv_transport_normalize:
+ * @self: a transport
+ * @address: an address as somebody wrote it
+ * @use: what it is for
+ * @error: return location for an error
+ *
+ * Gives the canonical form of an address. Addresses are compared in that form only. Doesn't block.
+ *
+ * Where an address has a name that must be looked up first, the result is %NULL without an error; see
+ * [method@Gkv.Transport.resolve_async].
+ *
+ * Fails with %GKV_ERROR_INVALID_ADDRESS when it is no address, or one that can't serve that use.
+ *
+ * Returns: (transfer full) (nullable): the canonical form, or %NULL for a name or after an error
+ *
+ * Since: 1.0
+ */
+char *
+gkv_transport_normalize (GkvTransport *self, const char *address, GkvAddressUse use, GError **error)
+{
+  GkvTransportInterface *iface;
+  GError *cause = NULL;
+  char *canonical;
+
+  g_return_val_if_fail (GKV_IS_TRANSPORT (self), NULL);
+  g_return_val_if_fail (address != NULL, NULL);
+
+  iface = GKV_TRANSPORT_GET_IFACE (self);
+  canonical = iface->normalize != NULL ? iface->normalize (self, address, use, &cause) : g_strdup (address);
+  if (cause != NULL)
+    {
+      g_autofree char *shown = g_utf8_make_valid (address, -1);
+      g_autofree char *what = g_strdup_printf ("can't use the address \"%s\"", shown);
+
+      g_clear_pointer (&canonical, g_free);
+      gkv_transport_fail (self, GKV_ERROR_INVALID_ADDRESS, what, cause, error);
+    }
+  return canonical;
+}
+
+/**
+ * gkv_transport_is_thread_movable:
+ * @self: a transport
+ *
+ * Tells whether the transport can be used in another thread than the one that made it.
+ *
+ * Then all from the first look-up or open to close, signals included, happens in one thread, in that thread's default
+ * main context. [method@Gkv.Transport.send] and [method@Gkv.Transport.flush] may also be called by other threads, but
+ * never two calls at once, and never while handlers of [signal@Gkv.Transport::received],
+ * [signal@Gkv.Transport::drained] or [signal@Gkv.Transport::failed] run. To see to that the node holds a lock in such
+ * calls and in its handlers: so a handler may block for a moment, and a transport holds no lock of its own while it
+ * emits a signal. What its own sources share with `send` and `flush` outside the handlers the transport guards itself.
+ *
+ * May be called from any thread. A transport written in JavaScript must leave it %FALSE.
+ *
+ * Returns: %FALSE unless the transport says otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+gkv_transport_is_thread_movable (GkvTransport *self)
+{
+  g_return_val_if_fail (GKV_IS_TRANSPORT (self), FALSE);
+
+  return GKV_TRANSPORT_GET_IFACE (self)->is_thread_movable (self);
+}
+
+/**
  * gkv_transport_emit_received:
  * @self: a transport
- * @address: the sender's "host:port"
+ * @address: the sender's canonical address
  * @datagram: what came
  *
- * Tells the node of a datagram. For implementations, in the context that the transport was opened in.
+ * Hands a datagram to the node. For implementations, in the context that the transport was opened in.
+ *
+ * Since: 1.0
  */
 void
 gkv_transport_emit_received (GkvTransport *self, const char *address, GBytes *datagram)
@@ -261,11 +468,30 @@ gkv_transport_emit_received (GkvTransport *self, const char *address, GBytes *da
 }
 
 /**
+ * gkv_transport_emit_drained:
+ * @self: a transport
+ *
+ * Says that all datagrams that came together have been handed over, so that the node acts on them now. For
+ * implementations, in the context that the transport was opened in; a transport that never calls it works all the same.
+ *
+ * Since: 1.0
+ */
+void
+gkv_transport_emit_drained (GkvTransport *self)
+{
+  g_return_if_fail (GKV_IS_TRANSPORT (self));
+
+  g_signal_emit (self, signals[SIGNAL_DRAINED], 0);
+}
+
+/**
  * gkv_transport_emit_failed:
  * @self: a transport
  * @error: what went wrong
  *
- * Tells the node of something that went wrong. For implementations, in the context that the transport was opened in.
+ * Reports something that went wrong to the node. For implementations, in the context that the transport was opened in.
+ *
+ * Since: 1.0
  */
 void
 gkv_transport_emit_failed (GkvTransport *self, const GError *error)

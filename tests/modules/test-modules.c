@@ -103,6 +103,102 @@ test_fallback_inside (void)
   g_assert_nonnull (transport);
 }
 
+static void
+test_names (void)
+{
+  run_case ("/modules/names", modules);
+}
+
+static void
+test_names_inside (void)
+{
+  g_auto (GStrv) codecs = gkv_codec_list_names ();
+  g_auto (GStrv) transports = gkv_transport_list_names ();
+  g_auto (GStrv) discoveries = gkv_discovery_list_names ();
+
+  g_assert_true (g_strv_contains ((const char *const *) codecs, "bytes"));
+  g_assert_true (g_strv_contains ((const char *const *) codecs, "variant"));
+  for (guint i = 1; codecs[i] != NULL; i++)
+    g_assert_cmpstr (codecs[i - 1], <, codecs[i]);
+  g_assert_true (g_strv_contains ((const char *const *) transports, "udp"));
+  g_assert_false (g_strv_contains ((const char *const *) discoveries, "udp"));
+}
+
+/* A discovery that keeps what follows the colon of its name. */
+
+typedef struct
+{
+  GObject parent_instance;
+  char *argument;
+} Keeper;
+
+typedef GObjectClass KeeperClass;
+
+static GType keeper_get_type (void);
+
+G_DEFINE_TYPE_WITH_CODE (Keeper, keeper, G_TYPE_OBJECT, G_IMPLEMENT_INTERFACE (GKV_TYPE_DISCOVERY, NULL))
+
+static void
+keeper_set_property (GObject *object, guint prop_id, const GValue *value, GParamSpec *pspec)
+{
+  Keeper *self = (Keeper *) object;
+
+  g_free (self->argument);
+  self->argument = g_value_dup_string (value);
+}
+
+static void
+keeper_finalize (GObject *object)
+{
+  g_free (((Keeper *) object)->argument);
+
+  G_OBJECT_CLASS (keeper_parent_class)->finalize (object);
+}
+
+static void
+keeper_class_init (KeeperClass *klass)
+{
+  klass->set_property = keeper_set_property;
+  klass->finalize = keeper_finalize;
+  g_object_class_install_property (klass, 1,
+                                   g_param_spec_string ("argument", NULL, NULL, NULL,
+                                                        G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS));
+}
+
+static void
+keeper_init (Keeper *self)
+{
+}
+
+static void
+test_argument (void)
+{
+  run_case ("/modules/argument", modules);
+}
+
+static void
+test_argument_inside (void)
+{
+  g_auto (GStrv) names = gkv_discovery_list_names (); /* registers the extension points */
+  g_autoptr (GkvDiscovery) discovery = NULL;
+  g_autoptr (GkvDiscovery) bare = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_nonnull (names);
+  g_io_extension_point_implement (GKV_DISCOVERY_EXTENSION_POINT_NAME, keeper_get_type (), "keeper", 0);
+
+  discovery = gkv_discovery_new_for_name ("keeper:a.example:7000", &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (((Keeper *) discovery)->argument, ==, "a.example:7000");
+
+  bare = gkv_discovery_new_for_name ("keeper", &error);
+  g_assert_no_error (error);
+  g_assert_null (((Keeper *) bare)->argument);
+
+  assert_fails ("bytes:loud", "\"bytes\"", "takes no argument", "\"bytes:loud\"", NULL);
+  assert_fails ("nonsense:x", "\"nonsense\"", NULL);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -117,6 +213,10 @@ main (int argc, char *argv[])
   g_test_add_func ("/modules/broken/subprocess", test_broken_inside);
   g_test_add_func ("/modules/fallback", test_fallback);
   g_test_add_func ("/modules/fallback/subprocess", test_fallback_inside);
+  g_test_add_func ("/modules/names", test_names);
+  g_test_add_func ("/modules/names/subprocess", test_names_inside);
+  g_test_add_func ("/modules/argument", test_argument);
+  g_test_add_func ("/modules/argument/subprocess", test_argument_inside);
 
   return g_test_run ();
 }
