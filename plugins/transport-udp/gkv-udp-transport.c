@@ -1,15 +1,23 @@
-/* The transport "udp": a socket on the main context, datagrams in batches.
+/* The transport "udp": a socket on a main context, datagrams in batches.
  *
- * What is sent is queued until it is flushed, and leaves by sendmmsg (); what comes is read by recvmmsg (), a
- * batch in each dispatch. No error of a single datagram ends anything: UDP may lose
- * it as well.
+ * What is sent is queued until it is flushed, and leaves by sendmmsg (); what comes is read by recvmmsg (), a batch in
+ * each dispatch. No error of a single datagram ends anything: UDP may lose it as well. Addresses are cached in both
+ * forms, so that the usual datagram needs no look at a text.
+ *
+ * It lives in one thread, but for `send` and `flush`, which others may call while the node sees to it that no handler
+ * runs. So the lock guards what these share with the dispatches, which are no handlers: the socket, the queue, and the
+ * addresses to send to. It is never held while a signal is emitted.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "gkv.h"
+#include "gkv-udp-address.h"
+#include "gkv-udp-lookup.h"
 
+#include <gkv.h>
+
+#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #define DEFAULT_MAX_DATAGRAM_SIZE 1200
 #define MAX_DATAGRAM_SIZE         65000
@@ -29,11 +37,38 @@
 #define GKV_TYPE_UDP_TRANSPORT (gkv_udp_transport_get_type ())
 G_DECLARE_FINAL_TYPE (GkvUdpTransport, gkv_udp_transport, GKV, UDP_TRANSPORT, GObject)
 
+/* In the form that the socket sends to. */
 typedef struct
 {
-  GSocketAddress *address;
+  GkvUdpAddress address;
   GBytes *datagram;
 } Outgoing;
+
+/* Where a batch is received. */
+typedef struct
+{
+  struct mmsghdr messages[BATCH];
+  struct iovec vectors[BATCH];
+  GkvUdpAddress addresses[BATCH];
+  gsize buffer_size;
+  guint8 buffers[]; /* BATCH times buffer_size */
+} Inbox;
+
+/* A look-up for the node. */
+typedef struct
+{
+  GkvUdpTransport *transport;
+  guint request; /* 0: for opening */
+  guint16 port;
+  GkvUdpLookup *lookup;
+} Request;
+
+typedef struct
+{
+  GSource parent;
+  GkvUdpTransport *transport;
+  gpointer tag;
+} UdpSource;
 
 struct _GkvUdpTransport
 {
@@ -41,17 +76,25 @@ struct _GkvUdpTransport
 
   guint max_datagram_size;
 
-  GSocket *socket; /* NULL: not open */
-  GMainContext *context;
-  GSource *in_source;
-  GSource *out_source; /* NULL: the socket takes what it is given */
-  GQueue queue;        /* Outgoing */
+  GMutex lock;
+  int fd; /* -1: not open */
+  GkvUdpAddress local;
+  UdpSource *source;
+  gboolean is_full;    /* the socket takes nothing: what waits leaves when it does again */
+  GArray *queue;       /* Outgoing */
+  guint n_sent;        /* of the queue, at its beginning */
+  GHashTable *by_text; /* canonical form → GkvUdpAddress */
+  GError *send_error;  /* for the next flush */
 
-  guint8 *buffers; /* BATCH times buffer_size */
-  gsize buffer_size;
+  Inbox *inbox;        /* NULL: not open */
+  guint n_received;    /* the batch that is being handed over */
+  guint n_handed_over; /* of it */
+  GHashTable *texts;   /* GkvUdpAddress as received → canonical form, a GRefString */
+  GkvUdpAddress last;  /* the sender of the last datagram … */
+  char *last_text;     /* … in canonical form, a GRefString */
 
-  GHashTable *by_name; /* "host:port" → GSocketAddress */
-  GHashTable *names;   /* GBytes of the native address → "host:port" */
+  Request *opening;     /* NULL: none */
+  GHashTable *requests; /* number → Request */
 };
 
 enum
@@ -70,303 +113,614 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (GkvUdpTransport,
                                G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (GKV_TYPE_TRANSPORT, transport_iface_init))
 
+/* Sending */
+
 static void
-outgoing_free (Outgoing *outgoing)
+set_full_locked (GkvUdpTransport *self, gboolean is_full)
 {
-  g_object_unref (outgoing->address);
-  g_bytes_unref (outgoing->datagram);
-  g_free (outgoing);
+  if (self->is_full == is_full)
+    return;
+
+  self->is_full = is_full;
+  g_source_modify_unix_fd (&self->source->parent, self->source->tag, is_full ? G_IO_IN | G_IO_OUT : G_IO_IN);
 }
 
-/* Addresses */
-
-static GSocketAddress *
-parse_address (const char *text, GError **error)
+/* Takes the first @n away that wait. */
+static void
+drop_locked (GkvUdpTransport *self, guint n)
 {
-  g_autoptr (GSocketConnectable) parsed = g_network_address_parse (text, 0, NULL);
-  GSocketAddress *address = NULL;
+  for (guint i = 0; i < n; i++)
+    g_bytes_unref (g_array_index (self->queue, Outgoing, self->n_sent + i).datagram);
+  self->n_sent += n;
 
-  if (parsed != NULL)
-    address = g_inet_socket_address_new_from_string (g_network_address_get_hostname (G_NETWORK_ADDRESS (parsed)),
-                                                     g_network_address_get_port (G_NETWORK_ADDRESS (parsed)));
-  if (address == NULL)
-    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-                 "\"%s\" is not a numeric address of the form \"host:port\" or \"[v6]:port\"", text);
-  return address;
-}
-
-static char *
-format_address (GInetSocketAddress *address)
-{
-  GInetAddress *host = g_inet_socket_address_get_address (address);
-  g_autoptr (GInetAddress) plain = NULL;
-  g_autofree char *text = NULL;
-  guint16 port = g_inet_socket_address_get_port (address);
-  guint32 scope = 0;
-
-  /* What comes in by IPv4 on a socket of both kinds is shown as what it is. */
-  if (g_inet_address_get_family (host) == G_SOCKET_FAMILY_IPV6)
+  if (self->n_sent == self->queue->len || self->n_sent >= MAX_QUEUED)
     {
-      const guint8 *bytes = g_inet_address_to_bytes (host);
-      static const guint8 mapped[12] = { [10] = 0xff, [11] = 0xff };
+      g_array_remove_range (self->queue, 0, self->n_sent);
+      self->n_sent = 0;
+    }
+}
 
-      if (memcmp (bytes, mapped, sizeof mapped) == 0)
-        host = plain = g_inet_address_new_from_bytes (bytes + sizeof mapped, G_SOCKET_FAMILY_IPV4);
-      else
-        scope = g_inet_socket_address_get_scope_id (address);
+static guint
+count_queued_locked (GkvUdpTransport *self)
+{
+  return self->queue->len - self->n_sent;
+}
+
+/* The first that waits could not be sent. That nobody listens there, or that the kernel has no memory for it now, is
+ * what UDP may do to any datagram; all else concerns the network, and is kept for the next flush. */
+static void
+take_error_locked (GkvUdpTransport *self, int code)
+{
+  g_autofree char *text = NULL;
+  GkvUdpAddress address;
+
+  if (code == ECONNREFUSED || code == ENOBUFS || code == ENOMEM || self->send_error != NULL)
+    return;
+
+  address = g_array_index (self->queue, Outgoing, self->n_sent).address;
+  gkv_udp_address_unmap (&address);
+  text = gkv_udp_address_format (&address);
+  g_set_error (&self->send_error, GKV_ERROR, GKV_ERROR_TRANSPORT, "A datagram to %s could not be sent: %s", text,
+               g_strerror (code));
+}
+
+/* One system call. FALSE: the socket is full. */
+static gboolean
+send_batch_locked (GkvUdpTransport *self)
+{
+  struct mmsghdr messages[BATCH];
+  struct iovec vectors[BATCH];
+  guint n_messages = MIN (count_queued_locked (self), BATCH);
+  int n;
+
+  for (guint i = 0; i < n_messages; i++)
+    {
+      Outgoing *outgoing = &g_array_index (self->queue, Outgoing, self->n_sent + i);
+
+      vectors[i].iov_base = (gpointer) g_bytes_get_data (outgoing->datagram, &vectors[i].iov_len);
+      messages[i].msg_hdr = (struct msghdr){ .msg_name = &outgoing->address,
+                                             .msg_namelen = gkv_udp_address_get_size (&outgoing->address),
+                                             .msg_iov = &vectors[i],
+                                             .msg_iovlen = 1 };
     }
 
-  text = g_inet_address_to_string (host);
-  if (g_inet_address_get_family (host) == G_SOCKET_FAMILY_IPV4)
-    return g_strdup_printf ("%s:%u", text, port);
-  if (scope != 0)
-    return g_strdup_printf ("[%s%%%u]:%u", text, scope, port);
-  return g_strdup_printf ("[%s]:%u", text, port);
+  do
+    n = sendmmsg (self->fd, messages, n_messages, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return FALSE;
+
+  if (n <= 0)
+    {
+      take_error_locked (self, errno);
+      n = 1;
+    }
+  drop_locked (self, n);
+  return TRUE;
 }
 
-/* The form that this socket can send to. */
-static GSocketAddress *
-map_address (GkvUdpTransport *self, GSocketAddress *address)
+static void
+send_queued_locked (GkvUdpTransport *self)
 {
-  GInetAddress *host = g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address));
-  g_autoptr (GInetAddress) mapped = NULL;
-  guint8 bytes[16] = { [10] = 0xff, [11] = 0xff };
+  gboolean is_full = FALSE;
 
-  if (g_socket_get_family (self->socket) != G_SOCKET_FAMILY_IPV6 ||
-      g_inet_address_get_family (host) != G_SOCKET_FAMILY_IPV4)
-    return g_object_ref (address);
-
-  memcpy (bytes + 12, g_inet_address_to_bytes (host), 4);
-  mapped = g_inet_address_new_from_bytes (bytes, G_SOCKET_FAMILY_IPV6);
-  return g_inet_socket_address_new (mapped, g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)));
+  while (!is_full && count_queued_locked (self) > 0)
+    is_full = !send_batch_locked (self);
+  set_full_locked (self, is_full);
 }
 
-static GSocketAddress *
-lookup_address (GkvUdpTransport *self, const char *text, GError **error)
+/* The form that the socket sends to. */
+static const GkvUdpAddress *
+lookup_address_locked (GkvUdpTransport *self, const char *text, GError **error)
 {
-  GSocketAddress *address = g_hash_table_lookup (self->by_name, text);
-  g_autoptr (GSocketAddress) parsed = NULL;
+  GkvUdpAddress *address = g_hash_table_lookup (self->by_text, text);
+  GkvUdpAddress parsed;
 
   if (address != NULL)
     return address;
-
-  parsed = parse_address (text, error);
-  if (parsed == NULL)
+  if (!gkv_udp_address_parse (&parsed, text, error))
     return NULL;
 
-  if (g_hash_table_size (self->by_name) >= MAX_CACHED)
-    g_hash_table_remove_all (self->by_name);
-  address = map_address (self, parsed);
-  g_hash_table_insert (self->by_name, g_strdup (text), address);
+  if (self->local.any.sa_family == AF_INET && parsed.any.sa_family == AF_INET6)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT,
+                   "\"%s\" is an IPv6 address, and this node is bound to an IPv4 one: bind to \"[::]\" for both", text);
+      return NULL;
+    }
+  if (self->local.any.sa_family == AF_INET6)
+    gkv_udp_address_map (&parsed);
+
+  if (g_hash_table_size (self->by_text) >= MAX_CACHED)
+    g_hash_table_remove_all (self->by_text);
+  address = g_memdup2 (&parsed, sizeof parsed);
+  g_hash_table_insert (self->by_text, g_strdup (text), address);
   return address;
 }
 
-static const char *
-lookup_name (GkvUdpTransport *self, GSocketAddress *address)
+static gboolean
+gkv_udp_transport_send (GkvTransport *transport, const char *text, GBytes *datagram, GError **error)
 {
-  guint8 native[sizeof (struct sockaddr_storage)];
-  gssize size = g_socket_address_get_native_size (address);
-  g_autoptr (GBytes) key = NULL;
-  const char *name;
+  GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  const GkvUdpAddress *address;
+  Outgoing outgoing;
 
-  if (!G_IS_INET_SOCKET_ADDRESS (address) || size <= 0 ||
-      !g_socket_address_to_native (address, native, sizeof native, NULL))
-    return NULL;
-
-  key = g_bytes_new (native, size);
-  name = g_hash_table_lookup (self->names, key);
-  if (name == NULL)
+  if (self->fd < 0)
     {
-      if (g_hash_table_size (self->names) >= MAX_CACHED)
-        g_hash_table_remove_all (self->names);
-      name = format_address (G_INET_SOCKET_ADDRESS (address));
-      g_hash_table_insert (self->names, g_steal_pointer (&key), (char *) name);
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport isn't open");
+      return FALSE;
     }
-  return name;
+
+  address = lookup_address_locked (self, text, error);
+  if (address == NULL)
+    return FALSE;
+
+  if (count_queued_locked (self) >= MAX_QUEUED)
+    drop_locked (self, 1);
+  outgoing = (Outgoing){ *address, g_bytes_ref (datagram) };
+  g_array_append_val (self->queue, outgoing);
+
+  if (count_queued_locked (self) >= BATCH && !self->is_full)
+    send_queued_locked (self);
+  return TRUE;
+}
+
+static gboolean
+gkv_udp_transport_flush (GkvTransport *transport, GError **error)
+{
+  GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  if (self->fd >= 0 && !self->is_full)
+    send_queued_locked (self);
+  if (self->send_error == NULL)
+    return TRUE;
+
+  g_propagate_error (error, g_steal_pointer (&self->send_error));
+  return FALSE;
+}
+
+static void
+send_waiting (GkvUdpTransport *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_mutex_lock (&self->lock);
+  send_queued_locked (self);
+  error = g_steal_pointer (&self->send_error);
+  g_mutex_unlock (&self->lock);
+
+  if (error != NULL)
+    gkv_transport_emit_failed (GKV_TRANSPORT (self), error);
 }
 
 /* Receiving */
 
-/* One system call. */
+/* The canonical form of who sent the datagram, a GRefString. */
+static char *
+lookup_text (GkvUdpTransport *self, GkvUdpAddress *address)
+{
+  char *text;
+
+  gkv_udp_address_unmap (address);
+  if (self->last_text != NULL && gkv_udp_address_equal (address, &self->last))
+    return self->last_text;
+
+  text = g_hash_table_lookup (self->texts, address);
+  if (text == NULL)
+    {
+      g_autofree char *formatted = gkv_udp_address_format (address);
+
+      if (g_hash_table_size (self->texts) >= MAX_CACHED)
+        g_hash_table_remove_all (self->texts);
+      text = g_ref_string_new (formatted);
+      g_hash_table_insert (self->texts, g_memdup2 (address, sizeof *address), text);
+    }
+
+  g_clear_pointer (&self->last_text, g_ref_string_release);
+  self->last = *address;
+  self->last_text = g_ref_string_acquire (text);
+  return text;
+}
+
+/* One system call, and no other to learn that there is nothing more: the next dispatch sees. */
 static void
 receive_batch (GkvUdpTransport *self)
 {
-  GInputVector vectors[BATCH];
-  GInputMessage messages[BATCH];
-  GSocketAddress *addresses[BATCH] = { NULL };
   g_autoptr (GError) error = NULL;
   int n;
 
   for (guint i = 0; i < BATCH; i++)
     {
-      vectors[i] = (GInputVector){ self->buffers + i * self->buffer_size, self->buffer_size };
-      messages[i] = (GInputMessage){ .address = &addresses[i], .vectors = &vectors[i], .num_vectors = 1 };
+      self->inbox->messages[i].msg_hdr.msg_namelen = sizeof self->inbox->addresses[i];
+      self->inbox->messages[i].msg_hdr.msg_flags = 0;
     }
 
-  n = g_socket_receive_messages (self->socket, messages, BATCH, 0, NULL, &error);
-  if (n < 0)
-    return;
+  n = recvmmsg (self->fd, self->inbox->messages, BATCH, MSG_DONTWAIT, NULL);
+  self->n_received = MAX (n, 0);
+  self->n_handed_over = 0;
 
-  for (int i = 0; i < n; i++)
+  /* An error that the network sent back about an earlier datagram comes once, and is of no interest. */
+  if (n < 0 && (errno == EBADF || errno == ENOTSOCK || errno == EINVAL || errno == EFAULT || errno == ENOMEM))
     {
-      g_autoptr (GSocketAddress) address = addresses[i];
-      g_autoptr (GBytes) datagram = NULL;
-      const char *name;
-
-      /* A handler may have closed us. */
-      if (self->socket == NULL || (messages[i].flags & MSG_TRUNC) || messages[i].bytes_received == 0 || address == NULL)
-        continue;
-
-      name = lookup_name (self, address);
-      if (name == NULL)
-        continue;
-
-      datagram = g_bytes_new (vectors[i].buffer, messages[i].bytes_received);
-      gkv_transport_emit_received (GKV_TRANSPORT (self), name, datagram);
+      error = g_error_new (GKV_ERROR, GKV_ERROR_TRANSPORT, "Nothing can be received: %s", g_strerror (errno));
+      gkv_transport_emit_failed (GKV_TRANSPORT (self), error);
     }
 }
-
-static gboolean
-on_readable (GSocket *socket, GIOCondition condition, gpointer user_data)
-{
-  g_autoptr (GkvUdpTransport) self = g_object_ref (user_data);
-
-  /* One batch a dispatch, so that what is to be said about it is said before the next is read. An error that the
-   * network sent back about an earlier datagram comes once, and is of no interest. */
-  receive_batch (self);
-
-  return self->socket == socket ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
-}
-
-/* Sending */
-
-static gboolean on_writable (GSocket *socket, GIOCondition condition, gpointer user_data);
 
 static void
-wait_until_writable (GkvUdpTransport *self)
+hand_over (GkvUdpTransport *self, guint i)
 {
-  if (self->out_source != NULL)
+  struct mmsghdr *message = &self->inbox->messages[i];
+  GkvUdpAddress *address = &self->inbox->addresses[i];
+  g_autoptr (GBytes) datagram = NULL;
+  char *text;
+
+  if ((message->msg_hdr.msg_flags & MSG_TRUNC) || message->msg_len == 0 ||
+      (address->any.sa_family != AF_INET && address->any.sa_family != AF_INET6))
     return;
 
-  self->out_source = g_socket_create_source (self->socket, G_IO_OUT, NULL);
-  g_source_set_static_name (self->out_source, "[gkv] UDP send");
-  g_source_set_callback (self->out_source, G_SOURCE_FUNC (on_writable), self, NULL);
-  g_source_attach (self->out_source, self->context);
+  /* A handler may close the transport, or run a main loop in which others send. */
+  text = g_ref_string_acquire (lookup_text (self, address));
+  datagram = g_bytes_new (self->inbox->vectors[i].iov_base, message->msg_len);
+  gkv_transport_emit_received (GKV_TRANSPORT (self), text, datagram);
+  g_ref_string_release (text);
 }
 
-/* One system call. FALSE: the socket is full. */
-static gboolean
-send_batch (GkvUdpTransport *self)
+/* A handler may run a main loop, and so come here again: then the rest of the batch is handed over there. */
+static void
+receive (GkvUdpTransport *self)
 {
-  GOutputMessage messages[BATCH] = { 0 };
-  GOutputVector vectors[BATCH];
+  gboolean any = FALSE;
+
+  if (self->n_handed_over == self->n_received)
+    receive_batch (self);
+
+  while (self->n_handed_over < self->n_received)
+    {
+      any = TRUE;
+      hand_over (self, self->n_handed_over++);
+    }
+
+  if (any && self->inbox != NULL)
+    gkv_transport_emit_drained (GKV_TRANSPORT (self));
+}
+
+/* The source. It can recurse so that it stays in the poll set while it is dispatched: to be taken out and put back
+ * costs more system calls than to receive. */
+
+static gboolean
+has_rest (GkvUdpTransport *self)
+{
+  return self->n_handed_over < self->n_received;
+}
+
+static gboolean
+udp_source_prepare (GSource *source, int *timeout)
+{
+  *timeout = -1;
+  return has_rest (((UdpSource *) source)->transport);
+}
+
+static gboolean
+udp_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  UdpSource *self = (UdpSource *) source;
+  g_autoptr (GkvUdpTransport) transport = g_object_ref (self->transport);
+  GIOCondition condition = g_source_query_unix_fd (source, self->tag);
+
+  if (has_rest (transport) || (condition & ~G_IO_OUT) != 0)
+    receive (transport);
+  if ((condition & G_IO_OUT) != 0 && !g_source_is_destroyed (source))
+    send_waiting (transport);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs udp_source_funcs = {
+  .prepare = udp_source_prepare,
+  .dispatch = udp_source_dispatch,
+};
+
+static UdpSource *
+udp_source_new (GkvUdpTransport *transport, int fd)
+{
+  GSource *source = g_source_new (&udp_source_funcs, sizeof (UdpSource));
+  UdpSource *self = (UdpSource *) source;
+
+  g_source_set_static_name (source, "[gkv] UDP");
+  g_source_set_can_recurse (source, TRUE);
+  self->transport = transport;
+  self->tag = g_source_add_unix_fd (source, fd, G_IO_IN);
+  return self;
+}
+
+/* Names */
+
+static void
+request_free (Request *self)
+{
+  g_clear_pointer (&self->lookup, gkv_udp_lookup_cancel);
+  g_free (self);
+}
+
+static Request *
+request_new (GkvUdpTransport *transport, guint number, const char *host, guint16 port, GkvUdpLookupFunc func)
+{
+  Request *self = g_new0 (Request, 1);
+
+  self->transport = transport;
+  self->request = number;
+  self->port = port;
+  self->lookup = gkv_udp_lookup_begin (host, func, self);
+  return self;
+}
+
+/* Whether the socket can send there; without a socket, any may do. */
+static gboolean
+can_reach (GkvUdpTransport *self, const GkvUdpAddress *address)
+{
+  if (self->fd < 0 || self->local.any.sa_family == address->any.sa_family)
+    return TRUE;
+
+  return self->local.any.sa_family == AF_INET6 && gkv_udp_address_is_unspecified (&self->local);
+}
+
+static void
+on_resolved (GList *addresses, const GError *error, gpointer user_data)
+{
+  Request *request = user_data;
+  g_autoptr (GkvUdpTransport) self = g_object_ref (request->transport);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GError) unreachable = NULL;
+  g_auto (GStrv) texts = NULL;
+  guint number = request->request;
+
+  for (GList *link = addresses; link != NULL; link = link->next)
+    {
+      GkvUdpAddress address;
+      char *text;
+
+      gkv_udp_address_from_inet (&address, link->data, request->port);
+      if (!can_reach (self, &address))
+        continue;
+
+      text = gkv_udp_address_format (&address);
+      if (!g_hash_table_contains (seen, text))
+        g_strv_builder_add (builder, text);
+      g_hash_table_add (seen, text);
+    }
+  texts = g_strv_builder_end (builder);
+
+  request->lookup = NULL;
+  g_hash_table_remove (self->requests, GUINT_TO_POINTER (number));
+
+  if (addresses != NULL && texts[0] == NULL)
+    error = unreachable = g_error_new (GKV_ERROR, GKV_ERROR_TRANSPORT,
+                                       "The name has no address of the family that this node is bound to, %s",
+                                       self->local.any.sa_family == AF_INET ? "IPv4" : "IPv6");
+  if (error != NULL)
+    gkv_transport_resolve_failed (GKV_TRANSPORT (self), number, error);
+  else
+    gkv_transport_resolved (GKV_TRANSPORT (self), number, (const char *const *) texts);
+}
+
+static void
+gkv_udp_transport_begin_resolve (GkvTransport *transport, const char *text, guint number)
+{
+  GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
+  g_autofree char *host = NULL;
   g_autoptr (GError) error = NULL;
-  guint n_messages = 0;
-  int n;
+  GkvUdpAddress address;
+  guint16 port;
 
-  for (GList *l = self->queue.head; l != NULL && n_messages < BATCH; l = l->next, n_messages++)
+  if (gkv_udp_address_split (text, &host, &port, &error) && gkv_udp_address_from_host (&address, host, port, &error))
     {
-      Outgoing *outgoing = l->data;
-      gsize size;
+      g_autofree char *canonical = gkv_udp_address_format (&address);
+      const char *addresses[] = { canonical, NULL };
 
-      vectors[n_messages].buffer = g_bytes_get_data (outgoing->datagram, &size);
-      vectors[n_messages].size = size;
-      messages[n_messages] =
-          (GOutputMessage){ .address = outgoing->address, .vectors = &vectors[n_messages], .num_vectors = 1 };
+      gkv_transport_resolved (transport, number, addresses);
     }
-
-  n = g_socket_send_messages (self->socket, messages, n_messages, 0, NULL, &error);
-  if (n < 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-    return FALSE;
-
-  /* The first that failed is dropped: nobody listens there, or there is no way to it now. */
-  if (n < 0)
-    {
-      g_debug ("a datagram could not be sent: %s", error->message);
-      n = 1;
-    }
-  while (n-- > 0)
-    outgoing_free (g_queue_pop_head (&self->queue));
-  return TRUE;
+  else if (error != NULL)
+    gkv_transport_resolve_failed (transport, number, error);
+  else
+    g_hash_table_insert (self->requests, GUINT_TO_POINTER (number),
+                         request_new (self, number, host, port, on_resolved));
 }
 
 static void
-send_queued (GkvUdpTransport *self)
+gkv_udp_transport_cancel_resolve (GkvTransport *transport, guint number)
 {
-  while (self->queue.length > 0)
-    if (!send_batch (self))
-      {
-        wait_until_writable (self);
-        return;
-      }
+  g_hash_table_remove (GKV_UDP_TRANSPORT (transport)->requests, GUINT_TO_POINTER (number));
 }
 
-static gboolean
-on_writable (GSocket *socket, GIOCondition condition, gpointer user_data)
+static char *
+gkv_udp_transport_normalize (GkvTransport *transport, const char *text, GkvAddressUse use, GError **error)
 {
-  GkvUdpTransport *self = user_data;
+  g_autofree char *host = NULL;
+  GError *cause = NULL;
+  GkvUdpAddress address;
+  guint16 port;
 
-  while (self->queue.length > 0)
-    if (!send_batch (self))
-      return G_SOURCE_CONTINUE;
+  if (!gkv_udp_address_split (text, &host, &port, error))
+    return NULL;
 
-  g_clear_pointer (&self->out_source, g_source_unref);
-  return G_SOURCE_REMOVE;
+  if (gkv_udp_address_from_host (&address, host, port, &cause))
+    return gkv_udp_address_check_use (&address, text, use, error) ? gkv_udp_address_format (&address) : NULL;
+
+  if (cause != NULL)
+    g_propagate_error (error, cause);
+  else if (port == 0 && use == GKV_ADDRESS_USE_PEER)
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
+                 "The address \"%s\" has the port 0, where nobody can be reached", text);
+  return NULL;
 }
 
-/* GkvTransport */
+/* Opening and closing */
+
+static void
+fail_open (const char *text, int code, guint16 port, GError **error)
+{
+  const char *hint = NULL;
+
+  if (code == EADDRINUSE)
+    hint = "give another port, or 0 for any";
+  else if (code == EADDRNOTAVAIL)
+    hint = "it is not an address of this machine; \"0.0.0.0\" stands for all of them";
+  else if (code == EMFILE || code == ENFILE)
+    hint = "close some, or raise the limit";
+  else if (code == EACCES && port > 0 && port < IPPORT_RESERVED)
+    hint = "ports below 1024 need privilege, give a higher one or 0 for any";
+
+  g_set_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport could not be opened on \"%s\": %s%s%s", text,
+               g_strerror (code), hint != NULL ? "; " : "", hint != NULL ? hint : "");
+}
+
+static int
+open_socket (const GkvUdpAddress *address, const char *text, GError **error)
+{
+  int family = address->any.sa_family;
+  int fd = socket (family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+  const int buffer_size = BUFFER_SIZE, off = 0;
+
+  /* The port is at the same place in both families. */
+  if (fd < 0)
+    {
+      fail_open (text, errno, ntohs (address->in.sin_port), error);
+      return -1;
+    }
+
+  /* A host may have it otherwise by default, and "[::]" would not be reached by IPv4. */
+  if (family == AF_INET6)
+    setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  setsockopt (fd, SOL_SOCKET, SO_RCVBUF, &buffer_size, sizeof buffer_size);
+  setsockopt (fd, SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof buffer_size);
+
+  if (bind (fd, &address->any, gkv_udp_address_get_size (address)) < 0)
+    {
+      fail_open (text, errno, ntohs (address->in.sin_port), error);
+      close (fd);
+      return -1;
+    }
+
+  return fd;
+}
+
+static Inbox *
+inbox_new (gsize buffer_size)
+{
+  Inbox *self = g_malloc0 (sizeof (Inbox) + BATCH * buffer_size);
+
+  self->buffer_size = buffer_size;
+  for (guint i = 0; i < BATCH; i++)
+    {
+      self->vectors[i] = (struct iovec){ self->buffers + i * buffer_size, buffer_size };
+      self->messages[i].msg_hdr.msg_name = &self->addresses[i];
+      self->messages[i].msg_hdr.msg_iov = &self->vectors[i];
+      self->messages[i].msg_hdr.msg_iovlen = 1;
+    }
+
+  return self;
+}
 
 static gboolean
 gkv_udp_transport_open (GkvTransport *transport, const char *bind_address, GError **error)
 {
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
-  g_autoptr (GSocketAddress) address = NULL;
-  g_autoptr (GSocket) socket = NULL;
-  g_autoptr (GError) cause = NULL;
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  socklen_t size = sizeof self->local;
+  GkvUdpAddress address;
+  int fd;
 
-  if (self->socket != NULL)
+  if (self->fd >= 0)
     {
       g_set_error_literal (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport is open already");
       return FALSE;
     }
 
-  address = parse_address (bind_address, error);
-  if (address == NULL)
+  if (!gkv_udp_address_parse (&address, bind_address, error) ||
+      !gkv_udp_address_check_use (&address, bind_address, GKV_ADDRESS_USE_BIND, error))
     return FALSE;
 
-  socket = g_socket_new (g_socket_address_get_family (address), G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, &cause);
-  if (socket == NULL || !g_socket_bind (socket, address, FALSE, &cause))
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "%s; %s", cause->message,
-                   g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE)
-                       ? "give another port, or 0 for any"
-                       : "is it an address of this machine? \"0.0.0.0\" stands for all of them");
-      return FALSE;
-    }
+  fd = open_socket (&address, bind_address, error);
+  if (fd < 0)
+    return FALSE;
 
-  g_socket_set_blocking (socket, FALSE);
-  g_socket_set_option (socket, SOL_SOCKET, SO_RCVBUF, BUFFER_SIZE, NULL);
-  g_socket_set_option (socket, SOL_SOCKET, SO_SNDBUF, BUFFER_SIZE, NULL);
+  g_mutex_lock (&self->lock);
+  self->fd = fd;
+  self->local = address;
+  getsockname (fd, &self->local.any, &size);
+  self->inbox = inbox_new (MAX (self->max_datagram_size, 2048));
+  self->source = udp_source_new (self, fd);
+  g_mutex_unlock (&self->lock);
 
-  self->socket = g_steal_pointer (&socket);
-  self->context = g_main_context_ref_thread_default ();
-  self->buffer_size = MAX (self->max_datagram_size, 2048);
-  self->buffers = g_malloc (BATCH * self->buffer_size);
-  self->in_source = g_socket_create_source (self->socket, G_IO_IN, NULL);
-  g_source_set_static_name (self->in_source, "[gkv] UDP receive");
-  g_source_set_callback (self->in_source, G_SOURCE_FUNC (on_readable), self, NULL);
-  g_source_attach (self->in_source, self->context);
+  g_source_attach (&self->source->parent, context);
   return TRUE;
 }
 
-static void
-destroy_source (GSource **source)
+/* As it always was, "localhost" is 127.0.0.1 to who binds. */
+static int
+compare_families (gconstpointer one, gconstpointer other)
 {
-  if (*source == NULL)
-    return;
+  return (g_inet_address_get_family ((GInetAddress *) one) == G_SOCKET_FAMILY_IPV6) -
+         (g_inet_address_get_family ((GInetAddress *) other) == G_SOCKET_FAMILY_IPV6);
+}
 
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
+static void
+on_bind_address_resolved (GList *addresses, const GError *error, gpointer user_data)
+{
+  Request *request = user_data;
+  g_autoptr (GkvUdpTransport) self = g_object_ref (request->transport);
+  g_autoptr (GList) sorted = g_list_sort (g_list_copy (addresses), compare_families);
+  g_autoptr (GError) failure = error != NULL ? g_error_copy (error) : NULL;
+  guint16 port = request->port;
+
+  request->lookup = NULL;
+  g_clear_pointer (&self->opening, request_free);
+
+  for (GList *link = sorted; link != NULL; link = link->next)
+    {
+      g_autofree char *text = NULL;
+      GkvUdpAddress address;
+
+      gkv_udp_address_from_inet (&address, link->data, port);
+      text = gkv_udp_address_format (&address);
+      g_clear_error (&failure);
+      if (gkv_udp_transport_open (GKV_TRANSPORT (self), text, &failure))
+        {
+          gkv_transport_opened (GKV_TRANSPORT (self));
+          return;
+        }
+    }
+
+  gkv_transport_open_failed (GKV_TRANSPORT (self), failure);
+}
+
+static void
+gkv_udp_transport_begin_open (GkvTransport *transport, const char *bind_address)
+{
+  GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
+  g_autofree char *host = NULL;
+  g_autoptr (GError) error = NULL;
+  GkvUdpAddress address;
+  gboolean numeric = FALSE;
+  guint16 port;
+
+  if (gkv_udp_address_split (bind_address, &host, &port, &error))
+    numeric = gkv_udp_address_from_host (&address, host, port, &error);
+
+  if (error == NULL && !numeric && self->fd < 0)
+    {
+      self->opening = request_new (self, 0, host, port, on_bind_address_resolved);
+      return;
+    }
+
+  if (error == NULL && gkv_udp_transport_open (transport, bind_address, &error))
+    gkv_transport_opened (transport);
+  else
+    gkv_transport_open_failed (transport, error);
 }
 
 static void
@@ -374,31 +728,35 @@ gkv_udp_transport_close (GkvTransport *transport)
 {
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
 
-  if (self->socket == NULL)
+  g_clear_pointer (&self->opening, request_free);
+  if (self->fd < 0)
     return;
 
-  while (self->queue.length > 0 && send_batch (self))
+  g_mutex_lock (&self->lock);
+  while (count_queued_locked (self) > 0 && send_batch_locked (self))
     ;
+  drop_locked (self, count_queued_locked (self));
+  g_source_destroy (&self->source->parent);
+  g_source_unref (&self->source->parent);
+  self->source = NULL;
+  self->is_full = FALSE;
+  close (self->fd);
+  self->fd = -1;
+  g_hash_table_remove_all (self->by_text);
+  g_clear_error (&self->send_error);
+  g_mutex_unlock (&self->lock);
 
-  destroy_source (&self->in_source);
-  destroy_source (&self->out_source);
-  g_socket_close (self->socket, NULL);
-  g_clear_object (&self->socket);
-  g_clear_pointer (&self->context, g_main_context_unref);
-  g_queue_clear_full (&self->queue, (GDestroyNotify) outgoing_free);
-  g_hash_table_remove_all (self->by_name);
-  g_clear_pointer (&self->buffers, g_free);
+  g_clear_pointer (&self->inbox, g_free);
+  self->n_received = self->n_handed_over = 0;
 }
 
 static char *
 gkv_udp_transport_get_local_address (GkvTransport *transport)
 {
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
-  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  if (self->socket != NULL)
-    address = g_socket_get_local_address (self->socket, NULL);
-  return address != NULL ? format_address (G_INET_SOCKET_ADDRESS (address)) : NULL;
+  return self->fd >= 0 ? gkv_udp_address_format (&self->local) : NULL;
 }
 
 static guint
@@ -408,41 +766,8 @@ gkv_udp_transport_get_max_datagram_size (GkvTransport *transport)
 }
 
 static gboolean
-gkv_udp_transport_send (GkvTransport *transport, const char *text, GBytes *datagram, GError **error)
+gkv_udp_transport_is_thread_movable (GkvTransport *transport)
 {
-  GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
-  GSocketAddress *address;
-  Outgoing *outgoing;
-
-  if (self->socket == NULL)
-    {
-      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport isn't open");
-      return FALSE;
-    }
-
-  address = lookup_address (self, text, error);
-  if (address == NULL)
-    return FALSE;
-
-  if (self->queue.length >= MAX_QUEUED)
-    outgoing_free (g_queue_pop_head (&self->queue));
-  outgoing = g_new (Outgoing, 1);
-  outgoing->address = g_object_ref (address);
-  outgoing->datagram = g_bytes_ref (datagram);
-  g_queue_push_tail (&self->queue, outgoing);
-
-  if (self->queue.length >= BATCH && self->out_source == NULL)
-    send_queued (self);
-  return TRUE;
-}
-
-static gboolean
-gkv_udp_transport_flush (GkvTransport *transport, GError **error)
-{
-  GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
-
-  if (self->socket != NULL && self->out_source == NULL)
-    send_queued (self);
   return TRUE;
 }
 
@@ -455,6 +780,11 @@ transport_iface_init (GkvTransportInterface *iface)
   iface->get_max_datagram_size = gkv_udp_transport_get_max_datagram_size;
   iface->send = gkv_udp_transport_send;
   iface->flush = gkv_udp_transport_flush;
+  iface->begin_open = gkv_udp_transport_begin_open;
+  iface->begin_resolve = gkv_udp_transport_begin_resolve;
+  iface->cancel_resolve = gkv_udp_transport_cancel_resolve;
+  iface->normalize = gkv_udp_transport_normalize;
+  iface->is_thread_movable = gkv_udp_transport_is_thread_movable;
 }
 
 /* GObject */
@@ -465,8 +795,12 @@ gkv_udp_transport_finalize (GObject *object)
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (object);
 
   gkv_udp_transport_close (GKV_TRANSPORT (self));
-  g_hash_table_unref (self->by_name);
-  g_hash_table_unref (self->names);
+  g_hash_table_unref (self->requests);
+  g_hash_table_unref (self->by_text);
+  g_hash_table_unref (self->texts);
+  g_clear_pointer (&self->last_text, g_ref_string_release);
+  g_array_unref (self->queue);
+  g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (gkv_udp_transport_parent_class)->finalize (object);
 }
@@ -495,7 +829,7 @@ gkv_udp_transport_set_property (GObject *object, guint prop_id, const GValue *va
   switch (prop_id)
     {
     case PROP_MAX_DATAGRAM_SIZE:
-      if (self->socket == NULL && self->max_datagram_size != g_value_get_uint (value))
+      if (self->fd < 0 && self->max_datagram_size != g_value_get_uint (value))
         {
           self->max_datagram_size = g_value_get_uint (value);
           g_object_notify_by_pspec (object, pspec);
@@ -528,9 +862,13 @@ static void
 gkv_udp_transport_init (GkvUdpTransport *self)
 {
   self->max_datagram_size = DEFAULT_MAX_DATAGRAM_SIZE;
-  g_queue_init (&self->queue);
-  self->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
-  self->names = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, g_free);
+  self->fd = -1;
+  g_mutex_init (&self->lock);
+  self->queue = g_array_new (FALSE, FALSE, sizeof (Outgoing));
+  self->by_text = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->texts = g_hash_table_new_full (gkv_udp_address_hash, gkv_udp_address_equal, g_free,
+                                       (GDestroyNotify) g_ref_string_release);
+  self->requests = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) request_free);
 }
 
 GKV_MODULE_DEFINE (transport_udp, GKV_TRANSPORT_EXTENSION_POINT_NAME, GKV_TYPE_UDP_TRANSPORT, "udp")
