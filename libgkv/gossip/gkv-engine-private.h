@@ -210,7 +210,8 @@ struct _GkvEngine
 
   /* gkv-rumours */
   GQueue rumours;
-  GHashTable *delegations; /* serial → what waits to be acknowledged, owned */
+  GHashTable *rumours_by_hash; /* hash* of the key → the newest of them, borrowed */
+  GHashTable *delegations;     /* serial → what waits to be acknowledged, owned */
   guint32 next_serial;
   gboolean spreading; /* the datagram being read has told whom its rumours are for: */
   GkvArc arc;

@@ -29,7 +29,8 @@
 typedef struct
 {
   GkvRecord *record;
-  GkvArc arc; /* whom it is to reach */
+  GkvArc arc;   /* whom it is to reach */
+  guint64 hash; /* of the key, by which it is found while it waits */
 } Rumour;
 
 /* A datagram of rumours that waits to be acknowledged. */
@@ -63,12 +64,14 @@ void
 gkv_rumours_init (GkvEngine *self)
 {
   g_queue_init (&self->rumours);
+  self->rumours_by_hash = g_hash_table_new (g_int64_hash, g_int64_equal);
   self->delegations = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) delegation_free);
 }
 
 void
 gkv_rumours_clear (GkvEngine *self)
 {
+  g_hash_table_unref (self->rumours_by_hash);
   g_queue_clear_full (&self->rumours, (GDestroyNotify) rumour_free);
   g_hash_table_unref (self->delegations);
 }
@@ -87,6 +90,49 @@ gkv_rumours_forget_member (GkvEngine *self, const GkvMember *member)
 
 /* What there is to be passed on */
 
+/* A record that was replaced is no news, and its remaining life isn't known any more. What replaced it is on its way as
+ * well. */
+static gboolean
+is_stale (const GkvRecord *record)
+{
+  return (record->flags & GKV_RECORD_GONE) != 0;
+}
+
+static Rumour *
+pop_rumour (GkvEngine *self)
+{
+  Rumour *rumour = g_queue_pop_head (&self->rumours);
+
+  if (g_hash_table_lookup (self->rumours_by_hash, &rumour->hash) == rumour)
+    g_hash_table_remove (self->rumours_by_hash, &rumour->hash);
+  return rumour;
+}
+
+/* Frees the rumours at the head of the queue whose records were replaced: those cost no datagram, no place in a window
+ * and no acknowledgement. */
+static void
+drop_stale (GkvEngine *self)
+{
+  Rumour *rumour;
+
+  while ((rumour = g_queue_peek_head (&self->rumours)) != NULL && is_stale (rumour->record))
+    rumour_free (pop_rumour (self));
+}
+
+static void
+make_room (GkvEngine *self)
+{
+  drop_stale (self);
+  if (self->rumours.length < MAX_RUMOURS)
+    return;
+
+  rumour_free (pop_rumour (self));
+  self->counters.rumours_dropped++;
+  gkv_exchanges_hasten (self);
+}
+
+/* A record takes the place in the queue of the one that it has replaced, so that a key that is written without pause
+ * neither fills the queue nor moves to its end for ever. */
 void
 gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc)
 {
@@ -95,17 +141,21 @@ gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc)
   if (self->n_alive == 0)
     return;
 
-  if (self->rumours.length >= MAX_RUMOURS)
+  rumour = g_hash_table_lookup (self->rumours_by_hash, &record->hash);
+  if (rumour != NULL && is_stale (rumour->record) && rumour->arc.from == arc.from && rumour->arc.to == arc.to)
     {
-      rumour_free (g_queue_pop_head (&self->rumours));
-      self->counters.rumours_dropped++;
-      gkv_exchanges_hasten (self);
+      gkv_record_unref (rumour->record);
+      rumour->record = gkv_record_ref (record);
+      return;
     }
 
+  make_room (self);
   rumour = g_new (Rumour, 1);
   rumour->record = gkv_record_ref (record);
   rumour->arc = arc;
+  rumour->hash = record->hash;
   g_queue_push_tail (&self->rumours, rumour);
+  g_hash_table_replace (self->rumours_by_hash, &rumour->hash, rumour);
   gkv_engine_wake_at (self, self->now.mono);
 }
 
@@ -137,11 +187,6 @@ send_delegation (GkvEngine *self, Delegation *delegation)
   for (guint i = 0; i < delegation->records->len; i++)
     {
       GkvRecord *record = g_ptr_array_index (delegation->records, i);
-
-      /* What has been replaced while it waited is no news, and its remaining life isn't known any more. What replaced
-       * it is on its way as well. */
-      if (gkv_store_lookup (self->store, gkv_record_get_key (record), record->key_len) != record)
-        continue;
 
       gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RUMOUR);
       self->counters.rumours_sent++;
@@ -223,7 +268,7 @@ send_waiting (GkvEngine *self)
 {
   gsize bytes = 0;
 
-  while (self->rumours.length > 0 && bytes < MAX_BYTES_A_TURN)
+  for (drop_stale (self); self->rumours.length > 0 && bytes < MAX_BYTES_A_TURN; drop_stale (self))
     {
       GkvArc arc = ((Rumour *) g_queue_peek_head (&self->rumours))->arc;
       g_autoptr (GPtrArray) records = NULL;
@@ -233,14 +278,14 @@ send_waiting (GkvEngine *self)
 
       /* Those in a row that go the same way share datagrams. */
       records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-      while (self->rumours.length > 0 && bytes < MAX_BYTES_A_TURN)
+      for (; self->rumours.length > 0 && bytes < MAX_BYTES_A_TURN; drop_stale (self))
         {
           Rumour *rumour = g_queue_peek_head (&self->rumours);
 
           if (rumour->arc.from != arc.from || rumour->arc.to != arc.to)
             break;
 
-          g_queue_pop_head (&self->rumours);
+          pop_rumour (self);
           bytes += MIN (gkv_record_get_wire_size (rumour->record), self->max_datagram);
           g_ptr_array_add (records, gkv_record_ref (rumour->record));
           rumour_free (rumour);
@@ -265,6 +310,17 @@ give_up (GkvEngine *self, Delegation *delegation)
 
       delegate (self, helper, up_to_him, delegation->records, TRUE);
     }
+}
+
+/* FALSE: nothing of it is news any more, and nobody needs to acknowledge it. */
+static gboolean
+forget_stale (Delegation *delegation)
+{
+  for (guint i = delegation->records->len; i > 0; i--)
+    if (is_stale (g_ptr_array_index (delegation->records, i - 1)))
+      g_ptr_array_remove_index (delegation->records, i - 1);
+
+  return delegation->records->len > 0;
 }
 
 static void
@@ -293,6 +349,12 @@ repeat_late (GkvEngine *self)
 
       delegation = g_ptr_array_index (late, i);
       link = delegation->member->link;
+      if (!forget_stale (delegation))
+        {
+          g_hash_table_remove (self->delegations, GUINT_TO_POINTER (delegation->serial));
+          continue;
+        }
+
       if (delegation->tries < ACK_TRIES && gkv_member_is_live (delegation->member) && link != NULL &&
           gkv_link_is_usable (link))
         {

@@ -6,6 +6,8 @@
 
 #include "pair.h"
 
+#include <string.h>
+
 #define SECOND ((gint64) G_USEC_PER_SEC)
 #define LIFE   (3 * SECOND)
 
@@ -61,6 +63,108 @@ test_life (void)
   pair_clear (&pair);
 }
 
+static void
+write_often (Pair *pair, const char *key, guint n)
+{
+  for (guint i = 1; i <= n; i++)
+    {
+      g_autofree char *value = g_strdup_printf ("%u", i);
+
+      pair_write (pair, 0, key, value, 0);
+    }
+}
+
+static void
+assert_value (Pair *pair, guint side, const char *key, const char *value)
+{
+  GkvRecord *record = gkv_store_lookup_visible (pair->sides[side].store, key, strlen (key));
+
+  g_assert_nonnull (record);
+  g_assert_cmpmem (gkv_record_get_content (record), record->content_len, value, strlen (value));
+}
+
+/* Of a key that is written again and again between two turns only the newest record is sent. */
+static void
+test_hot_key (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_forget_counts (&pair);
+  write_often (&pair, "hot", 10000);
+  pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
+
+  assert_value (&pair, 1, "hot", "10000");
+  g_assert_cmpuint (pair.n_messages[GKV_MESSAGE_RUMOUR], ==, 1);
+  g_assert_cmpuint (pair.n_messages[GKV_MESSAGE_SPREAD], ==, 1);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "rumours-dropped"), ==, 0);
+  pair_clear (&pair);
+}
+
+/* Nor does it push others out of the queue, or wait behind all of them each time that it is written. */
+static void
+test_hot_key_among_others (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_forget_counts (&pair);
+  for (guint i = 0; i < 4000; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+      write_often (&pair, "hot", 3);
+      pair_write (&pair, 0, key, "value", 0);
+    }
+  pair_run (&pair, 2 * PAIR_LATENCY, FALSE);
+  assert_value (&pair, 1, "hot", "3");
+  pair_run (&pair, 100 * PAIR_LATENCY, TRUE);
+
+  g_assert_true (pair_is_same (&pair));
+  g_assert_cmpuint (pair.n_messages[GKV_MESSAGE_RUMOUR], ==, 4001);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "rumours-dropped"), ==, 0);
+  pair_clear (&pair);
+}
+
+static guint n_empty;
+
+static gboolean
+lose_to_second (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  if (pair_datagram_has (datagram, GKV_MESSAGE_SPREAD) && !pair_datagram_has (datagram, GKV_MESSAGE_RUMOUR))
+    n_empty++;
+
+  return from == 0;
+}
+
+/* Nothing arrives for a while: what was sent and has been replaced since isn't repeated. */
+static void
+test_hot_key_unacknowledged (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair.loses = lose_to_second;
+  n_empty = 0;
+  for (guint i = 0; i < 300; i++)
+    {
+      write_often (&pair, "hot", 100);
+      pair_run (&pair, PAIR_LATENCY, FALSE);
+    }
+  g_assert_cmpuint (n_empty, ==, 0);
+
+  pair.loses = NULL;
+  pair_forget_counts (&pair);
+  pair_write (&pair, 0, "hot", "last", 0);
+  pair_run (&pair, 100 * PAIR_LATENCY, FALSE);
+  assert_value (&pair, 1, "hot", "last");
+  g_assert_cmpuint (pair.n_messages[GKV_MESSAGE_RUMOUR], <=, 2);
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -68,6 +172,10 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/rumours/replaced", test_replaced);
   g_test_add_func ("/rumours/life", test_life);
+
+  g_test_add_func ("/rumours/hot-key", test_hot_key);
+  g_test_add_func ("/rumours/hot-key-among-others", test_hot_key_among_others);
+  g_test_add_func ("/rumours/hot-key-unacknowledged", test_hot_key_unacknowledged);
 
   return g_test_run ();
 }
