@@ -74,10 +74,12 @@ struct _GkvLink
 
   GByteArray *out; /* messages for the datagram that is being filled; NULL: none */
 
-  GkvExchange *exchange; /* NULL: none under way */
-  GkvTransfer *transfer; /* NULL: nothing to get */
-  guint n_assemblies;    /* of pieces that come from here */
-  gboolean incomplete;   /* since the last exchange began, something wasn't got that is there */
+  GkvExchange *exchange;  /* NULL: none under way */
+  GkvTransfer *transfer;  /* NULL: nothing to get */
+  guint n_assemblies;     /* of pieces that come from here */
+  gint64 stirred;         /* when a question or a record came last; 0: never */
+  gint64 unmatched_asked; /* when it was asked last as this node wasn't synced */
+  gboolean incomplete;    /* since the last exchange began, something wasn't got that is there */
 
   /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
   guint64 ended_mine;
@@ -116,6 +118,7 @@ struct _GkvMember
   GList news;     /* its place among those of which there are so many */
   gint64 news_since;
   gboolean matched;  /* an exchange with this life of it has ended with nothing left to fetch */
+  guint n_checks;    /* exchanges that were repeated at once to see whether all is the same now */
   guint64 confirmed; /* the newest flush ticket that it has confirmed */
   GkvStamp horizon;  /* below it this life of it has forgotten deletions */
   gboolean clock_reported;
@@ -230,6 +233,7 @@ struct _GkvEngine
   gboolean hastened;     /* with several peers then, as something is known to be missing */
   GPtrArray *exchanging; /* links with an exchange under way */
   gint64 exchanges_due;
+  gint64 unsynced_due; /* while this node isn't synced */
   guint64 flush_ticket;
   GHashTable *flushes;
 

@@ -134,13 +134,23 @@ gkv_engine_set_synced (GkvEngine *self)
   gkv_engine_add_event (self, GKV_EVENT_SYNCED)->synced = TRUE;
 }
 
-/* TRUE once an exchange with every peer known alive has ended, or when there is nobody to wait for. None of them waits
+/* A peer that was heard of, and never answered here, is waited for only as long as it may take to meet it. */
+static gboolean
+is_awaited (GkvEngine *self, const GkvMember *member)
+{
+  gboolean met = member->link != NULL && gkv_link_is_usable (member->link);
+
+  return gkv_member_is_live (member) && !member->matched && (met || self->now.mono - member->life_since < ALONE_AFTER);
+}
+
+/* TRUE once an exchange with every peer that answers has ended, or when there is nobody to wait for. None of them waits
  * for a record that comes in pieces from another peer; so that is waited for here. */
 void
 gkv_engine_consider_synced (GkvEngine *self)
 {
   GHashTableIter iter;
   GkvMember *member;
+  guint n_matched = 0;
 
   if (self->synced)
     return;
@@ -159,8 +169,13 @@ gkv_engine_consider_synced (GkvEngine *self)
 
   g_hash_table_iter_init (&iter, self->members);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (gkv_member_is_live (member) && !member->matched)
-      return;
+    {
+      if (is_awaited (self, member))
+        return;
+      n_matched += gkv_member_is_live (member) && member->matched;
+    }
+  if (self->n_alive > 0 && n_matched == 0)
+    return;
 
   if (!gkv_pieces_are_missing (self))
     gkv_engine_set_synced (self);

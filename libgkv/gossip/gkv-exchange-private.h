@@ -28,7 +28,8 @@ struct _GkvExchange
   GkvSketching *sketching; /* NULL: none under way */
   guint64 flush_ticket;
   guint n_given;
-  gboolean full; /* no sums are trusted: all is listed */
+  gboolean invited; /* the other fetches what it lacks at its own pace */
+  gboolean full;    /* no sums are trusted: all is listed */
   gboolean differs;
   guint64 mine, theirs; /* both sides' digests at the start */
 };

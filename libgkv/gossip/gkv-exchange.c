@@ -34,6 +34,14 @@
 #define SOON          (100 * GKV_MS)
 #define FLUSH_PERIOD  (20 * GKV_MS)
 
+/* Two nodes that have met, and differed, ask at once whether that is mended: so often. */
+#define MAX_CHECKS 3
+
+/* A node that isn't synced asks those whom it still has to ask, whatever the gossip interval: when it has got nothing
+ * from them for a while, and not more often than that. */
+#define UNSYNCED_QUIET  (100 * GKV_MS)
+#define UNSYNCED_PERIOD (500 * GKV_MS)
+
 /* An exchange that starts from the same two sides as the last ones did finds nothing that it can mend: it is repeated
  * so often. Then comes a full one, and others at intervals that grow to an hour. */
 #define MAX_REPEATS 5
@@ -243,7 +251,10 @@ agree (GkvEngine *self, GkvLink *link, guint32 epoch)
   link->n_repeats = 0;
   link->full_interval = link->full_due = 0;
   if (link->member != NULL && link->life == link->member->life)
-    gkv_horizons_agree (self, link->member, epoch);
+    {
+      link->member->n_checks = MAX_CHECKS;
+      gkv_horizons_agree (self, link->member, epoch);
+    }
   matched (self, link);
 }
 
@@ -262,10 +273,25 @@ consider_asking (GkvEngine *self, GkvLink *link)
     gkv_exchanges_hasten (self);
 }
 
+/* An exchange that found differences has ended. The other side can't tell whether it has been given everything, and
+ * thus whether it is synced, before it is asked again. If it has been invited to fetch much, it asks by itself. */
+static void
+check (GkvEngine *self, GkvLink *link)
+{
+  GkvMember *member = link->member;
+
+  if (member == NULL || link->life != member->life || member->n_checks >= MAX_CHECKS || link->n_repeats > 0)
+    return;
+
+  member->n_checks++;
+  gkv_exchange_begin (self, link);
+}
+
 void
 gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
 {
   GkvExchange *exchange = link->exchange;
+  gboolean checked;
 
   if (exchange == NULL)
     {
@@ -284,13 +310,20 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
     }
   if (exchange->n_given == 0)
     confirm (self, link, exchange->flush_ticket);
+  checked = exchange->differs && !exchange->invited;
   gkv_exchange_free (self, link);
 
   /* What got lost on the way is asked for again soon, as long as that gets us anywhere. */
-  if (!link->incomplete)
-    matched (self, link);
-  else if (link->n_repeats == 0)
-    gkv_exchanges_hasten (self);
+  if (link->incomplete)
+    {
+      if (link->n_repeats == 0)
+        gkv_exchanges_hasten (self);
+      return;
+    }
+
+  matched (self, link);
+  if (checked)
+    check (self, link);
 }
 
 /* One at a time, as each costs in proportion to the map. */
@@ -394,6 +427,8 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
   theirs.hi = gkv_reader_u64 (reader);
   if (reader->failed)
     return;
+
+  link->stirred = self->now.mono;
 
   /* One side's full exchange is enough for both. */
   if (gkv_fingerprint_equal (&theirs, &no_sum))
@@ -572,6 +607,7 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
   else if (mine.count > MAX_GIVEN)
     {
       link->exchange->n_given++;
+      link->exchange->invited = TRUE;
       gkv_put_range (gkv_engine_begin_message (self), range);
       gkv_link_send (self, link, GKV_MESSAGE_INVITE);
     }
@@ -637,6 +673,7 @@ gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvRea
 
     case GKV_MESSAGE_OFFER:
       gkv_offers_handle (self, link, reader);
+      gkv_exchange_consider_end (self, link);
       break;
 
     case GKV_MESSAGE_INVITE:
@@ -725,11 +762,61 @@ gkv_exchanges_hasten (GkvEngine *self)
   gkv_engine_wake_at (self, due);
 }
 
+/* When a member may be asked whether it holds anything that this node, which isn't synced, lacks. */
+static gint64
+get_unmatched_due (const GkvMember *member)
+{
+  const GkvLink *link = member->link;
+  gint64 quiet = UNSYNCED_QUIET + 2 * MAX (member->round_trip_us, 0);
+  gint64 due = link->stirred > 0 ? link->stirred + quiet : member->life_since + UNSYNCED_PERIOD;
+
+  return link->unmatched_asked > 0 ? MAX (due, link->unmatched_asked + UNSYNCED_PERIOD) : due;
+}
+
+/* What got lost, or was given up, is begun again before the next regular exchange: the application waits for it. */
+static void
+ask_unmatched (GkvEngine *self)
+{
+  gint64 next = self->now.mono + UNSYNCED_QUIET;
+  GHashTableIter iter;
+  GkvMember *member;
+
+  if (self->synced || self->n_alive == 0)
+    return;
+
+  if (self->now.mono < self->unsynced_due)
+    {
+      gkv_engine_wake_at (self, self->unsynced_due);
+      return;
+    }
+
+  g_hash_table_iter_init (&iter, self->members);
+  while (self->exchanging->len < MAX_EXCHANGES && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    {
+      if (!gkv_member_is_live (member) || member->matched || member->link == NULL || member->link->n_repeats > 0 ||
+          member->link->exchange != NULL || !gkv_transfer_is_idle (self, member->link))
+        continue;
+
+      if (self->now.mono >= get_unmatched_due (member))
+        {
+          member->link->unmatched_asked = self->now.mono;
+          gkv_exchange_begin (self, member->link);
+        }
+      else
+        {
+          next = MIN (next, get_unmatched_due (member));
+        }
+    }
+  self->unsynced_due = next;
+  gkv_engine_wake_at (self, next);
+}
+
 void
 gkv_exchanges_tick (GkvEngine *self)
 {
   gint64 due = self->gossip_due + get_grace (self);
 
+  ask_unmatched (self);
   if (self->now.mono >= due)
     {
       g_autoptr (GPtrArray) peers = gkv_members_pick (self, self->hastened ? MAX_EXCHANGES : 1, NULL);

@@ -114,6 +114,7 @@ static void
 member_lost (GkvEngine *self, GkvMember *member)
 {
   member->matched = FALSE;
+  member->n_checks = 0;
   gkv_horizons_part (self, member);
   gkv_ephemerals_hasten (self);
   gkv_probes_cancel (self, member);
@@ -258,6 +259,7 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
   member->life_since = self->now.mono;
   member->incarnation = incarnation;
   member->matched = FALSE;
+  member->n_checks = 0;
   member->confirmed = 0;
   member->horizon = 0;
   member->clock_reported = FALSE;

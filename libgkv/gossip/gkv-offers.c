@@ -71,6 +71,7 @@ gkv_offers_give (GkvEngine *self, GkvLink *link, GPtrArray *records)
 
   if (bytes > MAX_GIVEN_BYTES)
     {
+      link->exchange->invited = TRUE;
       gkv_offers_send (self, link, records);
       return;
     }

@@ -537,6 +537,7 @@ handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
+  link->stirred = self->now.mono;
   gkv_engine_apply (self, link, record, left_ms);
 
   if (transfer == NULL)
