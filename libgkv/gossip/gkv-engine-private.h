@@ -286,6 +286,8 @@ GkvLink *gkv_links_lookup (GkvEngine *self, const char *address);
 void gkv_links_send_token (GkvEngine *self, const char *address, guint64 echo);
 /* Who we are. Our token rides along: it tells a peer that has lost it, and changes with the epoch. */
 void gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer);
+/* Everybody who may know us is told that we leave. */
+void gkv_links_leave (GkvEngine *self);
 /* The body of the next message to a link: write to it, then call gkv_link_send (). */
 GByteArray *gkv_engine_begin_message (GkvEngine *self);
 void gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind);
@@ -322,6 +324,8 @@ void gkv_members_heard (GkvEngine *self, GkvLink *link);
 /* A link has told who speaks there. FALSE: not to be spoken with. */
 gboolean gkv_members_identify (
     GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise);
+/* Says of itself on @link that it leaves. */
+void gkv_members_leave (GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation);
 /* Who spoke there speaks there no more, and nothing is under way with them. It isn't known who does. */
 void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
 /* Who speaks there is new, and says that it knows @n_known members that live. */
@@ -347,7 +351,6 @@ void gkv_news_tell_self (GkvEngine *self, GkvLink *link, GkvPeerStatus status);
 void gkv_news_tell_death (GkvEngine *self, GkvMember *member);
 /* Some of those who live, in proportion. */
 void gkv_news_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);
-void gkv_news_leave (GkvEngine *self);
 
 /* gkv-probes */
 void gkv_probes_init (GkvEngine *self);

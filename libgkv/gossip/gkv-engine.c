@@ -587,7 +587,7 @@ gkv_engine_leave (GkvEngine *self, const GkvTime *now)
 {
   self->now = *now;
   gkv_rumours_tick (self);
-  gkv_news_leave (self);
+  gkv_links_leave (self);
   gkv_links_flush (self);
   self->leaving = TRUE;
 }

@@ -38,7 +38,8 @@
 #define MAX_ANSWER_DATAGRAMS 80
 #define MAX_WAITING          4096
 
-#define IDENT_FLAG_ANSWER 1
+#define IDENT_FLAG_ANSWER  1
+#define IDENT_FLAG_LEAVING 2
 
 static void
 link_free (GkvLink *link)
@@ -265,8 +266,8 @@ gkv_links_send_token (GkvEngine *self, const char *address, guint64 echo)
   queue_datagram (self, address, out);
 }
 
-void
-gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
+static void
+send_ident (GkvEngine *self, GkvLink *link, guint8 flags)
 {
   GByteArray *body;
 
@@ -280,11 +281,36 @@ gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
   gkv_put_u64 (body, self->life);
   gkv_put_varint (body, self->incarnation);
   gkv_put_u64 (body, self->cluster_hash);
-  gkv_put_u8 (body, answer ? IDENT_FLAG_ANSWER : 0);
+  gkv_put_u8 (body, flags);
   gkv_put_string (body, self->id);
   gkv_put_string (body, self->advertise != NULL ? self->advertise : "");
   gkv_put_varint (body, self->n_alive);
   gkv_link_send (self, link, GKV_MESSAGE_IDENT);
+}
+
+void
+gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer)
+{
+  send_ident (self, link, answer ? IDENT_FLAG_ANSWER : 0);
+}
+
+/* Also to those whose names aren't known here yet: they may have learnt ours already, or learn it from a datagram that
+ * is under way. */
+void
+gkv_links_leave (GkvEngine *self)
+{
+  GHashTableIter iter;
+  GkvLink *link;
+
+  g_hash_table_iter_init (&iter, self->links);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
+    {
+      if (!gkv_link_is_usable (link) || g_hash_table_contains (self->own_addresses, link->address))
+        continue;
+
+      send_ident (self, link, IDENT_FLAG_LEAVING);
+      gkv_news_tell_self (self, link, GKV_PEER_LEFT);
+    }
 }
 
 void
@@ -391,6 +417,12 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
     }
 
   g_hash_table_remove (self->own_addresses, link->address);
+  if (flags & IDENT_FLAG_LEAVING)
+    {
+      gkv_members_leave (self, link, id, life, incarnation);
+      return;
+    }
+
   if (!gkv_members_identify (self, link, id, life, incarnation, advertise))
     return;
 
@@ -504,7 +536,12 @@ static void
 consider_ident (GkvEngine *self, GkvLink *link)
 {
   const GkvMember *member = link->member;
-  gboolean known = member != NULL && link->life == member->life && gkv_member_is_live (member);
+  gboolean current = member != NULL && link->life == member->life;
+  gboolean known = current && gkv_member_is_live (member);
+
+  /* One that has said that it leaves, and speaks all the same, is told so (gkv-members). */
+  if (current && member->status == GKV_PEER_LEFT)
+    return;
 
   if (link->their_token == 0 || g_hash_table_contains (self->own_addresses, link->address))
     return;

@@ -163,6 +163,29 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
   gkv_engine_wake_at (self, self->now.mono);
 }
 
+/* In a table that isn't full. */
+static GkvMember *
+insert_member (
+    GkvEngine *self, const char *id, guint64 life, guint32 incarnation, GkvPeerStatus status, const char *address)
+{
+  GkvMember *member = g_new0 (GkvMember, 1);
+
+  member->id = g_strdup (id);
+  member->news.data = member;
+  member->place = gkv_ring_get_place (self, id);
+  member->life = life;
+  member->incarnation = incarnation;
+  member->status = status;
+  member->address = g_strdup (address);
+  member->life_since = member->status_since = member->last_seen = self->now.mono;
+  member->last_seen_wall = self->now.wall;
+  member->round_trip_us = -1;
+  g_hash_table_insert (self->members, member->id, member);
+  count (self, member, 1);
+  gkv_probes_add (self, member);
+  return member;
+}
+
 static GkvMember *
 add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, const char *address)
 {
@@ -171,24 +194,27 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
   if (g_hash_table_size (self->members) >= MAX_MEMBERS)
     return NULL;
 
-  member = g_new0 (GkvMember, 1);
-  member->id = g_strdup (id);
-  member->news.data = member;
-  member->place = gkv_ring_get_place (self, id);
-  member->life = life;
-  member->incarnation = incarnation;
-  member->address = g_strdup (address);
-  member->life_since = member->status_since = member->last_seen = self->now.mono;
-  member->last_seen_wall = self->now.wall;
-  member->round_trip_us = -1;
-  g_hash_table_insert (self->members, member->id, member);
-  count (self, member, 1);
+  member = insert_member (self, id, life, incarnation, GKV_PEER_ALIVE, address);
   gkv_news_spread (self, member);
-
-  gkv_probes_add (self, member);
   add_event (self, GKV_EVENT_PEER_ADDED, member);
   gkv_engine_wake_at (self, self->now.mono);
   return member;
+}
+
+/* One that left before it was known is remembered all the same: what it said before may come in late, and others may
+ * still tell of it. */
+static void
+remember_left (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, const char *address)
+{
+  GkvMember *member;
+
+  if (g_hash_table_size (self->members) >= MAX_MEMBERS)
+    return;
+
+  member = insert_member (self, id, life, incarnation, GKV_PEER_LEFT, address);
+  member->hidden = TRUE;
+  member->last_told = self->now.mono;
+  gkv_contacts_drop_hearsay (self, address);
 }
 
 static void
@@ -390,6 +416,14 @@ gkv_members_identify (
   if (life < member->life)
     return identify_earlier (self, link);
 
+  /* It left; then this comes in late, or somebody else said so, and it refutes that by a higher incarnation. */
+  if (life == member->life && member->status == GKV_PEER_LEFT && incarnation <= member->incarnation)
+    {
+      if (self->now.mono - member->last_told >= TELL_PERIOD)
+        tell_status (self, member, link);
+      return FALSE;
+    }
+
   if (life > member->life)
     begin_life (self, member, life, incarnation);
   else
@@ -406,6 +440,38 @@ gkv_members_identify (
   if (!gkv_member_is_live (member))
     set_status (self, member, GKV_PEER_ALIVE);
   return TRUE;
+}
+
+void
+gkv_members_leave (GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation)
+{
+  GkvMember *member = g_hash_table_lookup (self->members, id);
+
+  if (member == NULL)
+    {
+      gkv_members_forget_link (self, link);
+      remember_left (self, id, life, incarnation, link->address);
+      link->member = g_hash_table_lookup (self->members, id);
+      link->life = life;
+      return;
+    }
+
+  /* Who is heard where he is spoken with says so there as well. */
+  if (life < member->life || (member->link != NULL && member->link != link && gkv_member_is_live (member) &&
+                              self->now.mono - member->link->last_heard < LATELY))
+    return;
+
+  if (link->member != member || link->life != life)
+    gkv_members_forget_link (self, link);
+  link->member = member;
+  link->life = life;
+  if (life > member->life)
+    begin_life (self, member, life, incarnation);
+  else
+    member->incarnation = MAX (member->incarnation, incarnation);
+  gkv_contacts_drop_hearsay (self, link->address);
+  member->last_told = self->now.mono;
+  set_status (self, member, GKV_PEER_LEFT);
 }
 
 void
@@ -449,7 +515,7 @@ gkv_members_heard (GkvEngine *self, GkvLink *link)
       gkv_ring_touch (self);
     }
 
-  if ((member->status == GKV_PEER_SUSPECT || member->status == GKV_PEER_DEAD) && gkv_link_is_usable (link) &&
+  if (member->status != GKV_PEER_ALIVE && gkv_link_is_usable (link) &&
       self->now.mono - member->last_told >= TELL_PERIOD)
     tell_status (self, member, link);
 

@@ -211,19 +211,3 @@ gkv_news_tell_death (GkvEngine *self, GkvMember *member)
       gkv_news_tell (self, peer->link, member);
     }
 }
-
-void
-gkv_news_leave (GkvEngine *self)
-{
-  GHashTableIter iter;
-  GkvLink *link;
-
-  g_hash_table_iter_init (&iter, self->links);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
-    {
-      if (link->member == NULL || !gkv_link_is_usable (link))
-        continue;
-
-      gkv_news_tell_self (self, link, GKV_PEER_LEFT);
-    }
-}

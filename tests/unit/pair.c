@@ -85,6 +85,7 @@ void
 pair_restart (Pair *pair, guint side)
 {
   gkv_engine_free (pair->sides[side].engine);
+  pair->sides[side].down = FALSE;
   start (pair, side);
 }
 
@@ -237,6 +238,7 @@ drain_events (PairSide *side)
     {
       n_changes += event.kind == GKV_EVENT_CHANGED;
       side->n_errors += event.kind == GKV_EVENT_ERROR;
+      side->n_removed += event.kind == GKV_EVENT_PEER_REMOVED;
       gkv_event_clear (&event);
     }
   return n_changes;
@@ -254,20 +256,11 @@ find_side (Pair *pair, const char *address)
 }
 
 static void
-tick (Pair *pair, guint index)
+send_all (Pair *pair, guint index)
 {
-  PairSide *side = &pair->sides[index];
   GkvDatagram datagram;
-  guint n_changes;
 
-  if (side->down)
-    return;
-
-  drain_events (side);
-  side->wake = gkv_engine_tick (side->engine, &pair->now);
-  n_changes = drain_events (side);
-  side->most_changes = MAX (side->most_changes, n_changes);
-  while (gkv_engine_pop_datagram (side->engine, &datagram))
+  while (gkv_engine_pop_datagram (pair->sides[index].engine, &datagram))
     {
       if (pair->loses != NULL && pair->loses (pair, index, find_side (pair, datagram.address), datagram.bytes))
         {
@@ -278,6 +271,30 @@ tick (Pair *pair, guint index)
       count_messages (pair, datagram.bytes);
       fly (pair, index, datagram.address, datagram.bytes, PAIR_LATENCY);
     }
+}
+
+static void
+tick (Pair *pair, guint index)
+{
+  PairSide *side = &pair->sides[index];
+  guint n_changes;
+
+  if (side->down)
+    return;
+
+  drain_events (side);
+  side->wake = gkv_engine_tick (side->engine, &pair->now);
+  n_changes = drain_events (side);
+  side->most_changes = MAX (side->most_changes, n_changes);
+  send_all (pair, index);
+}
+
+void
+pair_leave (Pair *pair, guint side)
+{
+  gkv_engine_leave (pair->sides[side].engine, &pair->now);
+  send_all (pair, side);
+  pair->sides[side].down = TRUE;
 }
 
 static void

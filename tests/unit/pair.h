@@ -25,6 +25,7 @@ typedef struct
   gint64 wake;
   gboolean down;      /* it does nothing, and what is sent there is lost */
   guint n_errors;     /* that it has told */
+  guint n_removed;    /* peers, likewise */
   guint most_changes; /* that it has made in one turn, beside what came in */
 } PairSide;
 
@@ -58,6 +59,9 @@ void pair_put_both (Pair *pair, const char *key, const char *value);
 
 /* Begins a new life on what is held. */
 void pair_restart (Pair *pair, guint side);
+
+/* Says that it leaves, and does nothing any more. */
+void pair_leave (Pair *pair, guint side);
 
 /* Writes as an application does. */
 void pair_write (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags);
