@@ -60,7 +60,7 @@ static gint64 *ages; /* ns, of round trips or of values that went one way */
 static guint n_ages;
 static guint serial, last_received;
 static guint64 n_hot;
-static gint64 started, cpu_started, deadline;
+static gint64 started, cpu_started, last_hot, deadline;
 
 static gint64
 get_ns (void)
@@ -306,6 +306,7 @@ receive_other (const PairValue *value)
           started = now;
           cpu_started = get_cpu_us ();
         }
+      last_hot = now;
       break;
 
     case END:
@@ -313,8 +314,8 @@ receive_other (const PairValue *value)
         return;
       if (is_hot)
         {
-          /* The writer's last moment, as a starved reader learns late that it is over. */
-          double taken = MAX (value->stamp - started, 1);
+          /* What came after the writer's last moment had waited. */
+          double taken = MAX (MAX (last_hot, value->stamp) - started, 1);
 
           say ("hot-told", n_hot * 1e9 / taken);
           say ("hot-cpu", n_hot == 0 ? 0 : 100 * 1000.0 * (get_cpu_us () - cpu_started) / (now - started));

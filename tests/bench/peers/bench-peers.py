@@ -16,17 +16,27 @@ import pathlib
 import platform
 import selectors
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 IMAGES = ROOT / "docs" / "images"
 
-NAMES = {"gkv": "libgkv", "gossipkv": "gossipkv", "memberlist": "memberlist", "chitchat": "chitchat"}
+NAMES = {"gkv": "libgkv", "gossipkv": "gossipkv", "memberlist": "memberlist", "chitchat": "chitchat",
+         "gkv-loop": "libgkv, no thread", "udp": "bare UDP", "dds": "Cyclone DDS", "zenoh": "zenoh"}
 COLOURS = {"gkv": "#1a5fb4", "gossipkv": "#c01c28", "memberlist": "#26a269", "chitchat": "#9141ac"}
+
+# Whom a case is for: maps that are shared by gossip, or whatever brings a value from one process to another.
+MAPS = ("gkv", "gossipkv", "memberlist", "chitchat")
+PAIRS = ("udp", "gkv", "gkv-loop", "dds", "zenoh")
+
+# Round trips of the two runs whose system calls are counted; the difference leaves out what starting costs.
+FEW_TRIALS, MANY_TRIALS = 500, 2500
 
 # Ways to lose a quarter of the packets of a namespace's loopback device; the first one that works is used for all.
 LOSSES = {
@@ -41,13 +51,18 @@ LOSSES = {
 
 
 class Case:
-    """One run of a driver, and the rows of the table that come out of it."""
+    """One run of a driver, and the rows of the table that come out of it.
 
-    def __init__(self, name, workload, rows, loss=False, **options):
+    awake: the cores are kept from sleeping; one_core: all that the driver starts shares one."""
+
+    def __init__(self, name, workload, rows, systems=MAPS, loss=False, awake=False, one_core=False, **options):
         self.name = name
         self.workload = workload
         self.rows = rows
+        self.systems = systems
         self.loss = loss
+        self.awake = awake
+        self.one_core = one_core
         self.options = options
 
 
@@ -75,6 +90,26 @@ def make_cases(quick):
     cases.append(Case("memory", "memory", {"mb": f"resident memory with {many:,} keys, MB"}, keys=many))
     cases.append(Case("loss", "spread", {"ms": "one write to all of 40 nodes at 25 % loss, defaults, ms"}, loss=True,
                       nodes=10 if quick else 40, trials=trials))
+    return cases + make_pair_cases(quick)
+
+
+def make_pair_cases(quick):
+    cases = []
+    seconds = 1 if quick else 3
+    for awake, what in ((False, "idle machine"), (True, "cores awake")):
+        cases.append(Case("pair-awake" if awake else "pair-idle", "pair",
+                          {"half-median": f"half a ping-pong of 64 bytes, {what}, median, us",
+                           "half-99.9": f"half a ping-pong of 64 bytes, {what}, 99.9 %, us",
+                           "cpu": f"processor time of a side for a round trip, {what}, us",
+                           "one-way-median": f"64 bytes one way, 1,000 writes/s, {what}, median, us",
+                           "one-way-99.9": f"64 bytes one way, 1,000 writes/s, {what}, 99.9 %, us"},
+                          systems=PAIRS, awake=awake, trials=2000 if quick else 10000, seconds=seconds))
+    cases.append(Case("pair-calls", "calls", {"calls": "system calls of a side for a round trip"}, systems=PAIRS))
+    for one_core, what in ((False, "a core for each end"), (True, "both ends on one core")):
+        cases.append(Case("hot-one-core" if one_core else "hot", "hot",
+                          {"hot-told": f"a hot key written without pause, {what}, values told a second",
+                           "hot-cpu": f"a hot key written without pause, {what}, % of a core that the reader uses"},
+                          systems=PAIRS, one_core=one_core, seconds=seconds))
     return cases
 
 
@@ -126,10 +161,37 @@ def build_cargo(system, build, source):
     return folder / "target" / "release" / f"{system}-driver", None
 
 
+def build_dds(build):
+    missing = [tool for tool in ("gcc", "idlc", "pkg-config") if shutil.which(tool) is None]
+    if missing or not works(["pkg-config", "--exists", "CycloneDDS", "glib-2.0"]):
+        return None, f"no {missing[0] if missing else 'CycloneDDS'} here: Debian has it in cyclonedds-dev, cyclonedds-tools"
+    folder = copy_source("dds", build)
+    log = build / "peers" / "dds.log"
+    log.unlink(missing_ok=True)
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "CycloneDDS", "glib-2.0"], stdout=subprocess.PIPE,
+                           encoding="utf-8", check=True).stdout.split()
+    sources = ["value.c", HERE / "dds" / "dds-driver.c", HERE.parent / "pair" / "pair.c"]
+    if not run_tool(log, folder, "idlc", "-l", "c", "value.idl") or \
+            not run_tool(log, folder, "gcc", "-O2", "-D_GNU_SOURCE", "-I.", "-o", "driver", *sources, *flags):
+        return None, f"its driver can't be built here, see {log.name}"
+    return folder / "driver", None
+
+
 def find_driver(system, build, source):
+    if system in ("gkv-loop", "udp"):
+        return None, None
+    if system == "dds":
+        return build_dds(build)
     if system == "gkv":
         return build / "tests" / "bench" / "peers" / "gkv" / "gkv-driver", None
-    return (build_cargo if system == "chitchat" else build_go)(system, build, source)
+    return (build_cargo if system in ("chitchat", "zenoh") else build_go)(system, build, source)
+
+
+def get_command(system, driver, case, build):
+    """What runs a case but for its options. Our own pair is that of './run bench pair', as is the floor."""
+    if case.systems is PAIRS and system in ("gkv", "gkv-loop", "udp"):
+        return [build / "tests" / "bench" / "bench-pair", "--driver", "--link", system]
+    return [driver]
 
 
 # --- A run
@@ -162,9 +224,74 @@ def read_resident_mb(pid):
     return 0.0
 
 
-def run(driver, case, limit, namespaces, loss):
+def start_spinners():
+    """A process for each core that gives way to everything and keeps the core from sleeping."""
+    spinners = []
+    parent = os.getpid()
+    for core in os.sched_getaffinity(0):
+        pid = os.fork()
+        if pid == 0:
+            os.sched_setaffinity(0, {core})
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            while os.getppid() == parent:
+                for _ in range(1000000):
+                    pass
+            os._exit(0)
+        spinners.append(pid)
+    return spinners
+
+
+def stop_spinners(spinners):
+    for pid in spinners:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def stay_on_one_core():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def count_calls(command, trials, limit):
+    """All system calls of a run of both ends, or why they can't be counted."""
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as counts:
+        traced = ["strace", "-f", "-c", "-U", "calls,name", "-o", counts.name, *command, "pair",
+                  "--trials", trials, "--seconds", 0]
+        try:
+            said = subprocess.run(list(map(str, traced)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  stdin=subprocess.DEVNULL, encoding="utf-8", timeout=limit, check=False).stdout
+        except subprocess.TimeoutExpired:
+            return None, f"> {limit:.0f} s under strace"
+        for line in map(json.loads, said.splitlines()):
+            if "cannot" in line:
+                return None, line["cannot"]
+        totals = [line.split()[0] for line in counts.read().splitlines() if line.endswith(" total")]
+    return (int(totals[0]), None) if totals else (None, "strace counted nothing")
+
+
+def run_calls(command, limit):
+    if shutil.which("strace") is None:
+        return {}, ["not measured: no strace here"]
+    few, why = count_calls(command, FEW_TRIALS, limit)
+    if why is None:
+        many, why = count_calls(command, MANY_TRIALS, limit)
+    if why is not None:
+        return {}, [why]
+    return {"calls": [(many - few) / (MANY_TRIALS - FEW_TRIALS) / 2]}, []
+
+
+def run_case(command, case, limit, namespaces, loss):
+    if case.workload == "calls":
+        return run_calls(command, limit)
+    spinners = start_spinners() if case.awake else []
+    try:
+        return run(command, case, limit, namespaces, loss)
+    finally:
+        stop_spinners(spinners)
+
+
+def run(command, case, limit, namespaces, loss):
     """Returns the samples by row, and what to say about it."""
-    command = [driver, case.workload]
+    command = [*command, case.workload]
     for name, value in case.options.items():
         command += [f"--{name}", str(value)]
     if namespaces:
@@ -172,7 +299,7 @@ def run(driver, case, limit, namespaces, loss):
 
     samples, notes, part, done, begin = {}, [], None, False, 0
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               stdin=subprocess.DEVNULL)
+                               stdin=subprocess.DEVNULL, preexec_fn=stay_on_one_core if case.one_core else None)
     end = time.monotonic() + limit + (case.options.get("seconds", 0) if case.workload == "idle" else 0)
     lines = selectors.DefaultSelector()
     lines.register(process.stdout, selectors.EVENT_READ)
@@ -225,6 +352,8 @@ def measure(args, build):
     systems = args.systems.split(",") if args.systems else list(NAMES)
     sources = dict(text.split("=", 1) for text in args.source)
     drivers, absent = {}, {}
+    cases = [c for c in make_cases(args.quick) if not args.only or any(c.name.startswith(o) for o in args.only.split(","))]
+    systems = [s for s in systems if any(s in c.systems for c in cases)]
     for system in systems:
         print(f"building {NAMES[system]}", file=sys.stderr)
         drivers[system], why = find_driver(system, build, sources.get(system))
@@ -234,13 +363,12 @@ def measure(args, build):
     namespaces = works(in_namespace(["true"]))
     loss_name, loss = next(((n, c) for n, c in LOSSES.items() if namespaces and works(in_namespace(["true"], c))),
                            (None, None))
-    cases = [c for c in make_cases(args.quick) if not args.only or any(c.name.startswith(o) for o in args.only.split(","))]
-    results = {c.name: {s: {"samples": {}, "notes": [], "failures": 0} for s in systems} for c in cases}
+    results = {c.name: {s: {"samples": {}, "notes": [], "failures": 0} for s in systems if s in c.systems}
+               for c in cases}
 
     for turn in range(args.rounds):
         for case in cases:
-            for system in systems:
-                result = results[case.name][system]
+            for system, result in results[case.name].items():
                 if system in absent:
                     notes = [absent[system]]
                 elif case.loss and loss is None:
@@ -249,7 +377,8 @@ def measure(args, build):
                     continue
                 else:
                     print(f"{turn + 1}/{args.rounds} {case.name} {system}", file=sys.stderr)
-                    samples, notes = run(drivers[system], case, args.limit, namespaces, loss)
+                    command = get_command(system, drivers[system], case, build)
+                    samples, notes = run_case(command, case, args.limit, namespaces, loss)
                     result["failures"] += not samples
                     for row, values in samples.items():
                         result["samples"].setdefault(row, []).extend(values)
@@ -297,12 +426,12 @@ def print_table(data):
                 values = result["samples"].get(row)
                 notes = "; ".join(result["notes"])
                 if not values:
-                    print(f"  {NAMES[system]:<11} {notes or 'not counted: no network namespaces here'}")
+                    print(f"  {NAMES[system]:<18} {notes or 'not counted: no network namespaces here'}")
                     continue
                 median = statistics.median(values)
                 ratio = f"x {show(median / statistics.median(ours))}" if ours and system != "gkv" else ""
                 spread = f"({show(min(values))} to {show(max(values))}; {len(values)})"
-                print(f"  {NAMES[system]:<11} {show(median):>12} {spread:<30} {ratio:<10} {notes}".rstrip())
+                print(f"  {NAMES[system]:<18} {show(median):>12} {spread:<30} {ratio:<10} {notes}".rstrip())
 
 
 # --- The pictures
@@ -396,7 +525,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=None, help="how often each system has its turn (3; quick: 1)")
     parser.add_argument("--limit", type=float, default=120, help="seconds that a run may take, idling not counted")
     parser.add_argument("--only", help="cases whose names begin so, with commas: spread,join-1000")
-    parser.add_argument("--systems", help="with commas: gkv,gossipkv,memberlist,chitchat")
+    parser.add_argument("--systems", help="with commas: " + ",".join(NAMES))
     parser.add_argument("--source", action="append", default=[], metavar="SYSTEM=DIR",
                         help="take a system from a checkout instead of from its registry")
     parser.add_argument("--json", type=pathlib.Path, help="write the raw figures")
