@@ -10,6 +10,7 @@
  *   gkv-exchange    finding what differs from one peer: range by range,
  *   gkv-sketches    or all at once, where that is little;
  *   gkv-offers      and giving what the other lacks
+ *   gkv-flushes     which peers hold what was written here
  *   gkv-transfer    getting what was found to be missing
  *   gkv-pieces      getting a record that doesn't fit a datagram
  *   gkv-horizons    how deletions are forgotten
@@ -57,6 +58,15 @@ typedef struct
   GkvMember *member;
   GkvArc arc;
 } GkvShare;
+
+/* What an exchange found that the other side lacks of ours. */
+typedef struct
+{
+  guint64 flush_ticket; /* the newest flush when it began, */
+  guint64 n_written;    /* and how many writes there had been */
+  GArray *records;      /* GkvGivenRecord; NULL: none */
+  gboolean many;        /* more than are listed */
+} GkvGiven;
 
 /* An address that is spoken with. */
 struct _GkvLink
@@ -117,10 +127,13 @@ struct _GkvMember
   guint n_gossip; /* how often the news of it are still to be passed on */
   GList news;     /* its place among those of which there are so many */
   gint64 news_since;
-  gboolean matched;  /* an exchange with this life of it has ended with nothing left to fetch */
-  guint n_checks;    /* exchanges that were repeated at once to see whether all is the same now */
-  guint64 confirmed; /* the newest flush ticket that it has confirmed */
-  GkvStamp horizon;  /* below it this life of it has forgotten deletions */
+  gboolean matched;    /* an exchange with this life of it has ended with nothing left to fetch */
+  guint n_checks;      /* exchanges that were repeated at once to see whether all is the same now */
+  guint64 confirmed;   /* the newest flush ticket that it has confirmed */
+  GkvGiven owed;       /* what it is still to be found to hold before it confirms another one */
+  guint64 live_ticket; /* the newest one when it was met, or came back */
+  gboolean refuses;    /* something of ours, as its clock says; until it confirms */
+  GkvStamp horizon;    /* below it this life of it has forgotten deletions */
   gboolean clock_reported;
 };
 
@@ -234,8 +247,13 @@ struct _GkvEngine
   GPtrArray *exchanging; /* links with an exchange under way */
   gint64 exchanges_due;
   gint64 unsynced_due; /* while this node isn't synced */
-  guint64 flush_ticket;
-  GHashTable *flushes;
+
+  /* gkv-flushes */
+  guint64 flush_ticket;      /* the newest */
+  GHashTable *flushes;       /* ticket* → those under way, owned */
+  guint64 n_written;         /* writes of this node */
+  guint64 n_held;            /* of these, up to where a peer has held all */
+  gboolean confirmed_queued; /* there is an event that says so */
 
   GkvHorizons *horizons;
   GkvEphemerals *ephemerals;
@@ -394,6 +412,23 @@ void gkv_exchanges_hasten (GkvEngine *self);
 void gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 /* Something that the exchange waited for has been got, or given up: it may have ended. */
 void gkv_exchange_consider_end (GkvEngine *self, GkvLink *link);
+
+/* gkv-flushes */
+void gkv_flushes_init (GkvEngine *self);
+void gkv_flushes_clear (GkvEngine *self);
+void gkv_flushes_tick (GkvEngine *self);
+void gkv_flushes_begin_exchange (GkvEngine *self, GkvGiven *given);
+/* The other side was found to lack @record; it holds another one of that key with @their_stamp, or 0. */
+void gkv_given_add (GkvGiven *given, const GkvRecord *record, GkvStamp their_stamp);
+void gkv_given_clear (GkvGiven *given);
+/* An exchange has ended that looked at everything, and takes @given. */
+void gkv_flushes_settle (GkvEngine *self, GkvLink *link, GkvGiven *given);
+/* Both hold the same. */
+void gkv_flushes_agree (GkvEngine *self, GkvLink *link);
+/* It has got these, each in one datagram. */
+void gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records);
+/* One came, came back, or was lost. */
+void gkv_flushes_members_changed (GkvEngine *self);
 
 /* gkv-transfer */
 void gkv_transfers_init (GkvEngine *self);

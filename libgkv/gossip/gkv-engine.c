@@ -223,11 +223,19 @@ gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader)
   guint64 minutes = gkv_reader_varint (reader);
   g_autofree char *origin = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
 
-  if (!reader->failed)
-    gkv_engine_report (self, link, GKV_ERROR_CLOCK,
-                       "%s says that a record from here, written by \"%s\", has a time %" G_GUINT64_FORMAT
-                       " minutes ahead of its clock; check the clocks of both machines",
-                       link->address, origin, minutes);
+  if (reader->failed)
+    return;
+
+  /* What is less far ahead is most often held, though not shown. */
+  if (link->life == link->member->life && minutes > GKV_CLOCK_ASIDE_BOUND_MS / 60000)
+    {
+      link->member->refuses = TRUE;
+      gkv_flushes_members_changed (self);
+    }
+  gkv_engine_report (self, link, GKV_ERROR_CLOCK,
+                     "%s says that a record from here, written by \"%s\", has a time %" G_GUINT64_FORMAT
+                     " minutes ahead of its clock; check the clocks of both machines",
+                     link->address, origin, minutes);
 }
 
 static gboolean
@@ -456,7 +464,6 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->started = now->mono;
   self->wake = now->mono;
   self->reports = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self->scratch = g_byte_array_new ();
   gkv_fifo_init (&self->datagrams, sizeof (GkvDatagram));
   gkv_fifo_init (&self->events, sizeof (GkvEvent));
@@ -468,6 +475,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   gkv_rumours_init (self);
   gkv_probes_init (self);
   gkv_exchanges_init (self);
+  gkv_flushes_init (self);
   gkv_transfers_init (self);
   gkv_pieces_init (self);
   gkv_horizons_init (self, config);
@@ -505,7 +513,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_members_clear (self);
   gkv_horizons_clear (self);
   gkv_ephemerals_clear (self);
-  g_hash_table_unref (self->flushes);
+  gkv_flushes_clear (self);
   g_hash_table_unref (self->reports);
   g_clear_pointer (&self->last_writer, gkv_writer_unref);
   g_byte_array_unref (self->scratch);
@@ -543,6 +551,7 @@ void
 gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 {
   self->now = *now;
+  self->n_written++;
   watch (self, record);
   gkv_rumours_add (self, record);
   gkv_engine_wake_at (self, now->mono);
@@ -601,51 +610,18 @@ gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram)
 gboolean
 gkv_engine_pop_event (GkvEngine *self, GkvEvent *event)
 {
-  return gkv_fifo_pop (&self->events, event);
+  if (!gkv_fifo_pop (&self->events, event))
+    return FALSE;
+
+  if (event->kind == GKV_EVENT_CONFIRMED)
+    self->confirmed_queued = FALSE;
+  return TRUE;
 }
 
 gboolean
 gkv_engine_get_synced (GkvEngine *self)
 {
   return self->synced;
-}
-
-/* Flush: each live peer is asked at once, and again until it holds all that we held when the ticket was drawn. */
-
-guint64
-gkv_engine_begin_flush (GkvEngine *self, const GkvTime *now)
-{
-  guint64 ticket = ++self->flush_ticket;
-
-  self->now = *now;
-  g_hash_table_add (self->flushes, g_memdup2 (&ticket, sizeof ticket));
-  gkv_engine_wake_at (self, now->mono);
-  return ticket;
-}
-
-void
-gkv_engine_get_flush (GkvEngine *self, guint64 ticket, guint *n_confirmed, guint *n_alive)
-{
-  GHashTableIter iter;
-  GkvMember *member;
-
-  *n_confirmed = *n_alive = 0;
-  g_hash_table_iter_init (&iter, self->members);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    {
-      if (!gkv_member_is_live (member))
-        continue;
-
-      *n_alive += 1;
-      if (member->confirmed >= ticket)
-        *n_confirmed += 1;
-    }
-}
-
-void
-gkv_engine_end_flush (GkvEngine *self, guint64 ticket)
-{
-  g_hash_table_remove (self->flushes, &ticket);
 }
 
 void

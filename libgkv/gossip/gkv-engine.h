@@ -74,7 +74,7 @@ typedef enum
   GKV_EVENT_PEER_REMOVED, /* .peer: forgotten */
   GKV_EVENT_ERROR,        /* .error, in the domain GKV_ERROR; already rate-limited */
   GKV_EVENT_SYNCED,       /* .synced has changed */
-  GKV_EVENT_CONFIRMED,    /* a peer confirmed flushes: look at gkv_engine_get_flush () */
+  GKV_EVENT_CONFIRMED,    /* look at gkv_engine_get_flush () and gkv_engine_get_n_unconfirmed () */
 } GkvEventKind;
 
 typedef struct
@@ -136,11 +136,26 @@ void gkv_engine_leave (GkvEngine *self, const GkvTime *now);
 gboolean gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram);
 gboolean gkv_engine_pop_event (GkvEngine *self, GkvEvent *event);
 
-/* Flush: the number of alive peers, and how many of them are known to hold all that was in the store when the ticket
- * was drawn. */
-guint64 gkv_engine_begin_flush (GkvEngine *self, const GkvTime *now);
-void gkv_engine_get_flush (GkvEngine *self, guint64 ticket, guint *n_confirmed, guint *n_alive);
+/* How far a flush has come. */
+typedef struct
+{
+  guint n_confirmed; /* live peers that hold all that was written here before */
+  guint n_wanted;    /* how many are to; 0: all, and nobody is there yet, or any more */
+  guint n_refused;   /* of those that haven't confirmed: they say that their clock refuses what comes from here */
+  gboolean done;     /* once TRUE it stays so */
+} GkvFlushState;
+
+/* A flush is done when @n_peers live peers hold all that was in the store when it began; with 0, when all do that were
+ * alive then and still are, and at least one. Where nobody was, or all of them went, it waits for the first that comes
+ * and holds it. GKV_EVENT_CONFIRMED tells when to look again; it is no more than one in the queue. */
+guint64 gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *now);
+void gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state);
 void gkv_engine_end_flush (GkvEngine *self, guint64 ticket);
+
+/* The writes of this node, gkv_engine_push () and what the store held of it before, since the last one up to which some
+ * peer, live at that time, was found to hold everything. O(1); GKV_EVENT_CONFIRMED tells when it has become less. A
+ * flush hastens it. */
+guint64 gkv_engine_get_n_unconfirmed (GkvEngine *self);
 
 gboolean gkv_engine_get_synced (GkvEngine *self);
 

@@ -26,10 +26,9 @@ struct _GkvExchange
   GQueue todo;             /* GkvRange*, deepest first */
   GArray *asked;           /* GkvAsked */
   GkvSketching *sketching; /* NULL: none under way */
-  guint64 flush_ticket;
-  guint n_given;
-  gboolean invited; /* the other fetches what it lacks at its own pace */
-  gboolean full;    /* no sums are trusted: all is listed */
+  GkvGiven given;          /* what the other side lacked */
+  gboolean invited;        /* the other fetches what it lacks at its own pace */
+  gboolean full;           /* no sums are trusted: all is listed */
   gboolean differs;
   guint64 mine, theirs; /* both sides' digests at the start */
 };

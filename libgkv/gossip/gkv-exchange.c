@@ -32,7 +32,6 @@
 #define ASK_TRIES     5
 #define MAX_EXCHANGES 3
 #define SOON          (100 * GKV_MS)
-#define FLUSH_PERIOD  (20 * GKV_MS)
 
 /* Two nodes that have met, and differed, ask at once whether that is mended: so often. */
 #define MAX_CHECKS 3
@@ -202,7 +201,7 @@ gkv_exchange_begin (GkvEngine *self, GkvLink *link)
   link->exchange = g_new0 (GkvExchange, 1);
   link->exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
   g_queue_init (&link->exchange->todo);
-  link->exchange->flush_ticket = self->flush_ticket;
+  gkv_flushes_begin_exchange (self, &link->exchange->given);
   link->incomplete = FALSE;
   gkv_exchange_ask (self, link, everything, 0);
 }
@@ -219,18 +218,8 @@ gkv_exchange_free (GkvEngine *self, GkvLink *link)
   g_queue_clear_full (&exchange->todo, g_free);
   g_array_unref (exchange->asked);
   gkv_sketching_free (exchange->sketching);
+  gkv_given_clear (&exchange->given);
   g_free (exchange);
-}
-
-static void
-confirm (GkvEngine *self, GkvLink *link, guint64 ticket)
-{
-  if (link->member == NULL || link->life != link->member->life || link->member->confirmed >= ticket)
-    return;
-
-  link->member->confirmed = ticket;
-  if (g_hash_table_size (self->flushes) > 0)
-    gkv_engine_add_event (self, GKV_EVENT_CONFIRMED);
 }
 
 /* Nothing is left to fetch: both have held the same. */
@@ -308,8 +297,8 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
       link->ended_mine = exchange->mine;
       link->ended_theirs = exchange->theirs;
     }
-  if (exchange->n_given == 0)
-    confirm (self, link, exchange->flush_ticket);
+  if (!link->incomplete)
+    gkv_flushes_settle (self, link, &exchange->given);
   checked = exchange->differs && !exchange->invited;
   gkv_exchange_free (self, link);
 
@@ -444,7 +433,10 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
       gkv_put_u32 (body, mine.fingerprint.lo);
       gkv_link_send (self, link, GKV_MESSAGE_SAME);
       if (range.depth == 0)
-        agree (self, link, gkv_store_end_epoch (self->store));
+        {
+          gkv_flushes_agree (self, link);
+          agree (self, link, gkv_store_end_epoch (self->store));
+        }
     }
   else if (mine.count <= MAX_LISTED || range.depth == 16)
     {
@@ -606,7 +598,7 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
     }
   else if (mine.count > MAX_GIVEN)
     {
-      link->exchange->n_given++;
+      link->exchange->given.many = TRUE;
       link->exchange->invited = TRUE;
       gkv_put_range (gkv_engine_begin_message (self), range);
       gkv_link_send (self, link, GKV_MESSAGE_INVITE);
@@ -622,9 +614,11 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
           GkvItem *item = g_hash_table_lookup (listed, &record->hash);
 
           if (item == NULL ? gkv_horizons_stands (self, link, record) : gkv_item_is_given (item, record))
-            g_ptr_array_add (given, record);
+            {
+              g_ptr_array_add (given, record);
+              gkv_given_add (&link->exchange->given, record, item != NULL ? item->stamp : 0);
+            }
         }
-      link->exchange->n_given += given->len;
       gkv_offers_give (self, link, given);
     }
 
@@ -722,29 +716,6 @@ repeat_questions (GkvEngine *self, GkvLink *link)
     }
 }
 
-static void
-tick_flushes (GkvEngine *self)
-{
-  GHashTableIter iter;
-  GkvMember *member;
-  guint64 *ticket;
-  guint64 newest = 0;
-
-  g_hash_table_iter_init (&iter, self->flushes);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &ticket, NULL))
-    newest = MAX (newest, *ticket);
-
-  if (newest == 0)
-    return;
-
-  g_hash_table_iter_init (&iter, self->members);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (member->confirmed < newest && gkv_member_is_live (member) && member->link != NULL)
-      gkv_exchange_begin (self, member->link);
-
-  gkv_engine_wake_at (self, self->now.mono + FLUSH_PERIOD);
-}
-
 /* A long interval's question rides on a probe; so long it is waited for. */
 static gint64
 get_grace (GkvEngine *self)
@@ -838,5 +809,5 @@ gkv_exchanges_tick (GkvEngine *self)
     }
   gkv_engine_wake_at (self, self->exchanges_due);
 
-  tick_flushes (self);
+  gkv_flushes_tick (self);
 }

@@ -55,6 +55,7 @@ static void
 member_free (GkvMember *member)
 {
   g_free (member->id);
+  gkv_given_clear (&member->owed);
   g_free (member->address);
   g_free (member);
 }
@@ -117,6 +118,7 @@ member_lost (GkvEngine *self, GkvMember *member)
   member->n_checks = 0;
   gkv_horizons_part (self, member);
   gkv_ephemerals_hasten (self);
+  gkv_given_clear (&member->owed);
   gkv_probes_cancel (self, member);
   if (member->link != NULL)
     gkv_exchange_free (self, member->link);
@@ -125,6 +127,14 @@ member_lost (GkvEngine *self, GkvMember *member)
     gkv_contacts_drop_hearsay (self, member->address);
   else if (member->address != NULL)
     gkv_contacts_add (self, member->address, FALSE);
+}
+
+/* Flushes that are under way don't wait for it: it wasn't there when they began, or isn't any more. */
+static void
+note_liveness (GkvEngine *self, GkvMember *member)
+{
+  member->live_ticket = self->flush_ticket;
+  gkv_flushes_members_changed (self);
 }
 
 static void
@@ -138,6 +148,8 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
   count (self, member, -1);
   member->status = status;
   count (self, member, 1);
+  if (was_live != gkv_member_is_live (member))
+    note_liveness (self, member);
   member->status_since = self->now.mono;
   if (status == GKV_PEER_SUSPECT)
     look_at_suspects (self, self->now.mono);
@@ -196,6 +208,7 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
 
   member = insert_member (self, id, life, incarnation, GKV_PEER_ALIVE, address);
   gkv_news_spread (self, member);
+  note_liveness (self, member);
   add_event (self, GKV_EVENT_PEER_ADDED, member);
   gkv_engine_wake_at (self, self->now.mono);
   return member;
@@ -287,6 +300,9 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
   member->matched = FALSE;
   member->n_checks = 0;
   member->confirmed = 0;
+  member->refuses = FALSE;
+  gkv_given_clear (&member->owed);
+  note_liveness (self, member);
   member->horizon = 0;
   member->clock_reported = FALSE;
   member->round_trip_us = -1;

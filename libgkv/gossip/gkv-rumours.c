@@ -402,8 +402,11 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
   guint32 serial = gkv_reader_u32 (reader);
   Delegation *delegation = g_hash_table_lookup (self->delegations, GUINT_TO_POINTER (serial));
 
-  if (!reader->failed && delegation != NULL && delegation->member == link->member)
-    g_hash_table_remove (self->delegations, GUINT_TO_POINTER (serial));
+  if (reader->failed || delegation == NULL || delegation->member != link->member)
+    return;
+
+  gkv_flushes_acknowledge (self, link->member, delegation->records);
+  g_hash_table_remove (self->delegations, GUINT_TO_POINTER (serial));
 }
 
 static void

@@ -162,7 +162,10 @@ settle (GkvEngine *self, GkvLink *link, GArray *differences)
         g_ptr_array_add (given, held);
     }
 
-  link->exchange->n_given += given->len + offered->len;
+  for (guint i = 0; i < given->len; i++)
+    gkv_given_add (&link->exchange->given, g_ptr_array_index (given, i), 0);
+  for (guint i = 0; i < offered->len; i++)
+    gkv_given_add (&link->exchange->given, g_ptr_array_index (offered, i), 0);
   gkv_offers_give (self, link, given);
   gkv_offers_send (self, link, offered);
 }

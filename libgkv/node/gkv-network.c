@@ -96,8 +96,7 @@ static gboolean
 gkv_network_reached_locked (GkvWaitGoal *goal, gpointer data, GError **error)
 {
   GkvNetwork *self = data;
-  guint n_confirmed = 0;
-  guint n_alive = 0;
+  GkvFlushState flush;
   GkvTime now;
 
   if (goal->kind == GKV_WAIT_SYNCED)
@@ -109,33 +108,37 @@ gkv_network_reached_locked (GkvWaitGoal *goal, gpointer data, GError **error)
   if (goal->ticket == 0)
     {
       now = gkv_network_now ();
-      goal->ticket = gkv_engine_begin_flush (self->engine, &now);
+      goal->ticket = gkv_engine_begin_flush (self->engine, goal->n_peers, &now);
       self->dirty = TRUE;
     }
 
-  gkv_engine_get_flush (self->engine, goal->ticket, &n_confirmed, &n_alive);
-  if (n_confirmed < (goal->n_peers > 0 ? goal->n_peers : n_alive))
-    return FALSE;
+  gkv_engine_get_flush (self->engine, goal->ticket, &flush);
+  if (flush.done)
+    gkv_engine_end_flush (self->engine, goal->ticket);
 
-  gkv_engine_end_flush (self->engine, goal->ticket);
-
-  return TRUE;
+  return flush.done;
 }
 
 static GError *
 gkv_network_explain_flush (GkvNetwork *self, const GkvWaitGoal *goal)
 {
-  guint n_confirmed = 0;
-  guint n_alive = 0;
+  GkvFlushState flush = {
+    0,
+  };
 
   g_mutex_lock (&self->lock);
   if (self->engine != NULL && goal->ticket != 0)
-    gkv_engine_get_flush (self->engine, goal->ticket, &n_confirmed, &n_alive);
+    gkv_engine_get_flush (self->engine, goal->ticket, &flush);
   g_mutex_unlock (&self->lock);
 
+  if (flush.n_wanted == 0)
+    return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                                "Nobody has confirmed what was written: no peer was met in time");
+
   return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                      "Of the %u peers that were to confirm what was written, %u have in time",
-                      goal->n_peers > 0 ? goal->n_peers : n_alive, n_confirmed);
+                      "Of the %u peers that were to confirm what was written, %u have in time%s", flush.n_wanted,
+                      flush.n_confirmed,
+                      flush.n_refused > 0 ? "; some refuse it, as the clocks differ by more than an hour" : "");
 }
 
 static GError *

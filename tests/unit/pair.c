@@ -239,6 +239,7 @@ drain_events (PairSide *side)
       n_changes += event.kind == GKV_EVENT_CHANGED;
       side->n_errors += event.kind == GKV_EVENT_ERROR;
       side->n_removed += event.kind == GKV_EVENT_PEER_REMOVED;
+      side->n_confirmed += event.kind == GKV_EVENT_CONFIRMED;
       gkv_event_clear (&event);
     }
   return n_changes;

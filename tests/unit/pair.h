@@ -26,6 +26,7 @@ typedef struct
   gboolean down;      /* it does nothing, and what is sent there is lost */
   guint n_errors;     /* that it has told */
   guint n_removed;    /* peers, likewise */
+  guint n_confirmed;  /* how often it has told that flushes are to be looked at */
   guint most_changes; /* that it has made in one turn, beside what came in */
 } PairSide;
 

@@ -188,7 +188,7 @@ test_large (void)
 
   /* One has it already, and wants to know whether the other has, who gets it from the third. */
   pair_copy (&pair, 2, 0, "large");
-  ticket = gkv_engine_begin_flush (pair.sides[0].engine, &pair.now);
+  ticket = gkv_engine_begin_flush (pair.sides[0].engine, 0, &pair.now);
   pair_run (&pair, 10 * SECOND, TRUE);
   g_assert_true (pair_is_same (&pair));
   pair_run (&pair, SECOND, FALSE);

@@ -127,7 +127,7 @@ lose_all (Pair *pair, guint from, guint to, GBytes *datagram)
 static void
 test_late_same (void)
 {
-  guint n_confirmed, n_alive;
+  GkvFlushState flush;
   guint64 ticket;
   Pair pair;
 
@@ -141,18 +141,20 @@ test_late_same (void)
 
   pair.loses = lose_all;
   pair_write (&pair, 0, "new", "value", 0);
-  ticket = gkv_engine_begin_flush (pair.sides[0].engine, &pair.now);
+  ticket = gkv_engine_begin_flush (pair.sides[0].engine, 0, &pair.now);
   pair_run (&pair, PAIR_LATENCY, FALSE);
   pair_send (&pair, 1, 0, late_same, PAIR_LATENCY);
   pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
-  gkv_engine_get_flush (pair.sides[0].engine, ticket, &n_confirmed, &n_alive);
-  g_assert_cmpuint (n_alive, ==, 1);
-  g_assert_cmpuint (n_confirmed, ==, 0);
+  gkv_engine_get_flush (pair.sides[0].engine, ticket, &flush);
+  g_assert_cmpuint (flush.n_wanted, ==, 1);
+  g_assert_cmpuint (flush.n_confirmed, ==, 0);
+  g_assert_false (flush.done);
 
   pair.loses = NULL;
   pair_run (&pair, 2 * SECOND, FALSE);
-  gkv_engine_get_flush (pair.sides[0].engine, ticket, &n_confirmed, &n_alive);
-  g_assert_cmpuint (n_confirmed, ==, 1);
+  gkv_engine_get_flush (pair.sides[0].engine, ticket, &flush);
+  g_assert_cmpuint (flush.n_confirmed, ==, 1);
+  g_assert_true (flush.done);
   g_assert_nonnull (gkv_store_lookup (pair.sides[1].store, "new", 3));
   gkv_engine_end_flush (pair.sides[0].engine, ticket);
 

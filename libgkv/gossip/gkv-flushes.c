@@ -1,0 +1,378 @@
+/* Flushes: which peers hold what was written here.
+ *
+ * A peer confirms when an exchange shows that it lacks nothing. Each exchange knows the newest flush before it, and how
+ * many writes there had been; so what a peer has confirmed is two numbers. While writes go on there is always something
+ * on its way, and no exchange finds both sides the same: then what the peer lacked, the key and the stamp of each, is
+ * remembered, and it confirms when all of that, or what replaced it, was acknowledged or is missing no more.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-engine-private.h"
+
+#include <string.h>
+
+/* Those that haven't confirmed are asked again this often. */
+#define FLUSH_PERIOD (20 * GKV_MS)
+
+/* Where not all peers are needed, so many more than needed are asked. */
+#define SPARE 3
+
+typedef struct
+{
+  guint64 ticket;
+  guint n_peers; /* 0: all who were alive when it began */
+  gboolean done;
+} Flush;
+
+/* What a peer lacks is remembered up to so many. With more, an exchange that finds fewer is waited for. */
+#define MAX_GIVEN 256
+
+typedef struct
+{
+  guint64 hash;
+  GkvStamp stamp;
+  GkvStamp theirs; /* of what the other side had of that key; 0: nothing, or it isn't known */
+} GivenRecord;
+
+typedef struct
+{
+  GkvEngine *engine;
+  GkvWriter *last; /* whose id was compared last */
+  gboolean last_is_own;
+} OwnRecords;
+
+static gboolean
+count_own (GkvRecord *record, gpointer user_data)
+{
+  OwnRecords *own = user_data;
+
+  if (record->writer != own->last)
+    {
+      own->last = record->writer;
+      own->last_is_own = strcmp (record->writer->origin, own->engine->id) == 0;
+    }
+  own->engine->n_written += own->last_is_own;
+  return TRUE;
+}
+
+void
+gkv_flushes_init (GkvEngine *self)
+{
+  const GkvRange everything = { 0, 0 };
+  OwnRecords own = { .engine = self };
+
+  self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+
+  /* What was written before there was an engine. */
+  gkv_store_foreach (self->store, everything, 0, count_own, &own);
+}
+
+void
+gkv_flushes_clear (GkvEngine *self)
+{
+  g_hash_table_unref (self->flushes);
+}
+
+/* One event is enough until it is read. */
+static void
+add_event (GkvEngine *self)
+{
+  if (self->confirmed_queued)
+    return;
+
+  self->confirmed_queued = TRUE;
+  gkv_engine_add_event (self, GKV_EVENT_CONFIRMED);
+}
+
+void
+gkv_flushes_members_changed (GkvEngine *self)
+{
+  if (g_hash_table_size (self->flushes) > 0)
+    {
+      gkv_engine_wake_at (self, self->now.mono);
+      add_event (self);
+    }
+}
+
+/* It holds all that was held here when @ticket was the newest flush, and @n_written the number of writes. */
+static void
+confirm (GkvEngine *self, GkvMember *member, guint64 ticket, guint64 n_written)
+{
+  member->refuses = FALSE;
+  if (n_written > self->n_held)
+    {
+      self->n_held = n_written;
+      add_event (self);
+    }
+
+  if (ticket > member->confirmed)
+    {
+      member->confirmed = ticket;
+      if (g_hash_table_size (self->flushes) > 0)
+        add_event (self);
+    }
+}
+
+/* What a peer lacked */
+
+void
+gkv_flushes_begin_exchange (GkvEngine *self, GkvGiven *given)
+{
+  given->flush_ticket = self->flush_ticket;
+  given->n_written = self->n_written;
+}
+
+void
+gkv_given_add (GkvGiven *given, const GkvRecord *record, GkvStamp their_stamp)
+{
+  GivenRecord entry = { record->hash, record->stamp, their_stamp };
+
+  if (given->records == NULL)
+    given->records = g_array_new (FALSE, FALSE, sizeof (GivenRecord));
+
+  if (given->records->len < MAX_GIVEN)
+    g_array_append_val (given->records, entry);
+  else
+    given->many = TRUE;
+}
+
+void
+gkv_given_clear (GkvGiven *given)
+{
+  g_clear_pointer (&given->records, g_array_unref);
+  *given = (GkvGiven){ 0 };
+}
+
+static gboolean
+is_empty (const GkvGiven *given)
+{
+  return !given->many && given->records == NULL;
+}
+
+/* TRUE when an exchange that began later found that the other side still lacks it. */
+static gboolean
+is_missing (const GkvGiven *given, const GivenRecord *owed)
+{
+  for (guint i = 0; i < given->records->len; i++)
+    {
+      const GivenRecord *record = &g_array_index (given->records, GivenRecord, i);
+
+      if (record->hash == owed->hash && record->theirs < owed->stamp)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* Takes away what isn't owed any more. With the last of it the peer confirms. */
+static void
+consider_owed (GkvEngine *self, GkvMember *member, const GkvGiven *given, GPtrArray *acknowledged)
+{
+  GkvGiven *owed = &member->owed;
+
+  for (guint i = owed->records->len; i > 0; i--)
+    {
+      const GivenRecord *entry = &g_array_index (owed->records, GivenRecord, i - 1);
+      gboolean settled = given != NULL && !is_missing (given, entry);
+
+      for (guint j = 0; !settled && acknowledged != NULL && j < acknowledged->len; j++)
+        {
+          const GkvRecord *record = g_ptr_array_index (acknowledged, j);
+
+          settled = record->hash == entry->hash && record->stamp >= entry->stamp;
+        }
+      if (settled)
+        g_array_remove_index_fast (owed->records, i - 1);
+    }
+
+  if (owed->records->len > 0)
+    return;
+
+  confirm (self, member, owed->flush_ticket, owed->n_written);
+  gkv_given_clear (owed);
+}
+
+void
+gkv_flushes_settle (GkvEngine *self, GkvLink *link, GkvGiven *given)
+{
+  GkvMember *member = link->member;
+
+  if (member == NULL || link->life != member->life)
+    return;
+
+  if (is_empty (given))
+    {
+      confirm (self, member, given->flush_ticket, given->n_written);
+      gkv_given_clear (&member->owed);
+      return;
+    }
+
+  if (given->many)
+    return;
+
+  if (member->owed.records != NULL)
+    consider_owed (self, member, given, NULL);
+
+  /* What an earlier flush waits for comes first. */
+  if (member->owed.records == NULL)
+    {
+      member->owed = *given;
+      given->records = NULL;
+    }
+}
+
+void
+gkv_flushes_agree (GkvEngine *self, GkvLink *link)
+{
+  GkvGiven given = { 0 };
+
+  gkv_flushes_begin_exchange (self, &given);
+  gkv_flushes_settle (self, link, &given);
+}
+
+void
+gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records)
+{
+  g_autoptr (GPtrArray) whole = NULL;
+
+  if (member->owed.records == NULL || member->refuses)
+    return;
+
+  /* One that comes in pieces was only announced. */
+  whole = g_ptr_array_new ();
+  for (guint i = 0; i < records->len; i++)
+    if (gkv_record_get_wire_size (g_ptr_array_index (records, i)) <= gkv_engine_get_max_body (self) - GKV_SPREAD_SIZE)
+      g_ptr_array_add (whole, g_ptr_array_index (records, i));
+  consider_owed (self, member, NULL, whole);
+}
+
+/* A later flush than those who came since it began, or live again, waits for them. */
+static gboolean
+is_wanted (const Flush *flush, const GkvMember *member)
+{
+  return flush->n_peers > 0 || member->live_ticket < flush->ticket;
+}
+
+static void
+evaluate (GkvEngine *self, Flush *flush, GkvFlushState *state)
+{
+  guint n_others_confirmed = 0;
+  GHashTableIter iter;
+  GkvMember *member;
+
+  *state = (GkvFlushState){ .n_wanted = flush->n_peers };
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    {
+      gboolean confirmed = member->confirmed >= flush->ticket;
+
+      if (!gkv_member_is_live (member))
+        continue;
+
+      if (!is_wanted (flush, member))
+        {
+          n_others_confirmed += confirmed;
+          continue;
+        }
+
+      state->n_wanted += flush->n_peers == 0;
+      state->n_confirmed += confirmed;
+      state->n_refused += !confirmed && member->refuses;
+    }
+
+  /* Nobody was there, or all have gone: then it is for the first who comes. */
+  if (state->n_wanted == 0)
+    state->n_confirmed = n_others_confirmed;
+
+  flush->done = flush->done || state->n_confirmed >= MAX (state->n_wanted, 1);
+  state->done = flush->done;
+}
+
+/* Time */
+
+static gboolean
+can_be_asked (const GkvMember *member)
+{
+  return gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link);
+}
+
+static void
+ask (GkvEngine *self, Flush *flush)
+{
+  GkvFlushState state;
+  guint n_asked = 0;
+  GHashTableIter iter;
+  GkvMember *member;
+
+  evaluate (self, flush, &state);
+  if (flush->done)
+    return;
+
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    {
+      if (member->confirmed >= flush->ticket || !can_be_asked (member) ||
+          (state.n_wanted > 0 && !is_wanted (flush, member)))
+        continue;
+
+      /* A suspect is asked, but not relied upon. */
+      n_asked += member->status == GKV_PEER_ALIVE;
+      gkv_exchange_begin (self, member->link);
+      if (flush->n_peers > 0 && n_asked >= flush->n_peers - state.n_confirmed + SPARE)
+        break;
+    }
+
+  gkv_engine_wake_at (self, self->now.mono + FLUSH_PERIOD);
+}
+
+void
+gkv_flushes_tick (GkvEngine *self)
+{
+  GHashTableIter iter;
+  Flush *flush;
+
+  g_hash_table_iter_init (&iter, self->flushes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &flush))
+    if (!flush->done)
+      ask (self, flush);
+}
+
+/* Public */
+
+guint64
+gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *now)
+{
+  Flush *flush = g_new0 (Flush, 1);
+
+  self->now = *now;
+  flush->ticket = ++self->flush_ticket;
+  flush->n_peers = n_peers;
+  g_hash_table_insert (self->flushes, &flush->ticket, flush);
+  gkv_engine_wake_at (self, now->mono);
+  return flush->ticket;
+}
+
+void
+gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state)
+{
+  Flush *flush = g_hash_table_lookup (self->flushes, &ticket);
+
+  if (flush != NULL)
+    evaluate (self, flush, state);
+  else
+    *state = (GkvFlushState){ 0 };
+}
+
+void
+gkv_engine_end_flush (GkvEngine *self, guint64 ticket)
+{
+  g_hash_table_remove (self->flushes, &ticket);
+}
+
+guint64
+gkv_engine_get_n_unconfirmed (GkvEngine *self)
+{
+  return self->n_written - self->n_held;
+}
