@@ -220,51 +220,67 @@ gkv_node_set_seeds (GkvNode *self, const char *const *seeds)
 /**
  * gkv_node_add_seed:
  * @self: a node
- * @address: "host:port" of a peer
+ * @address: the address of a peer
  * @error: return location for an error
  *
  * Adds the address of a peer, before the node is started or after. One that is there already is left as it is.
  *
- * An address of another form is %GKV_ERROR_INVALID_ADDRESS; a started node without bind-address can't have seeds, which
- * is %GKV_ERROR_INVALID_OPTION. Belongs to the thread that runs the node's main context.
+ * An address that can't be a peer's is %GKV_ERROR_INVALID_ADDRESS; a started node without bind-address can't have
+ * seeds, which is %GKV_ERROR_INVALID_OPTION. May be called from any thread, unless the transport works only in the
+ * node's own
+ * (%GKV_ERROR_WRONG_THREAD).
  *
  * Returns: %TRUE if the node has that seed, %FALSE with @error set otherwise
  */
 gboolean
 gkv_node_add_seed (GkvNode *self, const char *address, GError **error)
 {
+  g_autoptr (GkvTransport) transport = NULL;
   g_autoptr (GStrvBuilder) builder = NULL;
-  GStrv old;
+  g_auto (GStrv) old = NULL;
+  gboolean started;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (address != NULL, FALSE);
-  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_add_seed ()"), FALSE);
 
-  if (self->state == GKV_NODE_CLOSED)
+  if (gkv_node_get_state (self) >= GKV_NODE_CLOSING)
     return gkv_map_fail_closed (error);
 
-  if (!gkv_options_validate_seed (&self->options, address, self->state == GKV_NODE_STARTED, error))
+  transport = gkv_node_dup_transport (self, error);
+  if (transport == NULL || (!gkv_transport_is_thread_movable (transport) &&
+                            !gkv_owner_check (self->owner, "gkv_node_add_seed () with this transport", error)))
     return FALSE;
 
-  if (g_strv_contains ((const char *const *) self->options.seeds, address))
-    return TRUE;
+  if (!gkv_options_validate_seed (address, transport, error))
+    return FALSE;
 
   builder = g_strv_builder_new ();
+  g_mutex_lock (&self->lock);
+  started = self->state != GKV_NODE_NEW;
+  if (started && self->options.bind_address == NULL)
+    {
+      g_mutex_unlock (&self->lock);
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+                           "The option seeds needs bind-address, and the node has been started without");
+      return FALSE;
+    }
+  if (g_strv_contains ((const char *const *) self->options.seeds, address))
+    {
+      g_mutex_unlock (&self->lock);
+      return TRUE;
+    }
   g_strv_builder_addv (builder, (const char **) self->options.seeds);
   g_strv_builder_add (builder, address);
-
-  g_mutex_lock (&self->lock);
   old = self->options.seeds;
   self->options.seeds = g_strv_builder_end (builder);
   g_mutex_unlock (&self->lock);
-  g_strfreev (old);
 
-  if (self->state == GKV_NODE_STARTED)
+  if (started)
     gkv_network_add_seed (self->network, address);
   else
     gkv_map_set_ready (self->map, FALSE);
 
-  g_object_notify (G_OBJECT (self), "seeds");
+  gkv_emitter_post_notify (self->emitter, g_object_class_find_property (G_OBJECT_GET_CLASS (self), "seeds"));
 
   return TRUE;
 }
@@ -453,6 +469,43 @@ gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery)
   g_mutex_unlock (&self->lock);
 
   g_object_notify (G_OBJECT (self), "discovery");
+}
+
+/**
+ * gkv_node_get_network_thread: (get-property network-thread)
+ * @self: a node
+ *
+ * Gets whether the network may run in a thread of its own. May be called from any thread.
+ *
+ * Returns: whether it may
+ */
+gboolean
+gkv_node_get_network_thread (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+
+  return self->options.network_thread;
+}
+
+/**
+ * gkv_node_set_network_thread: (set-property network-thread)
+ * @self: a node
+ * @network_thread: whether the network may run in a thread of its own
+ *
+ * Sets whether the network may run in a thread of its own. Ignored with a warning once the node has been started.
+ */
+void
+gkv_node_set_network_thread (GkvNode *self, gboolean network_thread)
+{
+  g_return_if_fail (GKV_IS_NODE (self));
+
+  if (self->options.network_thread == !!network_thread || !gkv_node_begin_change_and_lock (self, "network-thread"))
+    return;
+
+  self->options.network_thread = !!network_thread;
+  g_mutex_unlock (&self->lock);
+
+  g_object_notify (G_OBJECT (self), "network-thread");
 }
 
 /**

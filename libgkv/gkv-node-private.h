@@ -25,6 +25,7 @@ typedef enum
   GKV_NODE_NEW,
   GKV_NODE_STARTING, /* waits for a name server */
   GKV_NODE_STARTED,
+  GKV_NODE_CLOSING, /* waits until what was written here has reached somebody */
   GKV_NODE_CLOSED,
 } GkvNodeState;
 
@@ -39,14 +40,17 @@ struct _GkvNode
   GkvNetwork *network;
 
   GkvOptions options;
-  GMutex lock; /* of the state */
+  GMutex lock; /* of what follows, and of the options' validation */
   GkvNodeState state;
+  GkvTransport *default_transport; /* NULL: not needed yet */
 };
 
 /* gkv-node.c */
 
 /* Whether the node can be used: it isn't closed, and its options are good. Cheap once they are. From any thread. */
 gboolean gkv_node_check_usable (GkvNode *self, GError **error);
+/* The transport that was set, or the default one, which is made when it is first needed. */
+GkvTransport *gkv_node_dup_transport (GkvNode *self, GError **error);
 GkvNodeState gkv_node_get_state (GkvNode *self);
 /* Whether this is the node's context; a critical names @call otherwise. */
 gboolean gkv_node_check_owner (GkvNode *self, const char *call);

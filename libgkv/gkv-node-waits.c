@@ -8,7 +8,102 @@
 
 #include "gkv-error.h"
 
+/* internal */
+
+/* Whether the node can be waited for at all: @done is set where there is nothing to wait for. */
+static gboolean
+gkv_node_check_flushable (GkvNode *self, guint n_peers, gboolean *done, GError **error)
+{
+  *done = FALSE;
+
+  if (gkv_node_get_state (self) >= GKV_NODE_CLOSING)
+    return gkv_map_fail_closed (error);
+
+  if (self->options.bind_address == NULL)
+    {
+      *done = n_peers == 0;
+      if (n_peers > 0)
+        g_set_error_literal (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+                             "The node has no peers to confirm what was written: it needs bind-address");
+      return *done;
+    }
+
+  if (!gkv_network_is_active (self->network))
+    {
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_FAILED,
+                           "What was written can't be confirmed by peers before the node has been started");
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+gkv_node_check_syncable (GkvNode *self, gboolean *done, GError **error)
+{
+  *done = gkv_network_get_synced (self->network);
+
+  return gkv_node_get_state (self) >= GKV_NODE_CLOSING ? gkv_map_fail_closed (error) : TRUE;
+}
+
 /* public methods */
+
+/**
+ * gkv_node_wait_synced:
+ * @self: a node
+ * @timeout_ms: how long to wait, in milliseconds; 0 for ever
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Waits until [property@Gkv.Node:synced] is %TRUE, blocking this thread. No main context is iterated meanwhile.
+ *
+ * Fails as [method@Gkv.Node.wait_synced_async] does, and with %G_IO_ERROR_WOULD_BLOCK where the network runs in this
+ * thread, which would wait for itself. May be called from any thread.
+ *
+ * Returns: %TRUE if the node is synced, %FALSE with @error set otherwise
+ */
+gboolean
+gkv_node_wait_synced (GkvNode *self, guint timeout_ms, GCancellable *cancellable, GError **error)
+{
+  gboolean done;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error) || !gkv_node_check_syncable (self, &done, error))
+    return FALSE;
+
+  return done || gkv_network_wait (self->network, GKV_NETWORK_SYNCED, 0, timeout_ms, cancellable, error);
+}
+
+/**
+ * gkv_node_flush:
+ * @self: a node
+ * @n_peers: how many peers are to confirm; 0 for all that are alive
+ * @timeout_ms: how long to wait, in milliseconds; 0 for ever
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Waits until all that was written here before is confirmed by peers, blocking this thread. No main context is iterated
+ * meanwhile.
+ *
+ * Fails as [method@Gkv.Node.flush_async] does, and with %G_IO_ERROR_WOULD_BLOCK where the network runs in this thread,
+ * which would wait for itself. May be called from any thread.
+ *
+ * Returns: %TRUE if it was confirmed, %FALSE with @error set otherwise
+ */
+gboolean
+gkv_node_flush (GkvNode *self, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error)
+{
+  gboolean done;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
+      !gkv_node_check_flushable (self, n_peers, &done, error))
+    return FALSE;
+
+  return done || gkv_network_wait (self->network, GKV_NETWORK_FLUSHED, n_peers, timeout_ms, cancellable, error);
+}
 
 /**
  * gkv_node_wait_synced_async:
@@ -22,17 +117,17 @@
  *
  * Ends in %G_IO_ERROR_TIMED_OUT, naming the seeds that did not answer, in %G_IO_ERROR_CANCELLED, or in
  * %GKV_ERROR_CLOSED when the node is closed meanwhile. It may be begun before the node is started. The node is kept
- * alive until it ends. Belongs to the thread that runs the node's main context.
+ * alive until it ends. May be called from any thread; ends in its default main context.
  */
 void
 gkv_node_wait_synced_async (
     GkvNode *self, guint timeout_ms, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
-  g_autoptr (GError) error = NULL;
+  GError *error = NULL;
+  gboolean done;
 
   g_return_if_fail (GKV_IS_NODE (self));
-  g_return_if_fail (gkv_node_check_owner (self, "gkv_node_wait_synced_async ()"));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, gkv_node_wait_synced_async);
@@ -40,19 +135,12 @@ gkv_node_wait_synced_async (
   if (g_task_return_error_if_cancelled (task))
     return;
 
-  if (self->state == GKV_NODE_CLOSED)
-    {
-      gkv_map_fail_closed (&error);
-      g_task_return_error (task, g_steal_pointer (&error));
-    }
-  else if (gkv_network_get_synced (self->network))
-    {
-      g_task_return_boolean (task, TRUE);
-    }
+  if (!gkv_node_check_syncable (self, &done, &error))
+    g_task_return_error (task, error);
+  else if (done)
+    g_task_return_boolean (task, TRUE);
   else
-    {
-      gkv_network_wait_synced (self->network, timeout_ms, g_steal_pointer (&task));
-    }
+    gkv_network_wait_async (self->network, GKV_NETWORK_SYNCED, 0, timeout_ms, g_steal_pointer (&task));
 }
 
 /**
@@ -84,10 +172,11 @@ gkv_node_wait_synced_finish (GkvNode *self, GAsyncResult *result, GError **error
  *
  * Waits until all that was written here before is confirmed by peers.
  *
- * With @n_peers 0 and no peer alive it succeeds: there is nobody to tell. Ends in %G_IO_ERROR_TIMED_OUT, telling how
- * many have confirmed, in %G_IO_ERROR_CANCELLED, in %GKV_ERROR_CLOSED when the node is closed meanwhile, or in
- * %GKV_ERROR_INVALID_OPTION when peers are asked for of a node that has no network. The node is kept alive until it
- * ends. Belongs to the thread that runs the node's main context.
+ * With @n_peers 0 all peers are to confirm that are alive when it begins, and one at least: while there is none it
+ * waits for the first that comes. A node without bind-address has nobody to wait for: 0 succeeds at once, more is
+ * %GKV_ERROR_INVALID_OPTION. Ends in %G_IO_ERROR_TIMED_OUT, telling how many have confirmed, in %G_IO_ERROR_CANCELLED,
+ * in %GKV_ERROR_CLOSED when the node is closed meanwhile, or in %GKV_ERROR_FAILED when it was not started. The node is
+ * kept alive until it ends. May be called from any thread; ends in its default main context.
  */
 void
 gkv_node_flush_async (GkvNode *self,
@@ -98,10 +187,10 @@ gkv_node_flush_async (GkvNode *self,
                       gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
-  g_autoptr (GError) error = NULL;
+  GError *error = NULL;
+  gboolean done;
 
   g_return_if_fail (GKV_IS_NODE (self));
-  g_return_if_fail (gkv_node_check_owner (self, "gkv_node_flush_async ()"));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, gkv_node_flush_async);
@@ -109,25 +198,12 @@ gkv_node_flush_async (GkvNode *self,
   if (g_task_return_error_if_cancelled (task))
     return;
 
-  if (self->state == GKV_NODE_CLOSED)
-    {
-      gkv_map_fail_closed (&error);
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-
-  if (!gkv_network_is_active (self->network))
-    {
-      if (n_peers > 0)
-        g_task_return_new_error (task, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-                                 "The node has no peers to confirm what was written: it needs bind-address, and to be "
-                                 "started");
-      else
-        g_task_return_boolean (task, TRUE);
-      return;
-    }
-
-  gkv_network_flush (self->network, n_peers, timeout_ms, g_steal_pointer (&task));
+  if (!gkv_node_check_flushable (self, n_peers, &done, &error))
+    g_task_return_error (task, error);
+  else if (done)
+    g_task_return_boolean (task, TRUE);
+  else
+    gkv_network_wait_async (self->network, GKV_NETWORK_FLUSHED, n_peers, timeout_ms, g_steal_pointer (&task));
 }
 
 /**

@@ -6,7 +6,6 @@
 
 #include "gkv-node-private.h"
 
-#include "gkv-address.h"
 #include "gkv-error.h"
 #include "gkv-modules.h"
 #include "gkv-peer.h"
@@ -45,6 +44,9 @@
  * reference may be dropped in any thread, and inside any handler: that stops everything.
  */
 
+/* Closing gives what was written here so long to reach a peer. */
+#define CLOSE_TIMEOUT_MS (2000)
+
 enum
 {
   PROP_0,
@@ -59,6 +61,7 @@ enum
   PROP_CODEC,
   PROP_TRANSPORT,
   PROP_DISCOVERY,
+  PROP_NETWORK_THREAD,
   PROP_PEERS,
   PROP_SYNCED,
 
@@ -81,10 +84,20 @@ gkv_node_set_state (GkvNode *self, GkvNodeState state)
   g_mutex_unlock (&self->lock);
 }
 
+/* Closes the parts, whoever is the first to get here. */
 static void
 gkv_node_end (GkvNode *self)
 {
-  gkv_node_set_state (self, GKV_NODE_CLOSED);
+  gboolean ended;
+
+  g_mutex_lock (&self->lock);
+  ended = self->state == GKV_NODE_CLOSED;
+  self->state = GKV_NODE_CLOSED;
+  g_mutex_unlock (&self->lock);
+
+  if (ended)
+    return;
+
   gkv_map_close (self->map);
   gkv_emitter_close (self->emitter);
   gkv_network_close (self->network);
@@ -95,8 +108,7 @@ gkv_node_dispose (GObject *object)
 {
   GkvNode *self = GKV_NODE (object);
 
-  if (self->state != GKV_NODE_CLOSED)
-    gkv_node_end (self);
+  gkv_node_end (self);
 
   G_OBJECT_CLASS (gkv_node_parent_class)->dispose (object);
 }
@@ -112,6 +124,7 @@ gkv_node_finalize (GObject *object)
   gkv_map_unref (self->map);
   gkv_owner_unref (self->owner);
   gkv_options_clear (&self->options);
+  g_clear_object (&self->default_transport);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (gkv_node_parent_class)->finalize (object);
@@ -196,6 +209,10 @@ gkv_node_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec
       g_value_set_object (value, self->options.discovery);
       break;
 
+    case PROP_NETWORK_THREAD:
+      g_value_set_boolean (value, self->options.network_thread);
+      break;
+
     case PROP_PEERS:
       g_value_set_object (value, gkv_node_get_peers (self));
       break;
@@ -250,6 +267,10 @@ gkv_node_set_property (GObject *object, guint prop_id, const GValue *value, GPar
 
     case PROP_DISCOVERY:
       gkv_node_set_discovery (self, g_value_get_object (value));
+      break;
+
+    case PROP_NETWORK_THREAD:
+      gkv_node_set_network_thread (self, g_value_get_boolean (value));
       break;
 
     default:
@@ -337,6 +358,15 @@ gkv_node_install_properties (GObjectClass *object_class)
    * [property@Gkv.Node:bind-address].
    */
   props[PROP_DISCOVERY] = g_param_spec_object ("discovery", NULL, NULL, GKV_TYPE_DISCOVERY, option);
+
+  /**
+   * GkvNode:network-thread: (getter get_network_thread) (setter set_network_thread)
+   *
+   * Whether the network runs in a thread of the library's, if transport and discovery can be moved there; otherwise it
+   * runs in the node's main context. With a thread the node stays a full member while the application blocks its main
+   * loop, or has none: peers reach it, its map stays current, what it writes travels, and what expires goes.
+   */
+  props[PROP_NETWORK_THREAD] = g_param_spec_boolean ("network-thread", NULL, NULL, TRUE, option);
 
   /**
    * GkvNode:peers: (getter get_peers)
@@ -455,6 +485,7 @@ gkv_node_check_owner (GkvNode *self, const char *call)
 gboolean
 gkv_node_check_usable (GkvNode *self, GError **error)
 {
+  g_autoptr (GkvTransport) transport = NULL;
   gboolean ok;
 
   if (gkv_map_is_ready (self->map))
@@ -466,8 +497,15 @@ gkv_node_check_usable (GkvNode *self, GError **error)
   if (gkv_map_ensure_codec (self->map, error) == NULL)
     return FALSE;
 
+  if (self->options.bind_address != NULL)
+    {
+      transport = gkv_node_dup_transport (self, error);
+      if (transport == NULL)
+        return FALSE;
+    }
+
   g_mutex_lock (&self->lock);
-  ok = gkv_options_validate (&self->options, error);
+  ok = gkv_options_validate (&self->options, transport, error);
   g_mutex_unlock (&self->lock);
 
   if (ok)
@@ -489,131 +527,121 @@ gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **err
       return FALSE;
     }
 
+  if (self->state == GKV_NODE_CLOSING)
+    return gkv_map_fail_closed (error);
+
   return gkv_node_check_usable (self, error);
 }
 
-static GkvTransport *
+GkvTransport *
 gkv_node_dup_transport (GkvNode *self, GError **error)
 {
   g_autofree char *message = NULL;
-  g_autoptr (GkvTransport) transport = NULL;
+  g_autoptr (GkvTransport) made = NULL;
+  GkvTransport *transport;
 
-  if (self->options.transport != NULL)
-    return g_object_ref (self->options.transport);
+  g_mutex_lock (&self->lock);
+  transport = self->options.transport != NULL ? self->options.transport : self->default_transport;
+  if (transport != NULL)
+    g_object_ref (transport);
+  g_mutex_unlock (&self->lock);
 
-  transport = gkv_transport_new_for_name ("udp", error);
-  if (transport == NULL)
+  if (transport != NULL)
+    return transport;
+
+  made = gkv_transport_new_for_name ("udp", error);
+  if (made == NULL)
     return NULL;
 
   message = gkv_modules_describe_fallback (GKV_TRANSPORT_EXTENSION_POINT_NAME, "udp");
   if (message != NULL)
     g_info ("%s", message);
 
-  return g_steal_pointer (&transport);
+  g_mutex_lock (&self->lock);
+  if (self->default_transport == NULL)
+    self->default_transport = g_steal_pointer (&made);
+  transport = g_object_ref (self->default_transport);
+  g_mutex_unlock (&self->lock);
+
+  return transport;
 }
 
 static gboolean
-gkv_node_open_network (GkvNode *self, const char *const *addresses, GError **error)
+gkv_node_is_local (GkvNode *self)
 {
-  g_autoptr (GkvTransport) transport = gkv_node_dup_transport (self, error);
+  return self->options.bind_address == NULL;
+}
+
+static GkvNetworkConfig
+gkv_node_make_config (GkvNode *self, GkvTransport *transport)
+{
   GkvNetworkConfig config = {
     .node_id = self->options.node_id,
     .cluster = self->options.cluster,
-    .bind_addresses = addresses,
+    .bind_address = self->options.bind_address,
     .advertise_address = self->options.advertise_address,
     .seeds = (const char *const *) self->options.seeds,
     .gossip_interval_ms = self->options.gossip_interval,
+    .own_thread = self->options.network_thread,
     .transport = transport,
     .discovery = self->options.discovery,
   };
 
-  if (transport == NULL || !gkv_network_open (self->network, &config, error))
-    return FALSE;
+  return config;
+}
 
-  if (self->options.transport == NULL)
+/* The network is open, or could not be opened. Consumes @cause. */
+static gboolean
+gkv_node_end_start (GkvNode *self, GError *cause, GError **error)
+{
+  gboolean started = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (self->state == GKV_NODE_STARTING)
     {
-      self->options.transport = g_steal_pointer (&transport);
-      g_object_notify_by_pspec (G_OBJECT (self), props[PROP_TRANSPORT]);
+      started = cause == NULL;
+      self->state = started ? GKV_NODE_STARTED : GKV_NODE_NEW;
     }
+  g_mutex_unlock (&self->lock);
+
+  if (cause != NULL)
+    {
+      g_propagate_prefixed_error (error, cause, "The node can't start at \"%s\": ", self->options.bind_address);
+      return FALSE;
+    }
+
+  if (!started)
+    return gkv_map_fail_closed (error);
+
+  g_object_freeze_notify (G_OBJECT (self));
+  if (gkv_node_is_local (self))
+    {
+      g_object_notify_by_pspec (G_OBJECT (self), props[PROP_SYNCED]);
+    }
+  else
+    {
+      g_object_notify_by_pspec (G_OBJECT (self), props[PROP_LOCAL_ADDRESS]);
+      if (self->options.transport == NULL)
+        {
+          self->options.transport = gkv_node_dup_transport (self, NULL);
+          g_object_notify_by_pspec (G_OBJECT (self), props[PROP_TRANSPORT]);
+        }
+    }
+  g_object_thaw_notify (G_OBJECT (self));
 
   return TRUE;
 }
 
-/* @addresses: numeric ones to be tried in turn; NULL for a node without a network. */
-static gboolean
-gkv_node_start_on (GkvNode *self, const char *const *addresses, GError **error)
-{
-  g_autoptr (GkvNode) alive G_GNUC_UNUSED = g_object_ref (self);
-  gboolean ok;
-
-  g_object_freeze_notify (G_OBJECT (self));
-
-  ok = addresses != NULL ? gkv_node_open_network (self, addresses, error)
-                         : gkv_network_open (self->network, NULL, error);
-  if (!ok)
-    g_prefix_error (error, "The node can't start at \"%s\": ", self->options.bind_address);
-
-  gkv_node_set_state (self, ok ? GKV_NODE_STARTED : GKV_NODE_NEW);
-  if (ok)
-    g_object_notify_by_pspec (G_OBJECT (self), props[addresses != NULL ? PROP_LOCAL_ADDRESS : PROP_SYNCED]);
-
-  g_object_thaw_notify (G_OBJECT (self));
-
-  return ok;
-}
-
-static char *
-gkv_node_find_bind_address (GkvNode *self, char **host, guint16 *port)
-{
-  g_autofree char *numeric = NULL;
-
-  gkv_address_parse (self->options.bind_address, host, port, NULL); /* judged before */
-  numeric = gkv_address_lookup_local (*host);
-
-  return numeric != NULL ? gkv_address_format (numeric, *port) : NULL;
-}
-
 static void
-gkv_node_bind_name_resolved (GObject *source, GAsyncResult *result, gpointer user_data)
+gkv_node_opened (const GError *cause, gpointer data)
 {
-  g_autoptr (GTask) task = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  g_auto (GStrv) addresses = NULL;
-  GkvNode *self = g_task_get_source_object (task);
-  guint16 port = GPOINTER_TO_UINT (g_task_get_task_data (task));
-  GList *found;
+  g_autoptr (GTask) task = data;
+  GError *error = NULL;
 
-  found = g_resolver_lookup_by_name_finish (G_RESOLVER (source), result, &error);
-  for (GList *link = found; link != NULL; link = link->next)
-    {
-      g_autofree char *host = g_inet_address_to_string (link->data);
-      g_autofree char *address = gkv_address_format (host, port);
-
-      g_strv_builder_add (builder, address);
-    }
-  g_resolver_free_addresses (found);
-  addresses = g_strv_builder_end (builder);
-
-  if (self->state == GKV_NODE_CLOSED)
-    {
-      g_clear_error (&error);
-      gkv_map_fail_closed (&error);
-    }
-  else if (error != NULL)
-    {
-      gkv_node_set_state (self, GKV_NODE_NEW);
-      g_prefix_error (&error, "The option bind-address: \"%s\" can't be resolved: ", self->options.bind_address);
-    }
-  else
-    {
-      gkv_node_start_on (self, (const char *const *) addresses, &error);
-    }
-
-  if (error != NULL)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
+  if (gkv_node_end_start (g_task_get_source_object (task), cause != NULL ? g_error_copy (cause) : NULL, &error))
     g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
 }
 
 /* public methods */
@@ -640,45 +668,50 @@ gkv_node_new (void)
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Binds the node to its address and joins its cluster. Never blocks: a host name in
- * [property@Gkv.Node:bind-address] that this machine doesn't know by itself needs
- * [method@Gkv.Node.start_async]. A node without bind-address has nothing to bind, and succeeds.
+ * Binds the node to its address and joins its cluster. A node without bind-address has nothing to bind, and succeeds.
+ *
+ * A host name in [property@Gkv.Node:bind-address] or [property@Gkv.Node:advertise-address] has to be looked up: this
+ * waits for that, for 10 s at most (then %G_IO_ERROR_TIMED_OUT). Where the network has no thread of its own
+ * ([property@Gkv.Node:network-thread]) it can't wait: then such a name is %GKV_ERROR_INVALID_OPTION, and
+ * [method@Gkv.Node.start_async] is needed.
  *
  * A wrong option is %GKV_ERROR_INVALID_OPTION or %GKV_ERROR_INVALID_ADDRESS, and the message names it; an address that
  * can't be bound is %GKV_ERROR_TRANSPORT. After an error the options can be changed, and the node started again. A
  * second start is %GKV_ERROR_FAILED and does no harm; one after [method@Gkv.Node.close] is %GKV_ERROR_CLOSED.
  *
- * Belongs to the thread that runs the node's main context.
+ * Belongs to the thread that runs the node's main context: elsewhere it is %GKV_ERROR_WRONG_THREAD.
  *
  * Returns: %TRUE if the node was started, %FALSE with @error set otherwise
  */
 gboolean
 gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
 {
-  g_autofree char *host = NULL;
-  g_autofree char *address = NULL;
-  guint16 port;
+  g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
+  g_autoptr (GkvTransport) transport = NULL;
+  GkvNetworkConfig config;
+  GError *cause = NULL;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
-  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_start ()"), FALSE);
 
-  if (!gkv_node_check_startable (self, cancellable, error))
+  if (!gkv_owner_check (self->owner, "gkv_node_start ()", error) ||
+      !gkv_node_check_startable (self, cancellable, error))
     return FALSE;
 
-  if (self->options.bind_address == NULL)
-    return gkv_node_start_on (self, NULL, error);
+  alive = g_object_ref (self);
+  gkv_node_set_state (self, GKV_NODE_STARTING);
 
-  address = gkv_node_find_bind_address (self, &host, &port);
-  if (address == NULL)
+  if (gkv_node_is_local (self))
     {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-                   "The option bind-address: \"%s\" is a name that only a name server may know; start the node with "
-                   "gkv_node_start_async (), or give a numeric address",
-                   host);
-      return FALSE;
+      gkv_network_open_local (self->network);
+    }
+  else
+    {
+      transport = gkv_node_dup_transport (self, NULL);
+      config = gkv_node_make_config (self, transport);
+      gkv_network_open (self->network, &config, cancellable, &cause);
     }
 
-  return gkv_node_start_on (self, (const char *const[]){ address, NULL }, error);
+  return gkv_node_end_start (self, cause, error);
 }
 
 /**
@@ -688,50 +721,44 @@ gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
  * @callback: (scope async): called when it has ended
  * @user_data: data for @callback
  *
- * Starts the node as [method@Gkv.Node.start] does, asking a name server for the host of
- * [property@Gkv.Node:bind-address] where need be.
+ * Starts the node as [method@Gkv.Node.start] does, without waiting for name servers.
  *
- * Belongs to the thread that runs the node's main context.
+ * When @cancellable is cancelled late, either the node is started, or it is as it was before and this ends in
+ * %G_IO_ERROR_CANCELLED. Belongs to the thread that runs the node's main context.
  */
 void
 gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
-  g_autoptr (GResolver) resolver = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *host = NULL;
-  g_autofree char *address = NULL;
-  guint16 port = 0;
+  g_autoptr (GkvTransport) transport = NULL;
+  GkvNetworkConfig config;
+  GError *error = NULL;
 
   g_return_if_fail (GKV_IS_NODE (self));
-  g_return_if_fail (gkv_node_check_owner (self, "gkv_node_start_async ()"));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, gkv_node_start_async);
+  g_task_set_check_cancellable (task, FALSE);
 
-  if (!gkv_node_check_startable (self, cancellable, &error))
+  if (!gkv_owner_check (self->owner, "gkv_node_start_async ()", &error) ||
+      !gkv_node_check_startable (self, cancellable, &error))
     {
-      g_task_return_error (task, g_steal_pointer (&error));
+      g_task_return_error (task, error);
       return;
     }
 
-  if (self->options.bind_address != NULL)
-    address = gkv_node_find_bind_address (self, &host, &port);
+  gkv_node_set_state (self, GKV_NODE_STARTING);
 
-  if (self->options.bind_address != NULL && address == NULL)
+  if (gkv_node_is_local (self))
     {
-      gkv_node_set_state (self, GKV_NODE_STARTING);
-      g_task_set_task_data (task, GUINT_TO_POINTER (port), NULL);
-      resolver = g_resolver_get_default ();
-      g_resolver_lookup_by_name_async (resolver, host, cancellable, gkv_node_bind_name_resolved,
-                                       g_steal_pointer (&task));
+      gkv_network_open_local (self->network);
+      gkv_node_opened (NULL, g_steal_pointer (&task));
       return;
     }
 
-  if (gkv_node_start_on (self, address != NULL ? (const char *const[]){ address, NULL } : NULL, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, g_steal_pointer (&error));
+  transport = gkv_node_dup_transport (self, NULL);
+  config = gkv_node_make_config (self, transport);
+  gkv_network_begin_open (self->network, &config, cancellable, gkv_node_opened, g_steal_pointer (&task));
 }
 
 /**
@@ -752,33 +779,145 @@ gkv_node_start_finish (GkvNode *self, GAsyncResult *result, GError **error)
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
+/* Refuses writes from now on. Gives how many have yet to reach somebody. */
+static guint64
+gkv_node_begin_close (GkvNode *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->state != GKV_NODE_CLOSED)
+    self->state = GKV_NODE_CLOSING;
+  g_mutex_unlock (&self->lock);
+
+  gkv_map_refuse_writes (self->map);
+
+  return gkv_network_get_n_undelivered (self->network);
+}
+
+/* Consumes @undelivered: that what was written here has reached nobody, or that waiting for it was cancelled. */
+static gboolean
+gkv_node_end_close (GkvNode *self, GError *undelivered, GError **error)
+{
+  gkv_node_end (self);
+  gkv_network_join (self->network);
+
+  /* It was closed meanwhile by another call, which has the word. */
+  if (g_error_matches (undelivered, GKV_ERROR, GKV_ERROR_CLOSED))
+    g_clear_error (&undelivered);
+
+  if (undelivered != NULL)
+    g_propagate_prefixed_error (error, undelivered, "The node is closed: ");
+
+  return undelivered == NULL;
+}
+
 /**
  * gkv_node_close:
  * @self: a node
- * @cancellable: (nullable): a cancellable; closing doesn't wait for anything, so it closes even if this is cancelled
+ * @cancellable: (nullable): a cancellable; cancelling ends the waiting, not the closing
  * @error: return location for an error
  *
- * Tells the peers that the node leaves, and releases its address before it returns.
+ * Closes the node: what was written here is given up to 2 s to reach a peer, the peers are told that the node leaves,
+ * and its address is free when this returns.
  *
- * Afterwards nothing is emitted, and every call that can fail gives %GKV_ERROR_CLOSED; closing again does nothing and
- * succeeds. What waits for the cluster ends in %GKV_ERROR_CLOSED, in the main loop. Works inside any handler. Belongs
- * to the thread that runs the node's main context.
+ * The node is closed in any case. %FALSE tells that some writes have reached nobody: %G_IO_ERROR_TIMED_OUT says how
+ * many, %G_IO_ERROR_CANCELLED that it was not waited for, and %G_IO_ERROR_WOULD_BLOCK that the network runs in this
+ * thread
+ * ([property@Gkv.Node:network-thread]) so that it could not be; [method@Gkv.Node.close_async] waits there, too. A node
+ * without a network, or with nothing that is yet to reach a peer, is closed at once.
  *
- * Returns: %TRUE
+ * From the call on, writes are %GKV_ERROR_CLOSED; afterwards nothing is emitted, and every call that can fail gives
+ * %GKV_ERROR_CLOSED. What waits for the cluster ends in that, too. Closing again does nothing and succeeds. Works
+ * inside any handler, and in any thread.
+ *
+ * Returns: %TRUE if all that was written here had reached somebody, %FALSE with @error set otherwise
  */
 gboolean
 gkv_node_close (GkvNode *self, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
+  GError *undelivered = NULL;
+  guint64 n_undelivered;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
-  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_close ()"), FALSE);
 
-  if (self->state == GKV_NODE_CLOSED)
+  if (gkv_node_get_state (self) == GKV_NODE_CLOSED)
     return TRUE;
 
   alive = g_object_ref (self);
-  gkv_node_end (self);
+  n_undelivered = gkv_node_begin_close (self);
+  if (n_undelivered > 0 && !gkv_network_may_block (self->network))
+    g_set_error (&undelivered, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
+                 "%" G_GUINT64_FORMAT " of its writes may have reached nobody, and this thread can't wait for its own "
+                 "network; gkv_node_close_async () does",
+                 n_undelivered);
+  else if (n_undelivered > 0)
+    gkv_network_wait (self->network, GKV_NETWORK_DELIVERED, 0, CLOSE_TIMEOUT_MS, cancellable, &undelivered);
 
-  return TRUE;
+  return gkv_node_end_close (self, undelivered, error);
+}
+
+static void
+gkv_node_delivered (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GTask) task = data;
+  GError *undelivered = NULL;
+  GError *error = NULL;
+
+  g_task_propagate_boolean (G_TASK (result), &undelivered);
+
+  if (gkv_node_end_close (GKV_NODE (source), undelivered, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/**
+ * gkv_node_close_async:
+ * @self: a node
+ * @cancellable: (nullable): a cancellable; cancelling ends the waiting, not the closing
+ * @callback: (scope async): called when the node is closed
+ * @user_data: data for @callback
+ *
+ * Closes the node as [method@Gkv.Node.close] does, without blocking. Until it ends values can be read, and signals go
+ * on. May be called from any thread; ends in its default main context.
+ */
+void
+gkv_node_close_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+
+  g_return_if_fail (GKV_IS_NODE (self));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, gkv_node_close_async);
+  g_task_set_check_cancellable (task, FALSE);
+
+  if (gkv_node_get_state (self) != GKV_NODE_CLOSED && gkv_node_begin_close (self) > 0)
+    {
+      GTask *wait = g_task_new (self, cancellable, gkv_node_delivered, g_steal_pointer (&task));
+
+      gkv_network_wait_async (self->network, GKV_NETWORK_DELIVERED, 0, CLOSE_TIMEOUT_MS, wait);
+      return;
+    }
+
+  gkv_node_end_close (self, NULL, NULL);
+  g_task_return_boolean (task, TRUE);
+}
+
+/**
+ * gkv_node_close_finish:
+ * @self: a node
+ * @result: what the callback got
+ * @error: return location for an error
+ *
+ * Ends [method@Gkv.Node.close_async].
+ *
+ * Returns: %TRUE if all that was written here had reached somebody, %FALSE with @error set otherwise
+ */
+gboolean
+gkv_node_close_finish (GkvNode *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
 }

@@ -35,163 +35,181 @@ G_BEGIN_DECLS
  */
 #define GKV_MAX_VALUE_SIZE (16777216)
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 G_DECLARE_FINAL_TYPE (GkvNode, gkv_node, GKV, NODE, GObject)
 
 /* Life */
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvNode *gkv_node_new (void);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_start_finish (GkvNode *self, GAsyncResult *result, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_close (GkvNode *self, GCancellable *cancellable, GError **error);
+
+GKV_AVAILABLE_IN_1_0
+void gkv_node_close_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+
+GKV_AVAILABLE_IN_1_0
+gboolean gkv_node_close_finish (GkvNode *self, GAsyncResult *result, GError **error);
 
 /* Options */
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 const char *gkv_node_get_node_id (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 const char *gkv_node_get_cluster (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 const char *gkv_node_get_bind_address (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_set_bind_address (GkvNode *self, const char *bind_address);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 const char *gkv_node_get_advertise_address (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_set_advertise_address (GkvNode *self, const char *advertise_address);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 const char *gkv_node_get_local_address (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 const char *const *gkv_node_get_seeds (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_set_seeds (GkvNode *self, const char *const *seeds);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_add_seed (GkvNode *self, const char *address, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 guint gkv_node_get_gossip_interval (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvCodec *gkv_node_get_codec (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_set_codec (GkvNode *self, GkvCodec *codec);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvTransport *gkv_node_get_transport (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_set_transport (GkvNode *self, GkvTransport *transport);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvDiscovery *gkv_node_get_discovery (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
+gboolean gkv_node_get_network_thread (GkvNode *self);
+
+GKV_AVAILABLE_IN_1_0
+void gkv_node_set_network_thread (GkvNode *self, gboolean network_thread);
+
+GKV_AVAILABLE_IN_1_0
 GListModel *gkv_node_get_peers (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_get_synced (GkvNode *self);
 
 /* Data */
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean
 gkv_node_set_value (GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_set_value_with_ttl (
     GkvNode *self, const char *key, GVariant *value, guint ttl_ms, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_set_value_ephemeral (
     GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GVariant *gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GVariant *gkv_node_lookup (GkvNode *self, const char *key);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_delete (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_contains (GkvNode *self, const char *key);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 char **gkv_node_list_keys (GkvNode *self, const char *prefix);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 guint gkv_node_get_n_keys (GkvNode *self);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GkvEntry *gkv_node_get_entry (GkvNode *self, const char *key);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GListModel *gkv_node_list (GkvNode *self, const char *prefix);
 
 /* Typed pairs */
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean
 gkv_node_set_string (GkvNode *self, const char *key, const char *value, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 char *gkv_node_get_string (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean
 gkv_node_set_boolean (GkvNode *self, const char *key, gboolean value, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_get_boolean (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_set_int64 (GkvNode *self, const char *key, gint64 value, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gint64 gkv_node_get_int64 (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_set_double (GkvNode *self, const char *key, double value, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 double gkv_node_get_double (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_set_bytes (GkvNode *self, const char *key, GBytes *value, GCancellable *cancellable, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GBytes *gkv_node_get_bytes (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
 /* The cluster */
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
+gboolean gkv_node_flush (GkvNode *self, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error);
+
+GKV_AVAILABLE_IN_1_0
+gboolean gkv_node_wait_synced (GkvNode *self, guint timeout_ms, GCancellable *cancellable, GError **error);
+
+GKV_AVAILABLE_IN_1_0
 void gkv_node_flush_async (GkvNode *self,
                            guint n_peers,
                            guint timeout_ms,
@@ -199,17 +217,17 @@ void gkv_node_flush_async (GkvNode *self,
                            GAsyncReadyCallback callback,
                            gpointer user_data);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_flush_finish (GkvNode *self, GAsyncResult *result, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 void gkv_node_wait_synced_async (
     GkvNode *self, guint timeout_ms, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_wait_synced_finish (GkvNode *self, GAsyncResult *result, GError **error);
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GVariant *gkv_node_get_stats (GkvNode *self);
 
 G_END_DECLS

@@ -252,7 +252,9 @@ struct _GkvEngine
   guint64 flush_ticket;      /* the newest */
   GHashTable *flushes;       /* ticket* → those under way, owned */
   guint64 n_written;         /* writes of this node */
-  guint64 n_held;            /* of these, up to where a peer has held all */
+  guint64 n_held;            /* of these, up to where some peer is known to hold each */
+  GHashTable *unconfirmed;   /* GkvRecord: those of them that nobody is known to hold */
+  gboolean many_unconfirmed; /* too many to be in there */
   gboolean confirmed_queued; /* there is an event that says so */
 
   GkvHorizons *horizons;
@@ -426,6 +428,7 @@ void gkv_flushes_settle (GkvEngine *self, GkvLink *link, GkvGiven *given);
 /* Both hold the same. */
 void gkv_flushes_agree (GkvEngine *self, GkvLink *link);
 /* It has got these, each in one datagram. */
+void gkv_flushes_add_write (GkvEngine *self, GkvRecord *record);
 void gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records);
 /* One came, came back, or was lost. */
 void gkv_flushes_members_changed (GkvEngine *self);

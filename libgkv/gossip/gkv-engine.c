@@ -551,7 +551,7 @@ void
 gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 {
   self->now = *now;
-  self->n_written++;
+  gkv_flushes_add_write (self, record);
   watch (self, record);
   gkv_rumours_add (self, record);
   gkv_engine_wake_at (self, now->mono);

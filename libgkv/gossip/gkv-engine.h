@@ -152,9 +152,9 @@ guint64 gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *n
 void gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state);
 void gkv_engine_end_flush (GkvEngine *self, guint64 ticket);
 
-/* The writes of this node, gkv_engine_push () and what the store held of it before, since the last one up to which some
- * peer, live at that time, was found to hold everything. O(1); GKV_EVENT_CONFIRMED tells when it has become less. A
- * flush hastens it. */
+/* The writes of this node, gkv_engine_push () and what the store held of it before, of which no peer is known to hold
+ * them: none has acknowledged them, nor was one found to hold everything. GKV_EVENT_CONFIRMED tells when it has become
+ * less. A flush hastens it. */
 guint64 gkv_engine_get_n_unconfirmed (GkvEngine *self);
 
 gboolean gkv_engine_get_synced (GkvEngine *self);

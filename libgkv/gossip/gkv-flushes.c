@@ -26,6 +26,10 @@ typedef struct
   gboolean done;
 } Flush;
 
+/* Writes of which nobody is known to hold them yet are remembered up to so many. With more, a peer that holds all is
+ * waited for. */
+#define MAX_UNCONFIRMED 4096
+
 /* What a peer lacks is remembered up to so many. With more, an exchange that finds fewer is waited for. */
 #define MAX_GIVEN 256
 
@@ -64,15 +68,18 @@ gkv_flushes_init (GkvEngine *self)
   OwnRecords own = { .engine = self };
 
   self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  self->unconfirmed = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) gkv_record_unref, NULL);
 
   /* What was written before there was an engine. */
   gkv_store_foreach (self->store, everything, 0, count_own, &own);
+  self->many_unconfirmed = self->n_written > 0;
 }
 
 void
 gkv_flushes_clear (GkvEngine *self)
 {
   g_hash_table_unref (self->flushes);
+  g_hash_table_unref (self->unconfirmed);
 }
 
 /* One event is enough until it is read. */
@@ -96,6 +103,76 @@ gkv_flushes_members_changed (GkvEngine *self)
     }
 }
 
+/* Writes that nobody is known to hold */
+
+static void
+forget_unconfirmed (GkvEngine *self)
+{
+  g_hash_table_remove_all (self->unconfirmed);
+  self->many_unconfirmed = FALSE;
+}
+
+void
+gkv_flushes_add_write (GkvEngine *self, GkvRecord *record)
+{
+  self->n_written++;
+  if (self->many_unconfirmed)
+    return;
+
+  if (g_hash_table_size (self->unconfirmed) >= MAX_UNCONFIRMED)
+    {
+      g_hash_table_remove_all (self->unconfirmed);
+      self->many_unconfirmed = TRUE;
+      return;
+    }
+
+  g_hash_table_add (self->unconfirmed, gkv_record_ref (record));
+}
+
+/* Some peer holds @records, which is enough for each of them. */
+static void
+confirm_records (GkvEngine *self, GPtrArray *records)
+{
+  guint n_before = g_hash_table_size (self->unconfirmed);
+
+  if (n_before == 0)
+    return;
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      GkvRecord *record = g_ptr_array_index (records, i);
+
+      /* One that is too far ahead is acknowledged, and refused all the same. */
+      if (gkv_stamp_get_ahead_ms (record->stamp, self->now.wall) <= GKV_CLOCK_DRIFT_BOUND_MS)
+        g_hash_table_remove (self->unconfirmed, record);
+    }
+
+  if (g_hash_table_size (self->unconfirmed) == 0)
+    self->n_held = self->n_written;
+  if (g_hash_table_size (self->unconfirmed) < n_before)
+    add_event (self);
+}
+
+static gboolean
+is_replaced (gpointer record, gpointer value, gpointer user_data)
+{
+  return (((GkvRecord *) record)->flags & GKV_RECORD_GONE) != 0;
+}
+
+guint64
+gkv_engine_get_n_unconfirmed (GkvEngine *self)
+{
+  guint64 n_unheld = self->n_written - self->n_held;
+
+  if (self->many_unconfirmed || n_unheld == 0)
+    return n_unheld;
+
+  /* What was replaced is confirmed with what replaced it. */
+  g_hash_table_foreach_remove (self->unconfirmed, is_replaced, NULL);
+
+  return MIN (n_unheld, g_hash_table_size (self->unconfirmed));
+}
+
 /* It holds all that was held here when @ticket was the newest flush, and @n_written the number of writes. */
 static void
 confirm (GkvEngine *self, GkvMember *member, guint64 ticket, guint64 n_written)
@@ -104,6 +181,8 @@ confirm (GkvEngine *self, GkvMember *member, guint64 ticket, guint64 n_written)
   if (n_written > self->n_held)
     {
       self->n_held = n_written;
+      if (self->n_held == self->n_written)
+        forget_unconfirmed (self);
       add_event (self);
     }
 
@@ -237,7 +316,7 @@ gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records)
 {
   g_autoptr (GPtrArray) whole = NULL;
 
-  if (member->owed.records == NULL || member->refuses)
+  if (member->refuses || (member->owed.records == NULL && g_hash_table_size (self->unconfirmed) == 0))
     return;
 
   /* One that comes in pieces was only announced. */
@@ -245,7 +324,10 @@ gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records)
   for (guint i = 0; i < records->len; i++)
     if (gkv_record_get_wire_size (g_ptr_array_index (records, i)) <= gkv_engine_get_max_body (self) - GKV_SPREAD_SIZE)
       g_ptr_array_add (whole, g_ptr_array_index (records, i));
-  consider_owed (self, member, NULL, whole);
+
+  confirm_records (self, whole);
+  if (member->owed.records != NULL)
+    consider_owed (self, member, NULL, whole);
 }
 
 /* A later flush than those who came since it began, or live again, waits for them. */
@@ -369,10 +451,4 @@ void
 gkv_engine_end_flush (GkvEngine *self, guint64 ticket)
 {
   g_hash_table_remove (self->flushes, &ticket);
-}
-
-guint64
-gkv_engine_get_n_unconfirmed (GkvEngine *self)
-{
-  return self->n_written - self->n_held;
 }

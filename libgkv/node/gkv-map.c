@@ -29,6 +29,7 @@ struct _GkvMap
   GMutex lock;
   gboolean ready; /* atomic: the options were validated, and the map isn't closed */
   gboolean closed;
+  gboolean refusing;     /* what is to be written */
   GkvCodecHandle *codec; /* NULL: the default, not made yet */
   GPtrArray *codecs;     /* GkvCodecHandle: all that there were, as other threads may be using them */
   GkvStore *store;
@@ -105,6 +106,14 @@ gkv_map_lock (GkvMap *self)
 void
 gkv_map_unlock (GkvMap *self)
 {
+  g_mutex_unlock (&self->lock);
+}
+
+void
+gkv_map_refuse_writes (GkvMap *self)
+{
+  g_mutex_lock (&self->lock);
+  self->refusing = TRUE;
   g_mutex_unlock (&self->lock);
 }
 
@@ -525,7 +534,7 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   gsize len = 0;
   gconstpointer data = write->bytes != NULL ? g_bytes_get_data (write->bytes, &len) : NULL;
 
-  if (self->closed)
+  if (self->closed || self->refusing)
     {
       gkv_map_fail_closed (error);
       return NULL;
@@ -675,6 +684,18 @@ GPtrArray *
 gkv_map_take_written_locked (GkvMap *self)
 {
   return g_steal_pointer (&self->written);
+}
+
+guint
+gkv_map_get_n_written (GkvMap *self)
+{
+  guint n_written;
+
+  g_mutex_lock (&self->lock);
+  n_written = self->written != NULL ? self->written->len : 0;
+  g_mutex_unlock (&self->lock);
+
+  return n_written;
 }
 
 GkvStore *

@@ -48,6 +48,8 @@ void gkv_map_unref (GkvMap *self);
 void gkv_map_lock (GkvMap *self);
 void gkv_map_unlock (GkvMap *self);
 
+/* Refuses writes from now on with GKV_ERROR_CLOSED. */
+void gkv_map_refuse_writes (GkvMap *self);
 /* Refuses what comes from now on with GKV_ERROR_CLOSED, and drops what is queued for the application. */
 void gkv_map_close (GkvMap *self);
 /* GKV_ERROR_CLOSED. Returns FALSE. */
@@ -116,6 +118,7 @@ gboolean gkv_map_has_changes (GkvMap *self);
 void gkv_map_set_networked_locked (GkvMap *self, gboolean networked);
 /* Takes what was written since the last call, in order; NULL for nothing. */
 GPtrArray *gkv_map_take_written_locked (GkvMap *self);
+guint gkv_map_get_n_written (GkvMap *self);
 /* The store and the clock that the engine works on, under the lock. */
 GkvStore *gkv_map_get_store (GkvMap *self);
 GkvClock *gkv_map_get_clock (GkvMap *self);

@@ -6,11 +6,11 @@
 
 #include "gkv-network.h"
 
-#include "gkv-address.h"
 #include "gkv-error.h"
-#include "gkv-modules.h"
+#include "gkv-opening.h"
 #include "gkv-seeds.h"
 #include "gkv-waits.h"
+#include "gkv-worker.h"
 #include "gossip/gkv-engine.h"
 
 #include <errno.h>
@@ -20,11 +20,20 @@
 #define BATCH (64)
 /* A dispatch begins nothing new after this, so that it ends within 10 ms. */
 #define DISPATCH_US (8 * 1000)
+/* Handlers get so long before what they wrote is sent, together with the acknowledgement of what they were told of. */
+#define HANDLERS_US (2 * 1000)
+/* A write is sent by the thread that makes it, unless it follows another within this time: then the worker gathers
+ * them. */
+#define BURST_US (30)
+/* A blocking open waits so long for name servers. */
+#define OPEN_TIMEOUT_US (10 * G_USEC_PER_SEC)
 
 typedef enum
 {
   GKV_NETWORK_NEW,
+  GKV_NETWORK_OPENING,
   GKV_NETWORK_OPEN,
+  GKV_NETWORK_CLOSING, /* what belongs to the context is yet to be closed there */
   GKV_NETWORK_CLOSED,
 } GkvNetworkState;
 
@@ -33,6 +42,17 @@ typedef struct
   GSource source;
   GkvNetwork *network;
 } GkvNetworkSource;
+
+/* An open that the node's context is to be told of. */
+typedef struct
+{
+  GkvNetwork *network;
+  GkvNetworkOpened opened;
+  gpointer data;
+  GError *error;
+  GCancellable *caller;
+  gulong handler;
+} GkvOpenCall;
 
 struct _GkvNetwork
 {
@@ -44,24 +64,36 @@ struct _GkvNetwork
   GkvWaits *waits;
 
   GMutex lock;
+  GCond state_changed;
   GkvNetworkState state;
-  GkvEngine *engine; /* NULL: there is no network, or none any more */
-  gboolean active;   /* atomic: there is an engine */
+  GError *open_error; /* why the last open failed */
+  GkvEngine *engine;  /* NULL: there is no network, or none any more */
+  gboolean active;    /* atomic: there is an engine */
   GkvSeeds *seeds;
   gboolean synced;
   guint64 n_send_errors;
   char *local_address;      /* NULL: none */
   GPtrArray *old_addresses; /* strings that were given out */
-  gboolean dirty;           /* there is something to be done now */
-  gboolean sleeping;        /* the context may be waiting for something to be done */
-  gint64 next;              /* when there will be */
-
-  /* the context's */
-  GMainContext *context;
+  GMainContext *context;    /* that it runs in */
   GSource *source;
+  gint64 written_at; /* when the last write was sent by its own thread */
+
+  /* What decides when the context runs it: written under the lock, or by the context; read without it. */
+  gboolean dirty;    /* atomic: there is something to be done now */
+  gboolean sleeping; /* atomic: the context may be waiting for something to be done */
+  gint64 next;       /* when there will be */
+  gint64 wakes_at;   /* while it is sleeping */
+
+  /* from opening to closing; the context's */
+  gboolean threaded; /* the context is the worker's */
   GkvTransport *transport;
   GkvDiscovery *discovery;
-  GCancellable *resolving;
+  GCancellable *cancellable; /* of what is under way */
+  GkvOpenCall *open_call;    /* NULL: nobody is to be told */
+  char *node_id;
+  char *cluster;
+  GStrv first_seeds;
+  guint gossip_interval_ms;
 };
 
 static GkvTime
@@ -78,38 +110,30 @@ static void gkv_network_attach_source_locked (GkvNetwork *self);
 static void
 gkv_network_wake_locked (GkvNetwork *self)
 {
-  self->dirty = TRUE;
+  g_atomic_int_set (&self->dirty, TRUE);
 
-  if (self->source == NULL && self->state != GKV_NETWORK_CLOSED)
+  if (self->source == NULL && self->state < GKV_NETWORK_CLOSING)
     gkv_network_attach_source_locked (self);
 
-  if (self->sleeping)
-    {
-      self->sleeping = FALSE;
-      g_main_context_wakeup (self->context);
-    }
+  if (g_atomic_int_compare_and_exchange (&self->sleeping, TRUE, FALSE))
+    g_main_context_wakeup (self->context);
 }
 
 /* Waiting */
 
 static gboolean
-gkv_network_reached_locked (GkvWaitGoal *goal, gpointer data, GError **error)
+gkv_network_is_flushed_locked (GkvNetwork *self, GkvWaitGoal *goal)
 {
-  GkvNetwork *self = data;
+  GkvTime now = gkv_network_now ();
   GkvFlushState flush;
-  GkvTime now;
-
-  if (goal->kind == GKV_WAIT_SYNCED)
-    return self->synced;
 
   if (self->engine == NULL)
     return FALSE;
 
   if (goal->ticket == 0)
     {
-      now = gkv_network_now ();
       goal->ticket = gkv_engine_begin_flush (self->engine, goal->n_peers, &now);
-      self->dirty = TRUE;
+      g_atomic_int_set (&self->dirty, TRUE);
     }
 
   gkv_engine_get_flush (self->engine, goal->ticket, &flush);
@@ -119,17 +143,35 @@ gkv_network_reached_locked (GkvWaitGoal *goal, gpointer data, GError **error)
   return flush.done;
 }
 
+static gboolean
+gkv_network_is_reached_locked (GkvWaitGoal *goal, gpointer data, GError **error)
+{
+  GkvNetwork *self = data;
+
+  switch (goal->kind)
+    {
+    case GKV_NETWORK_SYNCED:
+      return self->synced;
+
+    case GKV_NETWORK_FLUSHED:
+      return gkv_network_is_flushed_locked (self, goal);
+
+    case GKV_NETWORK_DELIVERED:
+    default:
+      return self->engine == NULL || gkv_engine_get_n_unconfirmed (self->engine) == 0 ||
+             gkv_network_is_flushed_locked (self, goal);
+    }
+}
+
 static GError *
-gkv_network_explain_flush (GkvNetwork *self, const GkvWaitGoal *goal)
+gkv_network_explain_flush_locked (GkvNetwork *self, const GkvWaitGoal *goal)
 {
   GkvFlushState flush = {
     0,
   };
 
-  g_mutex_lock (&self->lock);
   if (self->engine != NULL && goal->ticket != 0)
     gkv_engine_get_flush (self->engine, goal->ticket, &flush);
-  g_mutex_unlock (&self->lock);
 
   if (flush.n_wanted == 0)
     return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
@@ -142,22 +184,11 @@ gkv_network_explain_flush (GkvNetwork *self, const GkvWaitGoal *goal)
 }
 
 static GError *
-gkv_network_explain (const GkvWaitGoal *goal, gpointer data)
+gkv_network_explain_sync_locked (GkvNetwork *self)
 {
-  GkvNetwork *self = data;
-  g_autofree char *unreached = NULL;
-  GkvNetworkState state;
+  g_autofree char *unreached = self->seeds != NULL ? gkv_seeds_describe_unreached (self->seeds) : NULL;
 
-  if (goal->kind == GKV_WAIT_FLUSH)
-    return gkv_network_explain_flush (self, goal);
-
-  g_mutex_lock (&self->lock);
-  state = self->state;
-  if (self->seeds != NULL)
-    unreached = gkv_seeds_describe_unreached (self->seeds);
-  g_mutex_unlock (&self->lock);
-
-  if (state == GKV_NETWORK_NEW)
+  if (self->state == GKV_NETWORK_NEW)
     return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "The node isn't synced: it was not started");
 
   if (unreached != NULL && *unreached != '\0')
@@ -166,6 +197,26 @@ gkv_network_explain (const GkvWaitGoal *goal, gpointer data)
 
   return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                               "The node is not synced in time; its peers still have what it lacks");
+}
+
+static GError *
+gkv_network_explain (const GkvWaitGoal *goal, gpointer data)
+{
+  GkvNetwork *self = data;
+  GError *error;
+
+  g_mutex_lock (&self->lock);
+  if (goal->kind == GKV_NETWORK_SYNCED)
+    error = gkv_network_explain_sync_locked (self);
+  else if (goal->kind == GKV_NETWORK_FLUSHED)
+    error = gkv_network_explain_flush_locked (self, goal);
+  else
+    error = g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                         "%" G_GUINT64_FORMAT " of the writes of this node have reached nobody in time",
+                         self->engine != NULL ? gkv_engine_get_n_unconfirmed (self->engine) : 0);
+  g_mutex_unlock (&self->lock);
+
+  return error;
 }
 
 static void
@@ -183,32 +234,73 @@ gkv_network_wait_ended (const GkvWaitGoal *goal, gpointer data)
 }
 
 static const GkvWaitFuncs gkv_network_wait_funcs = {
-  gkv_network_reached_locked,
+  gkv_network_is_reached_locked,
   gkv_network_explain,
   gkv_network_wait_ended,
 };
 
+/* Has the waits looked at by the context. */
 static void
-gkv_network_begin_wait (GkvNetwork *self, const GkvWaitGoal *goal, guint timeout_ms, GTask *task)
+gkv_network_look_at_waits (gpointer data)
 {
-  gkv_waits_add_task (self->waits, goal, timeout_ms, task);
-  gkv_network_poke (self);
+  GkvNetwork *self = data;
+
+  g_mutex_lock (&self->lock);
+  gkv_network_wake_locked (self);
+  g_mutex_unlock (&self->lock);
 }
 
 void
-gkv_network_wait_synced (GkvNetwork *self, guint timeout_ms, GTask *task)
+gkv_network_wait_async (GkvNetwork *self, GkvNetworkGoal kind, guint n_peers, guint timeout_ms, GTask *task)
 {
-  GkvWaitGoal goal = { GKV_WAIT_SYNCED, 0, 0 };
+  GkvWaitGoal goal = { kind, kind == GKV_NETWORK_DELIVERED ? 1 : n_peers, 0 };
 
-  gkv_network_begin_wait (self, &goal, timeout_ms, task);
+  gkv_waits_add_task (self->waits, &goal, timeout_ms, task);
+  gkv_network_look_at_waits (self);
 }
 
-void
-gkv_network_flush (GkvNetwork *self, guint n_peers, guint timeout_ms, GTask *task)
+gboolean
+gkv_network_may_block (GkvNetwork *self)
 {
-  GkvWaitGoal goal = { GKV_WAIT_FLUSH, 0, n_peers };
+  if (g_main_context_is_owner (self->context))
+    return FALSE;
 
-  gkv_network_begin_wait (self, &goal, timeout_ms, task);
+  if (self->threaded || !gkv_owner_enter (self->owner))
+    return TRUE;
+
+  gkv_owner_leave (self->owner);
+
+  return FALSE;
+}
+
+gboolean
+gkv_network_wait (
+    GkvNetwork *self, GkvNetworkGoal kind, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error)
+{
+  GkvWaitGoal goal = { kind, kind == GKV_NETWORK_DELIVERED ? 1 : n_peers, 0 };
+
+  if (!gkv_network_may_block (self))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
+                           "The node's network runs in this thread, which would wait for itself; use the asynchronous "
+                           "form");
+      return FALSE;
+    }
+
+  return gkv_waits_block (self->waits, &goal, timeout_ms, gkv_network_look_at_waits, cancellable, error);
+}
+
+guint64
+gkv_network_get_n_undelivered (GkvNetwork *self)
+{
+  guint64 n_undelivered;
+
+  g_mutex_lock (&self->lock);
+  n_undelivered =
+      self->engine != NULL ? gkv_engine_get_n_unconfirmed (self->engine) + gkv_map_get_n_written (self->map) : 0;
+  g_mutex_unlock (&self->lock);
+
+  return n_undelivered;
 }
 
 /* Running the engine */
@@ -244,26 +336,15 @@ gkv_network_take_event_locked (GkvNetwork *self, GkvEvent *event)
     }
 }
 
-/* Runs the engine once, and takes up to a batch of what it says. TRUE: there is more. */
+/* Takes up to a batch of what the engine reports. TRUE: there may be more. */
 static gboolean
-gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
+gkv_network_take_events_locked (GkvNetwork *self)
 {
-  g_autoptr (GPtrArray) written = NULL;
-  GkvTime now = gkv_network_now ();
-  GkvDatagram datagram;
   GkvEvent event;
   guint n_events;
 
-  self->dirty = FALSE;
-
   gkv_map_lock (self->map);
-  written = gkv_map_take_written_locked (self->map);
-  for (guint i = 0; written != NULL && i < written->len; i++)
-    gkv_engine_push (self->engine, written->pdata[i], &now);
-
-  self->next = gkv_engine_tick (self->engine, &now);
   gkv_map_set_generation_locked (self->map, gkv_engine_get_life (self->engine));
-
   for (n_events = 0; n_events < BATCH && gkv_engine_pop_event (self->engine, &event); n_events++)
     {
       gkv_network_take_event_locked (self, &event);
@@ -271,19 +352,42 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
     }
   gkv_map_unlock (self->map);
 
+  return n_events == BATCH;
+}
+
+/* Runs the engine once, and takes up to a batch of what it says. TRUE: there is more. */
+static gboolean
+gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
+{
+  g_autoptr (GPtrArray) written = NULL;
+  GkvTime now = gkv_network_now ();
+  GkvDatagram datagram;
+  gboolean more;
+
+  g_atomic_int_set (&self->dirty, FALSE);
+
+  gkv_map_lock (self->map);
+  written = gkv_map_take_written_locked (self->map);
+  for (guint i = 0; written != NULL && i < written->len; i++)
+    gkv_engine_push (self->engine, written->pdata[i], &now);
+
+  self->next = gkv_engine_tick (self->engine, &now);
+  gkv_map_unlock (self->map);
+
+  more = gkv_network_take_events_locked (self);
   while (datagrams->len < BATCH && gkv_engine_pop_datagram (self->engine, &datagram))
     g_array_append_val (datagrams, datagram);
 
   gkv_waits_check (self->waits);
 
-  return n_events == BATCH || datagrams->len == BATCH || self->next <= now.mono;
+  return more || datagrams->len == BATCH || self->next <= now.mono;
 }
 
 /* All that is to be done without a network. TRUE: there is more. */
 static gboolean
 gkv_network_expire_locked (GkvNetwork *self)
 {
-  self->dirty = FALSE;
+  g_atomic_int_set (&self->dirty, FALSE);
 
   gkv_map_lock (self->map);
   self->next = gkv_map_expire_locked (self->map);
@@ -295,21 +399,9 @@ gkv_network_expire_locked (GkvNetwork *self)
 }
 
 static void
-gkv_network_report_send_error (GkvNetwork *self, const GError *error)
-{
-  g_mutex_lock (&self->lock);
-  self->n_send_errors++;
-  g_mutex_unlock (&self->lock);
-
-  gkv_emitter_post_error (self->emitter, error);
-}
-
-/* A module may close the node while it is called. */
-static void
-gkv_network_send (GkvNetwork *self, GArray *datagrams)
+gkv_network_send_datagrams (GkvNetwork *self, GArray *datagrams, guint64 *n_errors)
 {
   g_autoptr (GkvTransport) transport = g_object_ref (self->transport);
-  g_autoptr (GError) flush_error = NULL;
 
   for (guint i = 0; i < datagrams->len && self->transport != NULL; i++)
     {
@@ -317,41 +409,80 @@ gkv_network_send (GkvNetwork *self, GArray *datagrams)
       g_autoptr (GError) error = NULL;
 
       if (!gkv_transport_send (transport, datagram->address, datagram->bytes, &error))
-        gkv_network_report_send_error (self, error);
+        {
+          *n_errors += 1;
+          gkv_emitter_post_error (self->emitter, error);
+        }
     }
 
-  if (datagrams->len > 0 && self->transport != NULL && !gkv_transport_flush (transport, &flush_error))
-    gkv_network_report_send_error (self, flush_error);
+  if (self->transport != NULL)
+    {
+      g_autoptr (GError) error = NULL;
+
+      if (!gkv_transport_flush (transport, &error))
+        {
+          *n_errors += 1;
+          gkv_emitter_post_error (self->emitter, error);
+        }
+    }
+}
+
+/* Under the lock, and without it where that has to be. A transport that belongs to the node's context can be anybody's
+ * code, and may call the node, or close it; one of the worker's is never called twice at the same time. */
+static void
+gkv_network_send_and_relock (GkvNetwork *self, GArray *datagrams)
+{
+  guint64 n_errors = 0;
+
+  if (datagrams->len == 0)
+    return;
+
+  if (!self->threaded)
+    g_mutex_unlock (&self->lock);
+  gkv_network_send_datagrams (self, datagrams, &n_errors);
+  if (!self->threaded)
+    g_mutex_lock (&self->lock);
+
+  self->n_send_errors += n_errors;
 }
 
 static void gkv_network_resolve_seeds (GkvNetwork *self);
 
-static void
-gkv_network_run (GkvNetwork *self, gint64 until)
+/* One turn. TRUE: there is more to do. */
+static gboolean
+gkv_network_run_once (GkvNetwork *self)
 {
-  gboolean more = TRUE;
+  g_autoptr (GArray) datagrams = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
+  gboolean more = FALSE;
 
-  while (more)
+  g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
+
+  g_mutex_lock (&self->lock);
+  if (self->engine != NULL)
     {
-      g_autoptr (GArray) datagrams = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
-
-      g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
-
-      g_mutex_lock (&self->lock);
-      more = self->engine != NULL ? gkv_network_turn_locked (self, datagrams) : gkv_network_expire_locked (self);
-      g_mutex_unlock (&self->lock);
-
-      if (datagrams->len > 0)
-        gkv_network_send (self, datagrams);
-
-      if (more && g_get_monotonic_time () >= until)
-        {
-          g_mutex_lock (&self->lock);
-          gkv_network_wake_locked (self);
-          g_mutex_unlock (&self->lock);
-          break;
-        }
+      more = gkv_network_turn_locked (self, datagrams);
+      gkv_network_send_and_relock (self, datagrams);
     }
+  else
+    {
+      more = gkv_network_expire_locked (self);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return more;
+}
+
+static void
+gkv_network_run (GkvNetwork *self)
+{
+  gint64 until = g_get_monotonic_time () + DISPATCH_US;
+
+  while (gkv_network_run_once (self))
+    if (g_get_monotonic_time () >= until)
+      {
+        g_atomic_int_set (&self->dirty, TRUE);
+        break;
+      }
 
   if (gkv_map_has_changes (self->map))
     gkv_emitter_wake (self->emitter);
@@ -359,36 +490,79 @@ gkv_network_run (GkvNetwork *self, gint64 until)
   gkv_network_resolve_seeds (self);
 }
 
+void
+gkv_network_poke (GkvNetwork *self)
+{
+  gint64 now;
+
+  if (g_atomic_int_get (&self->dirty))
+    return;
+
+  /* The thread that writes sends, where nobody has to be waited for: that is sooner than to wake the worker. */
+  now = g_get_monotonic_time ();
+  if (self->threaded && g_mutex_trylock (&self->lock))
+    {
+      g_autoptr (GArray) datagrams = NULL;
+      gboolean more;
+
+      if (self->engine == NULL || now < self->written_at + BURST_US || self->next <= now)
+        {
+          self->written_at = now;
+          gkv_network_wake_locked (self);
+          g_mutex_unlock (&self->lock);
+          return;
+        }
+
+      datagrams = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
+      g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
+      self->written_at = now;
+      more = gkv_network_turn_locked (self, datagrams);
+      gkv_network_send_and_relock (self, datagrams);
+      if (more || self->next < self->wakes_at)
+        gkv_network_wake_locked (self);
+      g_mutex_unlock (&self->lock);
+      return;
+    }
+
+  g_mutex_lock (&self->lock);
+  gkv_network_wake_locked (self);
+  g_mutex_unlock (&self->lock);
+}
+
 /* The source */
 
+/* Without the lock: a process may have many nodes. Whoever has something to be done makes it dirty first and then looks
+ * whether it sleeps; here it is the other way round, so that one of the two sees the other. */
 static gboolean
 gkv_network_source_prepare (GSource *source, int *timeout_ms)
 {
   GkvNetwork *self = ((GkvNetworkSource *) source)->network;
-  gint64 left_us;
+  gint64 now = g_source_get_time (source);
+  gint64 next = __atomic_load_n (&self->next, __ATOMIC_SEQ_CST);
 
-  g_mutex_lock (&self->lock);
-  self->sleeping = !self->dirty;
-  left_us = self->dirty ? 0 : self->next == G_MAXINT64 ? -1 : MAX (self->next - g_source_get_time (source), 0);
-  g_mutex_unlock (&self->lock);
+  __atomic_store_n (&self->wakes_at, next, __ATOMIC_SEQ_CST);
+  g_atomic_int_set (&self->sleeping, TRUE);
+  if (g_atomic_int_get (&self->dirty) || next <= now)
+    {
+      g_atomic_int_set (&self->sleeping, FALSE);
+      *timeout_ms = 0;
+      return TRUE;
+    }
 
-  *timeout_ms = left_us < 0 ? -1 : (int) MIN ((left_us + 999) / 1000, G_MAXINT);
+  *timeout_ms = next == G_MAXINT64 ? -1 : (int) MIN ((next - now + 999) / 1000, G_MAXINT);
 
-  return left_us == 0;
+  return FALSE;
 }
 
 static gboolean
 gkv_network_source_check (GSource *source)
 {
   GkvNetwork *self = ((GkvNetworkSource *) source)->network;
-  gboolean due;
 
-  g_mutex_lock (&self->lock);
-  self->sleeping = FALSE;
-  due = self->dirty || self->next <= g_source_get_time (source);
-  g_mutex_unlock (&self->lock);
+  g_atomic_int_set (&self->sleeping, FALSE);
 
-  return due;
+  return g_atomic_int_get (&self->dirty) ||
+         __atomic_load_n (&self->next, __ATOMIC_SEQ_CST) <= g_source_get_time (source);
 }
 
 static gboolean
@@ -396,7 +570,7 @@ gkv_network_source_dispatch (GSource *source, GSourceFunc callback, gpointer use
 {
   GkvNetwork *self = gkv_network_ref (((GkvNetworkSource *) source)->network);
 
-  gkv_network_run (self, g_get_monotonic_time () + DISPATCH_US);
+  gkv_network_run (self);
   gkv_network_unref (self);
 
   return G_SOURCE_CONTINUE;
@@ -421,6 +595,7 @@ gkv_network_attach_source_locked (GkvNetwork *self)
   self->source = g_source_new (&gkv_network_source_funcs, sizeof (GkvNetworkSource));
   g_source_set_static_name (self->source, "GkvNode network");
   ((GkvNetworkSource *) self->source)->network = gkv_network_ref (self);
+  g_source_set_can_recurse (self->source, TRUE); /* costs less, and a nested loop goes on */
   g_source_attach (self->source, self->context);
 }
 
@@ -438,13 +613,32 @@ gkv_network_destroy_source (GkvNetwork *self)
     g_source_destroy (source);
 }
 
-/* Seeds */
+/* Calls in the context */
+
+static gboolean
+gkv_network_do_nothing (gpointer data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+/* Has @func called in the context; it is also called when the context goes without having run it. */
+static void
+gkv_network_invoke (GMainContext *context, GDestroyNotify func, gpointer data)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_static_name (source, "GkvNode call");
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, gkv_network_do_nothing, data, func);
+  g_source_attach (source, context);
+}
+
+/* Seeds. Looked up by the transport, in the context. */
 
 typedef struct
 {
   GkvNetwork *network;
   char *seed;
-  guint16 port;
 } GkvLookup;
 
 static void
@@ -460,24 +654,11 @@ static void
 gkv_network_seed_resolved (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GkvLookup) lookup = user_data;
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_autoptr (GError) error = NULL;
-  g_auto (GStrv) addresses = NULL;
+  g_auto (GStrv) addresses = gkv_transport_resolve_finish (GKV_TRANSPORT (source), result, &error);
   GkvNetwork *self = lookup->network;
   GkvTime now = gkv_network_now ();
   gboolean report = FALSE;
-  GList *found;
-
-  found = g_resolver_lookup_by_name_finish (G_RESOLVER (source), result, &error);
-  for (GList *link = found; link != NULL; link = link->next)
-    {
-      g_autofree char *host = g_inet_address_to_string (link->data);
-      g_autofree char *address = gkv_address_format (host, lookup->port);
-
-      g_strv_builder_add (builder, address);
-    }
-  g_resolver_free_addresses (found);
-  addresses = g_strv_builder_end (builder);
 
   g_mutex_lock (&self->lock);
   if (self->seeds != NULL)
@@ -500,16 +681,13 @@ gkv_network_seed_resolved (GObject *source, GAsyncResult *result, gpointer user_
 static void
 gkv_network_resolve_seed (GkvNetwork *self, const char *seed)
 {
-  g_autoptr (GResolver) resolver = g_resolver_get_default ();
-  g_autofree char *host = NULL;
   GkvLookup *lookup = g_new0 (GkvLookup, 1);
 
   lookup->network = gkv_network_ref (self);
   lookup->seed = g_strdup (seed);
-  gkv_address_parse (seed, &host, &lookup->port, NULL); /* validated before */
 
   g_main_context_push_thread_default (self->context);
-  g_resolver_lookup_by_name_async (resolver, host, self->resolving, gkv_network_seed_resolved, lookup);
+  gkv_transport_resolve_async (self->transport, seed, self->cancellable, gkv_network_seed_resolved, lookup);
   g_main_context_pop_thread_default (self->context);
 }
 
@@ -530,36 +708,50 @@ gkv_network_resolve_seeds (GkvNetwork *self)
         }
       g_mutex_unlock (&self->lock);
 
-      if (seed == NULL)
+      if (seed == NULL || self->transport == NULL)
         return;
 
       gkv_network_resolve_seed (self, seed);
     }
 }
 
+/* In the context. */
 static void
-gkv_network_add_seed_locked (GkvNetwork *self, const char *seed)
+gkv_network_take_seed (GkvNetwork *self, const char *seed)
 {
-  g_autofree char *host = NULL;
-  g_autofree char *numeric = NULL;
+  g_autofree char *numeric = gkv_transport_normalize (self->transport, seed, GKV_ADDRESS_USE_PEER, NULL);
   GkvTime now = gkv_network_now ();
-  guint16 port;
 
-  gkv_address_parse (seed, &host, &port, NULL); /* validated before */
-  if (gkv_address_is_numeric (host))
-    numeric = gkv_address_format (host, port);
+  g_mutex_lock (&self->lock);
+  if (self->seeds != NULL)
+    {
+      gkv_seeds_add (self->seeds, seed, numeric, &now);
+      gkv_network_wake_locked (self);
+    }
+  g_mutex_unlock (&self->lock);
+}
 
-  gkv_seeds_add (self->seeds, seed, numeric, &now);
-  gkv_network_wake_locked (self);
+static void
+gkv_network_take_looked_up (gpointer data)
+{
+  g_autoptr (GkvLookup) lookup = data;
+
+  if (lookup->network->transport != NULL)
+    gkv_network_take_seed (lookup->network, lookup->seed);
 }
 
 void
 gkv_network_add_seed (GkvNetwork *self, const char *seed)
 {
-  g_mutex_lock (&self->lock);
-  if (self->seeds != NULL)
-    gkv_network_add_seed_locked (self, seed);
-  g_mutex_unlock (&self->lock);
+  GkvLookup *lookup;
+
+  if (!gkv_network_is_active (self))
+    return;
+
+  lookup = g_new0 (GkvLookup, 1);
+  lookup->network = gkv_network_ref (self);
+  lookup->seed = g_strdup (seed);
+  gkv_network_invoke (self->context, gkv_network_take_looked_up, lookup);
 }
 
 /* Events of the modules */
@@ -571,8 +763,11 @@ gkv_network_received (GkvTransport *transport, const char *address, GBytes *data
   gsize len;
   gconstpointer data = g_bytes_get_data (datagram, &len);
 
+  if (len == 0)
+    return;
+
   g_mutex_lock (&self->lock);
-  if (self->engine != NULL && len > 0)
+  if (self->engine != NULL)
     {
       gkv_map_lock (self->map);
       gkv_engine_receive (self->engine, address, data, len, &now);
@@ -580,6 +775,27 @@ gkv_network_received (GkvTransport *transport, const char *address, GBytes *data
       gkv_network_wake_locked (self);
     }
   g_mutex_unlock (&self->lock);
+}
+
+/* All that came together was received. In the node's own context handlers run first, so that one batch takes the
+ * acknowledgement along with what they write. */
+static void
+gkv_network_drained (GkvTransport *transport, GkvNetwork *network)
+{
+  GkvNetwork *self = gkv_network_ref (network);
+
+  if (!self->threaded)
+    {
+      g_mutex_lock (&self->lock);
+      while (self->engine != NULL && gkv_network_take_events_locked (self))
+        ;
+      g_mutex_unlock (&self->lock);
+
+      gkv_emitter_run (self->emitter, g_get_monotonic_time () + HANDLERS_US);
+    }
+
+  gkv_network_run (self);
+  gkv_network_unref (self);
 }
 
 static void
@@ -615,6 +831,7 @@ static void
 gkv_network_connect_modules (GkvNetwork *self)
 {
   g_signal_connect (self->transport, "received", G_CALLBACK (gkv_network_received), self);
+  g_signal_connect (self->transport, "drained", G_CALLBACK (gkv_network_drained), self);
   g_signal_connect (self->transport, "failed", G_CALLBACK (gkv_network_failed), self);
 
   if (self->discovery == NULL)
@@ -625,73 +842,27 @@ gkv_network_connect_modules (GkvNetwork *self)
   g_signal_connect (self->discovery, "failed", G_CALLBACK (gkv_network_failed), self);
 }
 
-/* Opening */
-
-static gboolean
-gkv_network_open_transport (GkvTransport *transport, const char *const *addresses, GError **error)
-{
-  for (guint i = 0; addresses[i] != NULL; i++)
-    {
-      g_clear_error (error);
-      if (gkv_transport_open (transport, addresses[i], error))
-        return TRUE;
-    }
-
-  return FALSE;
-}
-
-/* What peers are told to use, NULL for what they see. */
-static gboolean
-gkv_network_find_advertised (const char *advertise, const char *local, char **advertised, GError **error)
-{
-  g_autofree char *host = NULL;
-  g_autofree char *numeric = NULL;
-  guint16 port;
-
-  if (advertise == NULL)
-    {
-      *advertised = gkv_address_is_unspecified (local) ? NULL : g_strdup (local);
-      return TRUE;
-    }
-
-  if (!gkv_address_parse (advertise, &host, &port, error))
-    return FALSE;
-
-  numeric = gkv_address_lookup_local (host);
-  if (numeric == NULL)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
-                   "The option advertise-address: \"%s\" is a name that this machine doesn't know; peers need a "
-                   "numeric address",
-                   host);
-      return FALSE;
-    }
-
-  *advertised = gkv_address_format (numeric, port);
-
-  return TRUE;
-}
+/* Opening and closing. What belongs to the context is done there. */
 
 static GkvEngine *
-gkv_network_make_engine (GkvNetwork *self, const GkvNetworkConfig *config, const char *advertised)
+gkv_network_make_engine (GkvNetwork *self, const char *advertised)
 {
-  GkvEngineConfig engine_config = {
-    0,
+  GkvEngineConfig config = {
+    .node_id = self->node_id,
+    .cluster = self->cluster,
+    .life = gkv_map_get_generation (self->map),
+    .random_seed = g_random_int (),
+    .gossip_interval_ms = self->gossip_interval_ms,
+    .max_datagram_size = gkv_transport_get_max_datagram_size (self->transport),
   };
   GkvTime now = gkv_network_now ();
   GkvEngine *engine;
 
-  engine_config.node_id = config->node_id;
-  engine_config.cluster = config->cluster;
-  engine_config.life = gkv_map_get_generation (self->map);
-  engine_config.random_seed = g_random_int ();
-  engine_config.gossip_interval_ms = config->gossip_interval_ms;
-  engine_config.max_datagram_size = gkv_transport_get_max_datagram_size (config->transport);
-  if (getrandom (engine_config.secret, sizeof engine_config.secret, 0) != sizeof engine_config.secret)
+  if (getrandom (config.secret, sizeof config.secret, 0) != sizeof config.secret)
     g_error ("There are no random numbers to be had from the system: %s", g_strerror (errno));
 
   gkv_map_lock (self->map);
-  engine = gkv_engine_new (&engine_config, gkv_map_get_store (self->map), gkv_map_get_clock (self->map), &now);
+  engine = gkv_engine_new (&config, gkv_map_get_store (self->map), gkv_map_get_clock (self->map), &now);
   gkv_map_set_networked_locked (self->map, TRUE);
   gkv_map_unlock (self->map);
   gkv_engine_set_advertise_address (engine, advertised);
@@ -699,7 +870,7 @@ gkv_network_make_engine (GkvNetwork *self, const GkvNetworkConfig *config, const
   return engine;
 }
 
-/* Takes the engine out. */
+/* Takes the engine out, for the caller to free. */
 static GkvEngine *
 gkv_network_steal_engine (GkvNetwork *self)
 {
@@ -709,6 +880,7 @@ gkv_network_steal_engine (GkvNetwork *self)
   engine = g_steal_pointer (&self->engine);
   g_atomic_int_set (&self->active, FALSE);
   g_clear_pointer (&self->seeds, gkv_seeds_free);
+  self->local_address = NULL;
   g_mutex_unlock (&self->lock);
 
   gkv_map_lock (self->map);
@@ -719,175 +891,401 @@ gkv_network_steal_engine (GkvNetwork *self)
 }
 
 static void
-gkv_network_close_modules (GkvNetwork *self)
+gkv_network_disconnect_modules (GkvNetwork *self)
 {
-  g_autoptr (GkvTransport) transport = g_steal_pointer (&self->transport);
-  g_autoptr (GkvDiscovery) discovery = g_steal_pointer (&self->discovery);
-
-  g_signal_handlers_disconnect_by_data (transport, self);
-  if (discovery != NULL)
+  g_signal_handlers_disconnect_by_data (self->transport, self);
+  if (self->discovery != NULL)
     {
-      g_signal_handlers_disconnect_by_data (discovery, self);
-      gkv_discovery_stop (discovery);
+      g_signal_handlers_disconnect_by_data (self->discovery, self);
+      gkv_discovery_stop (self->discovery);
     }
-  gkv_transport_close (transport);
 }
 
-static gboolean
-gkv_network_open_modules (GkvNetwork *self, const GkvNetworkConfig *config, GError **error)
+static void
+gkv_network_set_state (GkvNetwork *self, GkvNetworkState state)
 {
-  g_autofree char *advertised = NULL;
-  char *local;
+  g_mutex_lock (&self->lock);
+  self->state = state;
+  g_cond_broadcast (&self->state_changed);
+  g_mutex_unlock (&self->lock);
+}
 
-  if (!gkv_network_open_transport (self->transport, config->bind_addresses, error))
-    return FALSE;
+/* Drops what opening took. */
+static void
+gkv_network_drop_modules (GkvNetwork *self)
+{
+  g_clear_object (&self->transport);
+  g_clear_object (&self->discovery);
+  g_clear_object (&self->cancellable);
+}
 
-  local = gkv_transport_get_local_address (self->transport);
-  if (!gkv_network_find_advertised (config->advertise_address, local, &advertised, error))
-    {
-      g_free (local);
-      return FALSE;
-    }
+/* The transport is open: the engine takes it over, and discovery starts. */
+static gboolean
+gkv_network_enter_cluster (GkvNetwork *self, const char *advertised, GError **error)
+{
+  char *local = gkv_transport_get_local_address (self->transport);
+  GkvEngine *engine;
 
   gkv_network_connect_modules (self);
 
   g_mutex_lock (&self->lock);
-  self->engine = gkv_network_make_engine (self, config, advertised);
+  self->engine = gkv_network_make_engine (self, advertised);
   g_atomic_int_set (&self->active, TRUE);
   self->seeds = gkv_seeds_new (self->engine);
   self->local_address = local;
   g_ptr_array_add (self->old_addresses, local);
-  for (guint i = 0; config->seeds[i] != NULL; i++)
-    gkv_network_add_seed_locked (self, config->seeds[i]);
   gkv_network_wake_locked (self);
   g_mutex_unlock (&self->lock);
 
-  return self->discovery == NULL || gkv_discovery_start (self->discovery, config->cluster, config->node_id,
-                                                         advertised != NULL ? advertised : local, error);
-}
+  for (guint i = 0; self->first_seeds[i] != NULL; i++)
+    gkv_network_take_seed (self, self->first_seeds[i]);
 
-static gboolean
-gkv_network_open_on (GkvNetwork *self, const GkvNetworkConfig *config, GError **error)
-{
-  GkvEngine *engine;
-  gboolean ok;
-
-  self->transport = g_object_ref (config->transport);
-  self->discovery = config->discovery != NULL ? g_object_ref (config->discovery) : NULL;
-  self->resolving = g_cancellable_new ();
-
-  /* The modules attach their sources to the thread's default context. */
-  g_main_context_push_thread_default (self->context);
-  ok = gkv_network_open_modules (self, config, error);
-  g_main_context_pop_thread_default (self->context);
-
-  if (ok)
+  if (self->discovery == NULL || gkv_discovery_start (self->discovery, self->cluster, self->node_id,
+                                                      advertised != NULL ? advertised : local, error))
     return TRUE;
 
+  g_clear_object (&self->discovery); /* wasn't started here */
   engine = gkv_network_steal_engine (self);
   g_clear_pointer (&engine, gkv_engine_free);
-  self->local_address = NULL;
-  gkv_network_close_modules (self);
+  gkv_network_disconnect_modules (self);
+  gkv_transport_close (self->transport);
 
   return FALSE;
 }
 
-gboolean
-gkv_network_open (GkvNetwork *self, const GkvNetworkConfig *config, GError **error)
+static void gkv_network_finish_closing (gpointer data);
+
+/* In the node's context. */
+static void
+gkv_network_return_open (gpointer data)
 {
-  if (config != NULL && !gkv_network_open_on (self, config, error))
-    return FALSE;
+  GkvOpenCall *call = data;
 
-  g_mutex_lock (&self->lock);
-  self->state = GKV_NETWORK_OPEN;
-  if (config == NULL)
-    self->synced = TRUE;
-  g_mutex_unlock (&self->lock);
+  call->opened (call->error, call->data);
 
-  gkv_waits_check (self->waits);
-
-  return TRUE;
+  g_cancellable_disconnect (call->caller, call->handler);
+  g_clear_object (&call->caller);
+  g_clear_error (&call->error);
+  gkv_network_unref (call->network);
+  g_free (call);
 }
 
-/* Closing */
+/* The transport was opened, or could not be. */
+static void
+gkv_network_end_open (GkvNetwork *self, const char *advertised, const GError *open_error)
+{
+  g_autoptr (GError) error = open_error != NULL ? g_error_copy (open_error) : NULL;
+  GkvOpenCall *call = g_steal_pointer (&self->open_call);
+  gboolean closing;
 
-/* What belongs to the context, and may have to be sent there. */
+  if (error == NULL)
+    gkv_network_enter_cluster (self, advertised, &error);
+
+  if (error != NULL)
+    gkv_network_drop_modules (self);
+
+  g_mutex_lock (&self->lock);
+  closing = self->state == GKV_NETWORK_CLOSING;
+  if (closing && error == NULL)
+    gkv_map_fail_closed (&error);
+  if (!closing)
+    self->state = error == NULL ? GKV_NETWORK_OPEN : GKV_NETWORK_NEW;
+  if (call != NULL)
+    call->error = error != NULL ? g_error_copy (error) : NULL;
+  g_clear_error (&self->open_error);
+  self->open_error = g_steal_pointer (&error);
+  g_cond_broadcast (&self->state_changed);
+  g_mutex_unlock (&self->lock);
+
+  if (call != NULL)
+    gkv_network_invoke (gkv_owner_get_context (self->owner), gkv_network_return_open, call);
+
+  /* It was closed meanwhile, which was left to this. */
+  if (closing)
+    gkv_network_finish_closing (gkv_network_ref (self));
+}
+
+static void
+gkv_network_transport_opened (const char *advertised, const GError *error, gpointer data)
+{
+  GkvNetwork *self = data;
+
+  g_main_context_push_thread_default (self->context);
+  gkv_network_end_open (self, advertised, error);
+  g_main_context_pop_thread_default (self->context);
+  gkv_network_unref (self);
+}
+
 typedef struct
 {
   GkvNetwork *network;
-  GArray *farewell; /* GkvDatagram, to be sent before closing */
-} GkvClosing;
+  char *bind_address;
+  char *advertise_address;
+} GkvStart;
+
+static void
+gkv_network_start_opening (gpointer data)
+{
+  GkvStart *start = data;
+  GkvNetwork *self = start->network;
+
+  g_main_context_push_thread_default (self->context);
+  gkv_opening_begin (self->transport, start->bind_address, start->advertise_address, self->cancellable,
+                     gkv_network_transport_opened, self);
+  g_main_context_pop_thread_default (self->context);
+
+  g_free (start->bind_address);
+  g_free (start->advertise_address);
+  g_free (start);
+}
+
+/* Takes what opening needs, and settles where the network runs. */
+static gboolean
+gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GError **error)
+{
+  gboolean closed;
+
+  gkv_network_destroy_source (self);
+
+  g_mutex_lock (&self->lock);
+  closed = self->state >= GKV_NETWORK_CLOSING;
+  if (!closed)
+    {
+      self->state = GKV_NETWORK_OPENING;
+      self->threaded = config->own_thread && gkv_transport_is_thread_movable (config->transport) &&
+                       (config->discovery == NULL || gkv_discovery_is_thread_movable (config->discovery));
+      g_main_context_unref (self->context);
+      self->context =
+          g_main_context_ref (self->threaded ? gkv_worker_get_context () : gkv_owner_get_context (self->owner));
+      self->transport = g_object_ref (config->transport);
+      self->discovery = config->discovery != NULL ? g_object_ref (config->discovery) : NULL;
+      self->cancellable = g_cancellable_new ();
+      self->gossip_interval_ms = config->gossip_interval_ms;
+      g_free (self->node_id);
+      g_free (self->cluster);
+      g_strfreev (self->first_seeds);
+      self->node_id = g_strdup (config->node_id);
+      self->cluster = g_strdup (config->cluster);
+      self->first_seeds = g_strdupv ((char **) config->seeds);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return closed ? gkv_map_fail_closed (error) : TRUE;
+}
+
+/* Begins to open in the context. */
+static void
+gkv_network_invoke_open (GkvNetwork *self, const GkvNetworkConfig *config)
+{
+  GkvStart *start = g_new0 (GkvStart, 1);
+
+  start->network = gkv_network_ref (self);
+  start->bind_address = g_strdup (config->bind_address);
+  start->advertise_address = g_strdup (config->advertise_address);
+  gkv_network_invoke (self->context, gkv_network_start_opening, start);
+}
+
+static void
+gkv_network_cancel (GCancellable *cancellable, gpointer data)
+{
+  g_cancellable_cancel (data);
+}
+
+/* Waits until the worker has opened it. The reason why it is given up waits for that, too: either it is open then, or
+ * it is not. */
+static gboolean
+gkv_network_wait_open (GkvNetwork *self, GCancellable *caller, GError **error)
+{
+  g_autoptr (GCancellable) cancellable = g_object_ref (self->cancellable);
+  gint64 deadline = g_get_monotonic_time () + OPEN_TIMEOUT_US;
+  gulong handler =
+      caller != NULL ? g_cancellable_connect (caller, G_CALLBACK (gkv_network_cancel), cancellable, NULL) : 0;
+  gboolean late = FALSE;
+  g_autoptr (GError) open_error = NULL;
+
+  g_mutex_lock (&self->lock);
+  while (self->state == GKV_NETWORK_OPENING)
+    {
+      if (late)
+        {
+          g_cond_wait (&self->state_changed, &self->lock);
+        }
+      else if (!g_cond_wait_until (&self->state_changed, &self->lock, deadline))
+        {
+          late = TRUE;
+          g_mutex_unlock (&self->lock);
+          g_cancellable_cancel (cancellable);
+          g_mutex_lock (&self->lock);
+        }
+    }
+  open_error = g_steal_pointer (&self->open_error);
+  if (open_error == NULL && self->state != GKV_NETWORK_OPEN)
+    gkv_map_fail_closed (&open_error);
+  g_mutex_unlock (&self->lock);
+
+  g_cancellable_disconnect (caller, handler);
+
+  if (open_error != NULL && late)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                           "The name in bind-address or advertise-address could not be looked up in 10 seconds");
+      return FALSE;
+    }
+
+  if (open_error != NULL)
+    g_propagate_error (error, g_steal_pointer (&open_error));
+
+  return open_error == NULL && (error == NULL || *error == NULL);
+}
+
+gboolean
+gkv_network_open (GkvNetwork *self, const GkvNetworkConfig *config, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+  g_autofree char *advertised = NULL;
+
+  if (!gkv_network_prepare_open (self, config, error))
+    return FALSE;
+
+  if (self->threaded)
+    {
+      gkv_network_invoke_open (self, config);
+      return gkv_network_wait_open (self, cancellable, error);
+    }
+
+  g_main_context_push_thread_default (self->context);
+  gkv_opening_now (self->transport, config->bind_address, config->advertise_address, &advertised, &failure);
+  gkv_network_end_open (self, advertised, failure);
+  g_main_context_pop_thread_default (self->context);
+
+  g_mutex_lock (&self->lock);
+  g_clear_error (&failure);
+  failure = g_steal_pointer (&self->open_error);
+  g_mutex_unlock (&self->lock);
+
+  if (failure == NULL)
+    return TRUE;
+
+  g_propagate_error (error, g_steal_pointer (&failure));
+
+  return FALSE;
+}
+
+void
+gkv_network_begin_open (
+    GkvNetwork *self, const GkvNetworkConfig *config, GCancellable *cancellable, GkvNetworkOpened opened, gpointer data)
+{
+  GkvOpenCall *call = g_new0 (GkvOpenCall, 1);
+
+  call->network = gkv_network_ref (self);
+  call->opened = opened;
+  call->data = data;
+
+  if (!gkv_network_prepare_open (self, config, &call->error))
+    {
+      gkv_network_invoke (gkv_owner_get_context (self->owner), gkv_network_return_open, call);
+      return;
+    }
+
+  self->open_call = call;
+  if (cancellable != NULL)
+    {
+      call->caller = g_object_ref (cancellable);
+      call->handler = g_cancellable_connect (cancellable, G_CALLBACK (gkv_network_cancel),
+                                             g_object_ref (self->cancellable), g_object_unref);
+    }
+  gkv_network_invoke_open (self, config);
+}
 
 static void
 gkv_network_finish_closing (gpointer data)
 {
-  GkvClosing *closing = data;
-  GkvNetwork *self = closing->network;
+  GkvNetwork *self = data;
+  g_autoptr (GArray) farewell = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
+  GkvEngine *engine = gkv_network_steal_engine (self);
+  GkvTime now = gkv_network_now ();
+  GkvDatagram datagram;
+  guint64 n_errors = 0;
 
-  gkv_network_send (self, closing->farewell);
-  gkv_network_close_modules (self);
+  g_array_set_clear_func (farewell, (GDestroyNotify) gkv_datagram_clear);
+
+  if (engine != NULL)
+    {
+      gkv_map_lock (self->map);
+      gkv_engine_leave (engine, &now);
+      while (gkv_engine_pop_datagram (engine, &datagram))
+        g_array_append_val (farewell, datagram);
+      gkv_engine_free (engine);
+      gkv_map_unlock (self->map);
+
+      gkv_network_send_datagrams (self, farewell, &n_errors);
+      gkv_network_disconnect_modules (self);
+      gkv_transport_close (self->transport);
+      g_cancellable_cancel (self->cancellable);
+      gkv_network_drop_modules (self);
+    }
 
   gkv_network_destroy_source (self);
-  g_cancellable_cancel (self->resolving);
-
-  g_array_unref (closing->farewell);
+  gkv_network_set_state (self, GKV_NETWORK_CLOSED);
   gkv_network_unref (self);
-  g_free (closing);
-}
-
-static gboolean
-gkv_network_do_nothing (gpointer data)
-{
-  return G_SOURCE_REMOVE;
 }
 
 void
 gkv_network_close (GkvNetwork *self)
 {
-  GkvClosing *closing;
-  GkvEngine *engine;
-  GkvDatagram datagram;
-  GkvTime now = gkv_network_now ();
+  GkvNetworkState old;
 
   g_mutex_lock (&self->lock);
-  self->state = GKV_NETWORK_CLOSED;
+  old = self->state;
+  if (old < GKV_NETWORK_CLOSING)
+    self->state = GKV_NETWORK_CLOSING;
   g_mutex_unlock (&self->lock);
+
+  if (old >= GKV_NETWORK_CLOSING)
+    return;
 
   gkv_waits_close (self->waits);
 
-  engine = gkv_network_steal_engine (self);
-  if (engine == NULL)
+  if (old == GKV_NETWORK_OPENING)
     {
-      gkv_network_destroy_source (self);
-      return;
+      g_cancellable_cancel (self->cancellable); /* its end closes */
     }
-
-  closing = g_new0 (GkvClosing, 1);
-  closing->network = gkv_network_ref (self);
-  closing->farewell = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
-  g_array_set_clear_func (closing->farewell, (GDestroyNotify) gkv_datagram_clear);
-
-  gkv_map_lock (self->map);
-  gkv_engine_leave (engine, &now);
-  while (gkv_engine_pop_datagram (engine, &datagram))
-    g_array_append_val (closing->farewell, datagram);
-  gkv_engine_free (engine);
-  gkv_map_unlock (self->map);
-
-  if (gkv_owner_enter (self->owner))
+  else if (!self->threaded && gkv_owner_enter (self->owner))
     {
-      gkv_network_finish_closing (closing);
+      gkv_network_finish_closing (gkv_network_ref (self));
       gkv_owner_leave (self->owner);
+    }
+  else if (gkv_network_is_active (self))
+    {
+      gkv_network_invoke (self->context, gkv_network_finish_closing, gkv_network_ref (self));
     }
   else
     {
-      g_autoptr (GSource) source = g_idle_source_new ();
-
-      /* The destroy notify does it: it runs also when the context goes without having run the source. */
-      g_source_set_priority (source, G_PRIORITY_DEFAULT);
-      g_source_set_callback (source, gkv_network_do_nothing, closing, gkv_network_finish_closing);
-      g_source_attach (source, self->context);
+      gkv_network_finish_closing (gkv_network_ref (self));
     }
+}
+
+void
+gkv_network_join (GkvNetwork *self)
+{
+  if (!self->threaded || g_main_context_is_owner (self->context))
+    return;
+
+  g_mutex_lock (&self->lock);
+  while (self->state == GKV_NETWORK_CLOSING)
+    g_cond_wait (&self->state_changed, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+gkv_network_open_local (GkvNetwork *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->state == GKV_NETWORK_NEW)
+    self->state = GKV_NETWORK_OPEN;
+  self->synced = TRUE;
+  gkv_waits_check (self->waits);
+  g_mutex_unlock (&self->lock);
 }
 
 /* The rest */
@@ -903,6 +1301,7 @@ gkv_network_new (GkvOwner *owner, GkvMap *map, GkvEmitter *emitter, GParamSpec *
   self->synced_pspec = synced;
   self->waits = gkv_waits_new (&gkv_network_wait_funcs, self);
   g_mutex_init (&self->lock);
+  g_cond_init (&self->state_changed);
   self->old_addresses = g_ptr_array_new_with_free_func (g_free);
   self->next = G_MAXINT64;
   self->context = g_main_context_ref (gkv_owner_get_context (owner));
@@ -921,8 +1320,12 @@ gkv_network_clear (gpointer data)
 {
   GkvNetwork *self = data;
 
-  g_clear_object (&self->resolving);
+  g_clear_error (&self->open_error);
+  g_free (self->node_id);
+  g_free (self->cluster);
+  g_strfreev (self->first_seeds);
   g_main_context_unref (self->context);
+  g_cond_clear (&self->state_changed);
   g_ptr_array_unref (self->old_addresses);
   g_mutex_clear (&self->lock);
   gkv_waits_free (self->waits);
@@ -935,15 +1338,6 @@ void
 gkv_network_unref (GkvNetwork *self)
 {
   g_atomic_rc_box_release_full (self, gkv_network_clear);
-}
-
-void
-gkv_network_poke (GkvNetwork *self)
-{
-  g_mutex_lock (&self->lock);
-  if (!self->dirty)
-    gkv_network_wake_locked (self);
-  g_mutex_unlock (&self->lock);
 }
 
 void

@@ -1,8 +1,9 @@
 /* GkvNetwork: a node's part in its cluster: the transport and the discovery, with the engine between them and the map.
  *
- * It runs in a main context. Its lock guards the engine and the seeds; modules are never called under it, nor under the
- * map's. What it receives goes into the map, and what there is to report to the emitter. Counted; any thread may use it
- * unless a function says otherwise.
+ * It runs in the worker, where transport and discovery may be moved there; otherwise in the node's main context. Its
+ * lock guards the engine and the seeds. What it receives goes into the map, and what there is to report to the emitter;
+ * of the application's objects it knows only the transport and the discovery. Counted; any thread may use it unless a
+ * function says otherwise.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -25,24 +26,41 @@ typedef struct
 {
   const char *node_id;
   const char *cluster;
-  const char *const *bind_addresses; /* numeric; the first that can be bound is */
-  const char *advertise_address;     /* nullable */
+  const char *bind_address;
+  const char *advertise_address; /* nullable */
   const char *const *seeds;
   guint gossip_interval_ms;
+  gboolean own_thread; /* the worker is wanted */
   GkvTransport *transport;
   GkvDiscovery *discovery; /* nullable */
 } GkvNetworkConfig;
+
+/* @error: NULL when it is open. Called in the node's context. */
+typedef void (*GkvNetworkOpened) (const GError *error, gpointer data);
 
 /* @synced: notified of by the emitter when it changes. */
 GkvNetwork *gkv_network_new (GkvOwner *owner, GkvMap *map, GkvEmitter *emitter, GParamSpec *synced);
 GkvNetwork *gkv_network_ref (GkvNetwork *self);
 void gkv_network_unref (GkvNetwork *self);
 
-/* In the node's context. A node without a network is opened with NULL: it is synced. */
-gboolean gkv_network_open (GkvNetwork *self, const GkvNetworkConfig *config, GError **error);
-/* Leaves the cluster and releases the address. From another thread than the node's context's, what belongs there is
- * sent there. */
+/* Opening, in the node's context */
+
+/* A node without a network is synced at once. */
+void gkv_network_open_local (GkvNetwork *self);
+/* Blocks only where the network gets its own thread: until names are looked up. */
+gboolean gkv_network_open (GkvNetwork *self, const GkvNetworkConfig *config, GCancellable *cancellable, GError **error);
+void gkv_network_begin_open (GkvNetwork *self,
+                             const GkvNetworkConfig *config,
+                             GCancellable *cancellable,
+                             GkvNetworkOpened opened,
+                             gpointer data);
+
+/* Closing */
+
+/* Leaves the cluster and releases the address, as soon as the context that it runs in gets to it; at once in that. */
 void gkv_network_close (GkvNetwork *self);
+/* Waits until that is done, where the network has its own thread. */
+void gkv_network_join (GkvNetwork *self);
 
 /* Something was written: it is sent, and its life ends in time. */
 void gkv_network_poke (GkvNetwork *self);
@@ -57,8 +75,23 @@ gboolean gkv_network_get_synced (GkvNetwork *self);
 const char *gkv_network_get_local_address (GkvNetwork *self);
 void gkv_network_add_stats (GkvNetwork *self, GVariantBuilder *builder);
 
-/* Waiting; takes @task. */
-void gkv_network_wait_synced (GkvNetwork *self, guint timeout_ms, GTask *task);
-void gkv_network_flush (GkvNetwork *self, guint n_peers, guint timeout_ms, GTask *task);
+/* Waiting */
+
+typedef enum
+{
+  GKV_NETWORK_SYNCED,
+  GKV_NETWORK_FLUSHED,   /* @n_peers hold all that was written here before, 0 for all */
+  GKV_NETWORK_DELIVERED, /* some peer does */
+} GkvNetworkGoal;
+
+/* Until @task is returned; takes @task. */
+void gkv_network_wait_async (GkvNetwork *self, GkvNetworkGoal goal, guint n_peers, guint timeout_ms, GTask *task);
+/* Blocks this thread. G_IO_ERROR_WOULD_BLOCK where it would wait for itself. */
+gboolean gkv_network_wait (
+    GkvNetwork *self, GkvNetworkGoal goal, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error);
+/* Whether this thread may wait. */
+gboolean gkv_network_may_block (GkvNetwork *self);
+/* How many writes nobody else is known to hold. */
+guint64 gkv_network_get_n_undelivered (GkvNetwork *self);
 
 G_END_DECLS

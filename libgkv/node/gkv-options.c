@@ -6,7 +6,6 @@
 
 #include "gkv-options.h"
 
-#include "gkv-address.h"
 #include "gkv-error.h"
 
 #define MAX_NAME_SIZE (255)
@@ -46,25 +45,24 @@ gkv_options_validate_name (const char *option, const char *name, GError **error)
   return FALSE;
 }
 
+/* A name that has to be looked up is good here. */
 static gboolean
-gkv_options_validate_address (const char *option, const char *address, gboolean any_port, GError **error)
+gkv_options_validate_address (
+    const char *option, const char *address, GkvTransport *transport, GkvAddressUse use, GError **error)
 {
-  guint16 port;
+  GError *cause = NULL;
+  g_autofree char *canonical = NULL;
 
-  if (!gkv_address_parse (address, NULL, &port, error))
-    {
-      g_prefix_error (error, "The option %s: ", option);
-      return FALSE;
-    }
+  if (address == NULL)
+    return TRUE;
 
-  if (port == 0 && !any_port)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-                   "The option %s: \"%s\" has the port 0, where nobody can be reached", option, address);
-      return FALSE;
-    }
+  canonical = gkv_transport_normalize (transport, address, use, &cause);
+  if (cause == NULL)
+    return TRUE;
 
-  return TRUE;
+  g_propagate_prefixed_error (error, cause, "The option %s: ", option);
+
+  return FALSE;
 }
 
 static gboolean
@@ -80,14 +78,13 @@ gkv_options_validate_network (const GkvOptions *self, const char *option, gboole
 }
 
 gboolean
-gkv_options_validate_seed (const GkvOptions *self, const char *seed, gboolean bound, GError **error)
+gkv_options_validate_seed (const char *seed, GkvTransport *transport, GError **error)
 {
-  return gkv_options_validate_address ("seeds", seed, FALSE, error) &&
-         gkv_options_validate_network (self, "seeds", bound, error);
+  return gkv_options_validate_address ("seeds", seed, transport, GKV_ADDRESS_USE_PEER, error);
 }
 
 gboolean
-gkv_options_validate (const GkvOptions *self, GError **error)
+gkv_options_validate (const GkvOptions *self, GkvTransport *transport, GError **error)
 {
   if (!gkv_options_validate_name ("node-id", self->node_id, error) ||
       !gkv_options_validate_name ("cluster", self->cluster, error))
@@ -105,15 +102,13 @@ gkv_options_validate (const GkvOptions *self, GError **error)
       !gkv_options_validate_network (self, "advertise-address", self->advertise_address != NULL, error))
     return FALSE;
 
-  if (self->bind_address != NULL && !gkv_options_validate_address ("bind-address", self->bind_address, TRUE, error))
-    return FALSE;
-
-  if (self->advertise_address != NULL &&
-      !gkv_options_validate_address ("advertise-address", self->advertise_address, FALSE, error))
+  if (!gkv_options_validate_address ("bind-address", self->bind_address, transport, GKV_ADDRESS_USE_BIND, error) ||
+      !gkv_options_validate_address ("advertise-address", self->advertise_address, transport, GKV_ADDRESS_USE_ADVERTISE,
+                                     error))
     return FALSE;
 
   for (guint i = 0; self->seeds[i] != NULL; i++)
-    if (!gkv_options_validate_seed (self, self->seeds[i], TRUE, error))
+    if (!gkv_options_validate_seed (self->seeds[i], transport, error))
       return FALSE;
 
   return TRUE;

@@ -21,6 +21,7 @@ typedef struct
   char *advertise_address;
   GStrv seeds;
   guint gossip_interval;
+  gboolean network_thread;
   GkvCodec *codec; /* while the node is being made; then it is the map's */
   GkvTransport *transport;
   GkvDiscovery *discovery;
@@ -29,9 +30,10 @@ typedef struct
 void gkv_options_init (GkvOptions *self);
 void gkv_options_clear (GkvOptions *self);
 
-/* GKV_ERROR_INVALID_OPTION or GKV_ERROR_INVALID_ADDRESS, naming the option. */
-gboolean gkv_options_validate (const GkvOptions *self, GError **error);
-/* The same for one seed more. @bound: bind-address can't be given any more. */
-gboolean gkv_options_validate_seed (const GkvOptions *self, const char *seed, gboolean bound, GError **error);
+/* GKV_ERROR_INVALID_OPTION or GKV_ERROR_INVALID_ADDRESS, naming the option. @transport: whose addresses they are; NULL
+ * where there is no bind-address. */
+gboolean gkv_options_validate (const GkvOptions *self, GkvTransport *transport, GError **error);
+/* The same for one seed more. */
+gboolean gkv_options_validate_seed (const char *seed, GkvTransport *transport, GError **error);
 
 G_END_DECLS

@@ -11,18 +11,12 @@
 
 G_BEGIN_DECLS
 
-typedef enum
-{
-  GKV_WAIT_SYNCED,
-  GKV_WAIT_FLUSH,
-} GkvWaitKind;
-
 /* What is waited for. */
 typedef struct
 {
-  GkvWaitKind kind;
-  guint64 ticket; /* of a flush; 0: not drawn yet */
-  guint n_peers;  /* of a flush */
+  int kind; /* as the network has it */
+  guint n_peers;
+  guint64 ticket; /* what the network notes of it; 0: nothing yet */
 } GkvWaitGoal;
 
 /* TRUE: it has come; or @error is set, when it can't come any more. Called by gkv_waits_check (), in its thread. */

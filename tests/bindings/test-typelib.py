@@ -74,6 +74,8 @@ codec = Gkv.Codec.new_for_name("variant")
 transport = Transport()
 discovery = Discovery()
 fresh = Gkv.Node()
+closing = Gkv.Node(bind_address="127.0.0.1:0")
+closing.start(None)
 error = GLib.Error.new_literal(Gkv.Error.quark(), "broken", Gkv.Error.FAILED)
 
 
@@ -164,6 +166,11 @@ CALLS = {
         lambda: finish_async(lambda done: fresh.start_async(None, done), fresh.start_finish), is_true),
     "gkv_node_start_finish": (lambda: fresh.get_synced(), is_true),
     "gkv_node_close": (lambda: Gkv.Node().close(None), is_true),
+    "gkv_node_close_async": (
+        lambda: finish_async(lambda done: closing.close_async(None, done), closing.close_finish), is_true),
+    "gkv_node_close_finish": (lambda: closing.get_local_address(), equals(None)),
+    "gkv_node_set_network_thread": (lambda: Gkv.Node().set_network_thread(False), anything),
+    "gkv_node_get_network_thread": (lambda: Gkv.Node(network_thread=False).get_network_thread(), equals(False)),
     "gkv_node_get_node_id": (lambda: len(node.get_node_id()), equals(16)),
     "gkv_node_get_cluster": (lambda: node.get_cluster(), equals("default")),
     "gkv_node_set_bind_address": (lambda: Gkv.Node().set_bind_address("127.0.0.1:0"), anything),
@@ -205,6 +212,8 @@ CALLS = {
     "gkv_node_set_bytes": (lambda: node.set_bytes("ay", GLib.Bytes.new(b"\0x"), None), is_true),
     "gkv_node_get_bytes": (lambda: node.get_bytes("ay", None).get_data(), equals(b"\0x")),
     "gkv_node_delete": (lambda: node.delete("v", None), is_true),
+    "gkv_node_flush": (lambda: node.flush(1, 30000, None), is_true),
+    "gkv_node_wait_synced": (lambda: node.wait_synced(30000, None), is_true),
     "gkv_node_flush_async": (
         lambda: finish_async(lambda done: node.flush_async(1, 30000, None, done), node.flush_finish), is_true),
     "gkv_node_flush_finish": (lambda: peer_node.contains("s"), is_true),

@@ -60,7 +60,7 @@ main (int argc, char **argv)
   g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP, input_cb, loop);
   g_main_loop_run (loop);
 
-  if (!gkv_node_close (node, NULL, &error))
-    g_error ("%s", error->message);
+  /* What was written may have reached nobody, where there is nobody. */
+  gkv_node_close (node, NULL, NULL);
   return 0;
 }

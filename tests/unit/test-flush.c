@@ -266,8 +266,8 @@ test_while_writing (void)
   pair_clear (&pair);
 }
 
-/* What was written to the store before the engine was there counts as well; and without a flush the next exchange tells
- * that a peer has it. */
+/* What was written to the store before the engine was there counts as well. Without a flush the acknowledgement of a
+ * write tells that a peer has it, and where there is none the next exchange. */
 static void
 test_unconfirmed (void)
 {
@@ -287,7 +287,7 @@ test_unconfirmed (void)
   pair_write (&pair, 0, "four", "value", 0);
   pair_write (&pair, 1, "five", "value", 0);
   g_assert_cmpuint (get_n_unconfirmed (&pair), ==, 1);
-  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_run (&pair, SECOND / 10, FALSE);
   g_assert_cmpuint (get_n_unconfirmed (&pair), ==, 0);
   g_assert_cmpuint (pair.sides[0].n_confirmed, ==, 1);
   pair_clear (&pair);
