@@ -3,13 +3,22 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import asyncio
+import collections.abc
 import gc
+import signal
+import subprocess
+import sys
 import unittest
 
 import gi
 
 gi.require_version("Gkv", "1")
 from gi.repository import Gio, GLib, GObject, Gkv  # noqa: E402
+
+
+# A stand-in of the override is a function of Python.
+HAS_BLOCKING_FORMS = not hasattr(Gkv.Node.flush_full, "__code__")
 
 
 def wait_until(condition, seconds=60):
@@ -82,33 +91,7 @@ class Notice(GObject.Object, Gkv.Discovery):
         pass
 
 
-class Values(unittest.TestCase):
-    def test_round_trips(self):
-        node = Gkv.Node()
-        for value in (True, False, 0, 5, -2**63, 2**63 - 1, 1.5, "", "ключ", b"", b"\0xy", [], [1, "a", [True]], {},
-                      {"a": 1, "b": {"c": b"z"}}):
-            node["key"] = value
-            self.assertEqual(node["key"], value)
-            self.assertIs(type(node["key"]), type(value))
-
-    def test_variants_stay(self):
-        node = Gkv.Node()
-        node["key"] = GLib.Variant("(iu)", (1, 2))
-        self.assertEqual(node.get_value("key").get_type_string(), "(iu)")
-        self.assertEqual(node["key"], (1, 2))
-
-    def test_refused(self):
-        node = Gkv.Node()
-        node["key"] = 1
-        with self.assertRaises(OverflowError):
-            node["key"] = 2**63
-        with self.assertRaises(TypeError):
-            node["key"] = {1: 2}
-        with self.assertRaises(GLib.Error) as caught:
-            node["key"] = None
-        self.assertTrue(caught.exception.matches(Gkv.Error.quark(), Gkv.Error.INVALID_VALUE))
-        self.assertEqual(node["key"], 1)
-
+class Mapping(unittest.TestCase):
     def test_mapping(self):
         node = Gkv.Node()
         self.assertTrue(node)
@@ -129,6 +112,121 @@ class Values(unittest.TestCase):
         with self.assertRaises(KeyError):
             del node["a"]
 
+    def test_it_is_a_mutable_mapping(self):
+        node = Gkv.Node()
+        self.assertIsInstance(node, collections.abc.MutableMapping)
+        self.assertNotEqual(node, {})
+        self.assertNotEqual(node, Gkv.Node())
+        self.assertEqual(len({node, Gkv.Node(), node}), 2)
+        for name in dir(collections.abc.MutableMapping):
+            # What is left out belongs to abstract classes alone.
+            if not name.startswith("_MutableMapping") and name not in (
+                    "_abc_impl", "__abstractmethods__", "__reversed__", "__class_getitem__", "__slots__"):
+                self.assertTrue(hasattr(node, name), name)
+        self.assertIs(type(Gkv.Node.new()), Gkv.Node)
+        self.assertRegex(Gkv.Node.clear.__doc__, "^Clears the map for the whole cluster")
+
+        node.update({"a": 1}, b=2)
+        node.update([("c", 3), ("d", 4)])
+        self.assertEqual(dict(node), {"a": 1, "b": 2, "c": 3, "d": 4})
+        self.assertEqual({**node}, dict(node))
+        self.assertEqual(node.pop("a"), 1)
+        self.assertEqual(node.pop("a", 7), 7)
+        self.assertIsNone(node.pop("a", None))
+        with self.assertRaises(KeyError):
+            node.pop("a")
+        self.assertEqual(node.setdefault("b", 9), 2)
+        self.assertEqual(node.setdefault("e", 5), 5)
+        self.assertEqual(node["e"], 5)
+        before = dict(node)
+        key, value = node.popitem()
+        self.assertEqual(before.pop(key), value)
+        self.assertEqual(dict(node), before)
+        node.clear()
+        self.assertEqual((len(node), list(node)), (0, []))
+        node.clear()
+        with self.assertRaises(KeyError):
+            node.popitem()
+
+        other = Gkv.Node()
+        other["x"] = [None]
+        node.update(other)
+        self.assertEqual(node["x"], [None])
+
+    def test_keys_that_are_no_text(self):
+        node = Gkv.Node()
+        self.assertNotIn(5, node)
+        self.assertNotIn(5, node.keys())
+        for call in (lambda: node[5], lambda: node.__setitem__(5, 1), lambda: node.__delitem__(5), lambda: node.get(5),
+                     lambda: node.update({5: 1}), lambda: node.set(5, 1), lambda: node.keys(5)):
+            self.assertRaises(TypeError, call)
+
+    def test_views(self):
+        node = Gkv.Node()
+        keys, values, items = node.keys("w/"), node.values("w/"), node.items("w/")
+        self.assertEqual((len(keys), list(keys)), (0, []))
+        node.update({"w/a": 1, "w/b": [2], "x": 3})
+        self.assertIsInstance(keys, collections.abc.KeysView)
+        self.assertIsInstance(values, collections.abc.ValuesView)
+        self.assertIsInstance(items, collections.abc.ItemsView)
+        self.assertEqual((len(keys), len(values), len(items)), (2, 2, 2))
+        self.assertEqual(list(keys), ["w/a", "w/b"])
+        self.assertEqual(list(values), [1, [2]])
+        self.assertEqual(list(items), [("w/a", 1), ("w/b", [2])])
+        self.assertIn("w/a", keys)
+        self.assertNotIn("x", keys)
+        self.assertIn([2], values)
+        self.assertNotIn(3, values)
+        self.assertIn(("w/b", [2]), items)
+        self.assertNotIn(("x", 3), items)
+        self.assertEqual(keys, {"w/a", "w/b"})
+        self.assertEqual(node.keys() & {"x", "y", 5}, {"x"})
+        self.assertEqual(len(node.keys()), 3)
+        del node["w/a"]
+        self.assertEqual(list(keys), ["w/b"])
+
+    def test_set(self):
+        node = Gkv.Node()
+        node.set("a", 1)
+        node.set("b", [1], ttl=1000)
+        node.set("c", "x", ephemeral=True)
+        self.assertEqual(dict(node), {"a": 1, "b": [1], "c": "x"})
+        self.assertIsNone(node.get_entry("a").get_expires())
+        self.assertIsNotNone(node.get_entry("b").get_expires())
+        self.assertTrue(node.get_entry("c").get_ephemeral())
+        node.set("d", 1, ttl=0.05)
+        wait_until(lambda: "d" not in node)
+        for ttl in (0, -1, float("nan"), float("inf"), 2**63):
+            with self.assertRaises(ValueError):
+                node.set("e", 1, ttl=ttl)
+        for ttl in ("1", True, [1]):
+            with self.assertRaises(TypeError):
+                node.set("e", 1, ttl=ttl)
+
+    def test_watch(self):
+        node = Gkv.Node()
+        node["w/old"] = 1
+        seen, first = [], []
+        watch_id = node.watch("w/", lambda n, *args: seen.append((n is node,) + args))
+        node.watch(None, lambda _node, key, value, _origin: first.append((key, value)), initial=True)
+        wait_until(lambda: first == [("w/old", 1)])
+        node["w/a"] = {"x": [1]}
+        node["v"] = 1
+        del node["w/a"]
+        wait_until(lambda: len(seen) == 2)
+        me = node.get_node_id()
+        self.assertEqual(seen, [(True, "w/a", {"x": [1]}, me), (True, "w/a", None, me)])
+        node.unwatch(watch_id)
+        node["w/b"] = 1
+        wait_until(lambda: ("w/b", 1) in first)
+        self.assertEqual(len(seen), 2)
+        with self.assertRaises(TypeError):
+            node.watch("w/", None)
+
+    def test_hidden_ones(self):
+        for name in ("watch", "flush", "wait_synced", "flush_async", "wait_synced_async", "close", "set_codec"):
+            self.assertTrue(callable(getattr(Gkv.Node, name + "_full")), name)
+
     def test_errors(self):
         node = Gkv.Node()
         with self.assertRaises(GLib.Error) as caught:
@@ -138,9 +236,6 @@ class Values(unittest.TestCase):
             node[""] = 1
         self.assertTrue(caught.exception.matches(Gkv.Error.quark(), Gkv.Error.INVALID_KEY))
         node.set_string("s", "text")
-        with self.assertRaises(GLib.Error) as caught:
-            node.get_int64("s")
-        self.assertTrue(caught.exception.matches(Gkv.Error.quark(), Gkv.Error.WRONG_TYPE))
         node.close()
         with self.assertRaises(GLib.Error) as caught:
             node["a"] = 1
@@ -186,6 +281,24 @@ class Modules(unittest.TestCase):
         with self.assertRaises(GLib.Error) as caught:
             Gkv.Node(codec="nonsense")
         self.assertTrue(caught.exception.matches(Gkv.Error.quark(), Gkv.Error.MODULE))
+
+        node = Gkv.Node()
+        for assign in (lambda name: setattr(node.props, "codec", name), node.set_codec,
+                       lambda name: node.set_property("codec", name), lambda name: node.set_properties(codec=name)):
+            for name in ("string", "bytes"):
+                assign(name)
+                self.assertEqual(node.props.codec.get_name(), name)
+        with self.assertRaises(GLib.Error):
+            node.props.discovery = "nonsense"
+        node.props.transport = "udp"
+        node.props.discovery = None
+        node.props.seeds = ["127.0.0.1:5"]
+        self.assertEqual(node.props.seeds, ["127.0.0.1:5"])
+        self.assertIn("codec", dir(node.props))
+        self.assertEqual(Gkv.Node.props.codec.name, "codec")
+        self.assertEqual({pspec.name for pspec in node.props}, {pspec.name for pspec in Gkv.Node.props})
+        with self.assertRaises(AttributeError):
+            node.props.nonsense = 1
 
     def test_codec(self):
         node = Gkv.Node(codec=Rot13())
@@ -242,6 +355,108 @@ class Cluster(unittest.TestCase):
         for node in (one, two):
             node.close_async(None, lambda n, result: closed.append(n.close_finish(result)))
         wait_until(lambda: len(closed) == 2)
+
+    def test_values_of_another_codec(self):
+        one = Gkv.Node(bind_address="127.0.0.1:0")
+        one.start()
+        two = Gkv.Node(bind_address="127.0.0.1:0", seeds=[one.get_local_address()], codec="string")
+        two.start()
+        one["there"] = 1
+        two["here"] = "text"
+        wait_until(lambda: "there" in two and "here" in one)
+        for node, good, bad, value in ((two, "here", "there", "text"), (one, "there", "here", 1)):
+            with self.assertRaises(GLib.Error) as caught:
+                node[bad]
+            self.assertTrue(caught.exception.matches(Gkv.Error.quark(), Gkv.Error.CODEC), caught.exception)
+            self.assertRaises(GLib.Error, node.pop, bad, 5)
+            self.assertRaises(GLib.Error, node.setdefault, bad, 5)
+            self.assertEqual(node.get(bad, 5), 5)
+            self.assertEqual(dict(node), {good: value})
+            self.assertEqual(list(node), [good])
+            self.assertEqual(list(node.keys()), [good])
+            self.assertEqual(list(node.values()), [value])
+            self.assertEqual(list(node.items()), [(good, value)])
+            self.assertNotIn((bad, 5), node.items())
+            # It is there all the same.
+            self.assertIn(bad, node)
+            self.assertEqual(len(node), 2)
+            self.assertEqual(node.list_keys(""), ["here", "there"])
+        # Also what can't be read can be removed.
+        two.clear()
+        self.assertEqual(len(two), 0)
+        one.close()
+        two.close()
+
+    def test_waiting(self):
+        one = Gkv.Node(bind_address="127.0.0.1:0")
+        one.start()
+        two = Gkv.Node(bind_address="127.0.0.1:0", seeds=[one.get_local_address()])
+        two.start()
+        two["key"] = 1
+        self.assertTrue(two.flush(1))
+        self.assertEqual(one["key"], 1)
+        self.assertTrue(two.wait_synced())
+        with self.assertRaises(GLib.Error) as caught:
+            two.flush(5, 250)
+        self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
+        done = []
+        two.flush_async(1, 30000, None, lambda node, result: done.append(node.flush_finish(result)))
+        wait_until(lambda: done == [True])
+        with self.assertRaises(TypeError):
+            two.flush_async(1)
+        two.close()
+        one.close()
+
+    def test_interrupted(self):
+        program = """if True:
+            import gi, sys
+            gi.require_version("Gkv", "1")
+            from gi.repository import Gkv
+            node = Gkv.Node(bind_address="127.0.0.1:0", seeds=["127.0.0.1:9"])
+            node.start()
+            node["key"] = 1
+            try:
+                print("waiting", flush=True)
+                exec(sys.argv[1])
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+        """
+        for call in ("node.flush(3, 0)", "node.wait_synced(0)", "node.flush(3, 1000000)"):
+            process = subprocess.Popen([sys.executable, "-c", program, call], stdout=subprocess.PIPE, text=True)
+            self.assertEqual(process.stdout.readline(), "waiting\n")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.stdout.readline(), "interrupted\n")
+            process.stdout.close()
+            process.kill()
+            process.wait()
+
+    @unittest.skipUnless(HAS_BLOCKING_FORMS, "the library has no blocking forms yet")
+    def test_asyncio(self):
+        one = Gkv.Node(bind_address="127.0.0.1:0")
+        one.start()
+        two = Gkv.Node(bind_address="127.0.0.1:0", seeds=[one.get_local_address()])
+        two.start()
+
+        async def wait():
+            two["key"] = 1
+            self.assertTrue(await two.wait_synced_async())
+            self.assertTrue(await two.flush_async(1))
+            self.assertEqual(one["key"], 1)
+            with self.assertRaises(GLib.Error) as caught:
+                await two.flush_async(5, 200)
+            self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
+            cancellable = Gio.Cancellable()
+            waiting = asyncio.ensure_future(two.flush_async(5, 0, cancellable))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiting
+            self.assertTrue(cancellable.is_cancelled())
+            self.assertTrue(await two.close_async())
+
+        # It ends only when the executor's threads have ended, so that the cancelled call must have, too.
+        asyncio.run(wait())
+        one.close()
 
     def test_close_in_handler(self):
         node = Gkv.Node(bind_address="127.0.0.1:0")
