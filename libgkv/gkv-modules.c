@@ -13,6 +13,7 @@
 
 #include "gkv-builtins.h"
 #include "gkv-codec.h"
+#include "gkv-debug.h"
 #include "gkv-discovery.h"
 #include "gkv-error.h"
 #include "gkv-module.h"
@@ -110,6 +111,7 @@ load_file (const char *folder, const char *basename)
 
   if (!check_file (path, basename, &error))
     {
+      gkv_debug (GKV_DEBUG_MODULES, NULL, "refused %s: %s", path, error->message);
       g_ptr_array_add (problems, g_strdup_printf ("%s: %s", path, error->message));
       return;
     }
@@ -118,7 +120,7 @@ load_file (const char *folder, const char *basename)
   module = g_io_module_new (path);
   g_hash_table_insert (seen, g_strdup (basename), module);
   if (g_type_module_use (G_TYPE_MODULE (module)))
-    g_debug ("loaded the module %s", path);
+    gkv_debug (GKV_DEBUG_MODULES, NULL, "loaded %s", path);
 }
 
 static void
@@ -164,6 +166,8 @@ find_builtin (GIOExtensionPoint *point, const char *extension_point, const char 
     if (strcmp (builtin->extension_point, extension_point) == 0 && strcmp (builtin->name, name) == 0)
       {
         builtin->enroll ();
+        gkv_debug (GKV_DEBUG_MODULES, NULL, "found no file of %s \"%s\"; the one built into the library is used",
+                   extension_point, name);
         g_hash_table_add (builtins, g_strdup_printf ("%s/%s", extension_point, name));
         return g_io_extension_point_get_extension_by_name (point, name);
       }
@@ -271,6 +275,7 @@ gkv_modules_new_object (const char *extension_point, const char *what, const cha
       g_autofree char *searched = join (folders, ", ");
       g_autofree char *wrong = join (problems, "; ");
 
+      gkv_debug (GKV_DEBUG_MODULES, NULL, "found no %s named \"%s\" in %s", what, name, searched);
       g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "There is no %s named \"%s\"; there are: %s. Searched: %s%s%s",
                    what, base, listed, searched, problems->len > 0 ? ". Could not be used: " : "", wrong);
     }

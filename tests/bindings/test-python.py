@@ -6,9 +6,11 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import asyncio
 import collections.abc
 import gc
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import gi
@@ -299,6 +301,26 @@ class Modules(unittest.TestCase):
         self.assertEqual({pspec.name for pspec in node.props}, {pspec.name for pspec in Gkv.Node.props})
         with self.assertRaises(AttributeError):
             node.props.nonsense = 1
+
+    def test_debug(self):
+        program = """if True:
+            import gi
+            gi.require_version("Gkv", "1")
+            from gi.repository import GLib, Gkv
+            for name in ("string", "broken"):
+                try:
+                    Gkv.Codec.new_for_name(name)
+                except GLib.Error:
+                    pass
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "libgkv-codec-broken.so"), "w", encoding="ascii"):
+                pass
+            path = os.pathsep.join([os.environ["GKV_MODULE_PATH"], folder])
+            output = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, check=True,
+                                    env={**os.environ, "GKV_DEBUG": "modules", "GKV_MODULE_PATH": path}).stderr
+        for pattern in ("loaded .*/libgkv-codec-string", "refused .*/libgkv-codec-broken", 'found no codec named "broken"'):
+            self.assertRegex(output, r"(?m)^\d\d:\d\d:\d\d\.\d{6} - modules: " + pattern)
 
     def test_codec(self):
         node = Gkv.Node(codec=Rot13())
