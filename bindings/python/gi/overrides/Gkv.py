@@ -19,10 +19,13 @@ Where a method has the name of one of the library and does more, that of the lib
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+from __future__ import annotations
+
 import collections.abc
 import math
 import threading
 import time
+from typing import Any, Awaitable, Callable, ItemsView, Iterator, KeysView, Optional, Tuple, Union, ValuesView
 
 from gi.module import get_introspection_module
 from gi.overrides import override
@@ -531,20 +534,20 @@ class Node(_Library):
     props = _PropertiesDescriptor(next(
         kind.__dict__["props"] for kind in _Library.__mro__ if "props" in kind.__dict__))
 
-    def __init__(self, *args, **properties):
+    def __init__(self, *args: Any, **properties: Any) -> None:
         """Makes a node; a name may stand for a codec, a transport or a discovery."""
         super().__init__(*args, **{name: _make_module(name, value) for name, value in properties.items()})
 
     # A mapping
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> Any:
         return _lookup(self, key)
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: str, value: Any) -> None:
         _check_key(key)
         _Library.set_value(self, key, _to_variant(value), None)
 
-    def __delitem__(self, key):
+    def __delitem__(self, key: str) -> None:
         if not isinstance(key, str):
             raise TypeError("A key is a str, not %s" % _describe_type(key))
         if not _can_be_there(key):
@@ -556,19 +559,19 @@ class Node(_Library):
                 raise KeyError(key) from None
             raise
 
-    def __contains__(self, key):
+    def __contains__(self, key: object) -> bool:
         return _can_be_there(key) and _Library.contains(self, key)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return _Library.get_n_keys(self)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return _iterate_keys(self, "")
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return True
 
-    def get(self, key, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         """The value of a key, or the default where the key is missing or this node can't decode its value."""
         try:
             return _lookup(self, key)
@@ -579,7 +582,7 @@ class Node(_Library):
                 return default
             raise
 
-    def pop(self, key, default=_MISSING):
+    def pop(self, key: str, default: Any = _MISSING) -> Any:
         """Removes a key, and gives its value; the default, or KeyError, where it is missing."""
         try:
             value = _lookup(self, key)
@@ -590,14 +593,14 @@ class Node(_Library):
             return default
         return value
 
-    def popitem(self):
+    def popitem(self) -> Tuple[str, Any]:
         """Removes one key, and gives it with its value; KeyError where there is none."""
         for key, value in _iterate(self, ""):
             del self[key]
             return key, value
         raise KeyError("popitem (): the node has no key whose value can be read here")
 
-    def setdefault(self, key, default=None):
+    def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of a key; where it is missing, it is set to the default first."""
         while True:
             try:
@@ -614,7 +617,7 @@ class Node(_Library):
                 raise
             return default
 
-    def update(self, other=(), /, **values):
+    def update(self, other: Any = (), /, **values: Any) -> None:
         """Sets many keys by one call: all are checked first, and all or none are set.
 
         Takes what a dict takes: a mapping, pairs, and keyword arguments.
@@ -624,7 +627,7 @@ class Node(_Library):
             _check_key(key)
         self._set_values({key: _to_variant(value, (({}, key),)) for key, value in values.items()})
 
-    def clear(self):
+    def clear(self) -> None:
         """Clears the map for the whole cluster: every key is removed, at every node."""
         self._set_values(dict.fromkeys(_Library.list_keys(self, "")))
 
@@ -638,27 +641,28 @@ class Node(_Library):
                    for key, variant in variants.items()]
         _Library.set_values(self, GLib.Variant.new_array(GLib.VariantType.new("{smv}"), entries), 0, 0, None)
 
-    def keys(self, prefix=""):
+    def keys(self, prefix: str = "") -> KeysView[str]:
         """A live view of the keys that begin with a prefix."""
         return _Keys(self, prefix)
 
-    def values(self, prefix=""):
+    def values(self, prefix: str = "") -> ValuesView[Any]:
         """A live view of the values whose keys begin with a prefix."""
         return _Values(self, prefix)
 
-    def items(self, prefix=""):
+    def items(self, prefix: str = "") -> ItemsView[str, Any]:
         """A live view of the keys and values whose keys begin with a prefix."""
         return _Items(self, prefix)
 
     # With plain values
 
-    def set(self, key, value, ttl=None, ephemeral=False):
+    def set(self, key: str, value: Any, ttl: Optional[float] = None, ephemeral: bool = False) -> None:
         """Sets a key; it ends by itself after ttl seconds, or, if it is ephemeral, when this node leaves."""
         _check_key(key)
         flags = Gkv.SetFlags.EPHEMERAL if ephemeral else Gkv.SetFlags.NONE
         _Library.set_value_full(self, key, _to_variant(value), flags, _to_lifetime(ttl), None)
 
-    def watch(self, prefix, callback, initial=False):
+    def watch(self, prefix: Optional[str], callback: Callable[[Node, str, Any, str], object],
+              initial: bool = False) -> int:
         """Calls back as callback (node, key, value, origin) when a key that begins with a prefix changes.
 
         The value is None when the key is removed or has expired; the origin is the node id of the writer. With
@@ -677,59 +681,64 @@ class Node(_Library):
 
     # Modules by name
 
-    def set_codec(self, codec):
+    def set_codec(self, codec: Union[Gkv.Codec, str, None]) -> None:
         """Sets the codec, given as an object or by its name; None is the default one."""
         _Library.set_codec(self, _make_module("codec", codec))
 
-    def set_transport(self, transport):
+    def set_transport(self, transport: Union[Gkv.Transport, str, None]) -> None:
         """Sets the transport, given as an object or by its name; None is the default one."""
         _Library.set_transport(self, _make_module("transport", transport))
 
-    def set_discovery(self, discovery):
+    def set_discovery(self, discovery: Union[Gkv.Discovery, str, None]) -> None:
         """Sets the discovery, given as an object or by its name; None is none."""
         _Library.set_discovery(self, _make_module("discovery", discovery))
 
-    def set_property(self, name, value):
+    def set_property(self, name: str, value: Any) -> None:
         """Sets a property; a name may stand for a module."""
         module = _make_module(name, value)
         super().set_property(name, module)
 
-    def set_properties(self, **properties):
+    def set_properties(self, **properties: Any) -> None:
         """Sets several properties; names may stand for modules."""
         modules = {name: _make_module(name, value) for name, value in properties.items()}
         super().set_properties(**modules)
 
     # Waiting. Timeouts are milliseconds; 0 is for ever.
 
-    def flush(self, n_peers=0, timeout_ms=_DEFAULT_TIMEOUT_MS, cancellable=None):
+    def flush(self, n_peers: int = 0, timeout_ms: int = _DEFAULT_TIMEOUT_MS,
+              cancellable: Optional[Gio.Cancellable] = None) -> bool:
         """Waits until so many peers (0: all) have what was written here. Ctrl-C interrupts it."""
         return _wait(lambda slice_ms: _Library.flush(self, n_peers, slice_ms, cancellable), timeout_ms)
 
-    def wait_synced(self, timeout_ms=_DEFAULT_TIMEOUT_MS, cancellable=None):
+    def wait_synced(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS, cancellable: Optional[Gio.Cancellable] = None) -> bool:
         """Waits until this node has what its peers have. Ctrl-C interrupts it."""
         return _wait(lambda slice_ms: _Library.wait_synced(self, slice_ms, cancellable), timeout_ms)
 
-    def close(self, cancellable=None):
+    def close(self, cancellable: Optional[Gio.Cancellable] = None) -> bool:
         """Closes the node; what is unconfirmed gets a moment to reach a peer. Ctrl-C interrupts the wait."""
         if not _is_main_thread() or not _has_worker(self):
             return _Library.close(self, cancellable)
         return _call_in_thread(lambda own: _Library.close(self, own), cancellable or Gio.Cancellable())
 
-    def flush_async(self, n_peers=0, timeout_ms=_DEFAULT_TIMEOUT_MS, cancellable=None, callback=None, *data):
+    def flush_async(self, n_peers: int = 0, timeout_ms: int = _DEFAULT_TIMEOUT_MS,
+                    cancellable: Optional[Gio.Cancellable] = None, callback: Optional[Callable[..., object]] = None,
+                    *data: Any) -> Awaitable[bool]:
         """As flush (), to be awaited in asyncio, or with a callback, which ends it by flush_finish ()."""
         if callback is not None:
             return _Library.flush_async(self, n_peers, timeout_ms, cancellable, callback, *data)
         return _call_in_executor(lambda own: _Library.flush(self, n_peers, timeout_ms, own),
                                  cancellable or Gio.Cancellable())
 
-    def wait_synced_async(self, timeout_ms=_DEFAULT_TIMEOUT_MS, cancellable=None, callback=None, *data):
+    def wait_synced_async(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS, cancellable: Optional[Gio.Cancellable] = None,
+                          callback: Optional[Callable[..., object]] = None, *data: Any) -> Awaitable[bool]:
         """As wait_synced (), to be awaited in asyncio, or with a callback, which ends it by wait_synced_finish ()."""
         if callback is not None:
             return _Library.wait_synced_async(self, timeout_ms, cancellable, callback, *data)
         return _call_in_executor(lambda own: _Library.wait_synced(self, timeout_ms, own),
                                  cancellable or Gio.Cancellable())
 
-    def close_async(self, cancellable=None, callback=None, *data):
+    def close_async(self, cancellable: Optional[Gio.Cancellable] = None,
+                    callback: Optional[Callable[..., object]] = None, *data: Any) -> Awaitable[bool]:
         """As close (), to be awaited in asyncio, or with a callback, which ends it by close_finish ()."""
         if callback is not None:
             return _Library.close_async(self, cancellable, callback, *data)
