@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 import gi
@@ -276,6 +278,70 @@ class Mapping(unittest.TestCase):
         again.close()
 
 
+class Waiting(unittest.TestCase):
+    """How the override waits, whatever it waits for."""
+
+    override = sys.modules["gi.overrides.Gkv"]
+
+    def wait_until_cancelled(self, cancellable):
+        cancelled = threading.Event()
+        # With GObject's connect, as the one of Gio calls back at once.
+        GObject.Object.connect(cancellable, "cancelled", lambda *_args: cancelled.set())
+        if not cancellable.is_cancelled():
+            cancelled.wait()
+        raise GLib.Error.new_literal(Gio.io_error_quark(), "cancelled", Gio.IOErrorEnum.CANCELLED)
+
+    def test_in_a_thread(self):
+        call = self.override._call_in_thread
+        self.assertEqual(call(lambda _cancellable: 5, Gio.Cancellable()), 5)
+        with self.assertRaises(ZeroDivisionError):
+            call(lambda _cancellable: 1 / 0, Gio.Cancellable())
+
+        def interrupt(cancellable):
+            os.kill(os.getpid(), signal.SIGINT)
+            self.wait_until_cancelled(cancellable)
+
+        with self.assertRaises(KeyboardInterrupt):
+            call(interrupt, Gio.Cancellable())
+
+    def test_in_an_executor(self):
+        call = self.override._call_in_executor
+        cancellable = Gio.Cancellable()
+
+        async def wait_in_vain():
+            await call(self.wait_until_cancelled, cancellable)
+
+        async def wait():
+            self.assertEqual(await call(lambda _cancellable: 5, Gio.Cancellable()), 5)
+            task = asyncio.create_task(wait_in_vain())
+            await asyncio.sleep(0)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            self.assertTrue(cancellable.is_cancelled())
+
+        asyncio.run(wait())
+        with self.assertRaises(TypeError):
+            call(lambda _cancellable: 5, cancellable)
+
+    def test_in_slices(self):
+        def wait(timeout_ms):
+            slices.append(timeout_ms)
+            time.sleep(timeout_ms / 1000)
+            if len(slices) == n:
+                return True
+            raise GLib.Error.new_literal(Gio.io_error_quark(), "nobody came", Gio.IOErrorEnum.TIMED_OUT)
+
+        for timeout, n in ((0, 3), (100000, 3), (5, 1)):
+            slices = []
+            self.assertTrue(self.override._wait(wait, timeout))
+            self.assertEqual(slices, [100] * 3 if n == 3 else [5])
+        slices, n = [], 0
+        with self.assertRaises(GLib.Error) as caught:
+            self.override._wait(wait, 250)
+        self.assertEqual(caught.exception.message, "nobody came")
+
+
 class Modules(unittest.TestCase):
     def test_names(self):
         node = Gkv.Node(codec="string")
@@ -468,11 +534,15 @@ class Cluster(unittest.TestCase):
                 await two.flush_async(5, 200)
             self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
             cancellable = Gio.Cancellable()
-            waiting = asyncio.ensure_future(two.flush_async(5, 0, cancellable))
+
+            async def wait_in_vain():
+                await two.flush_async(5, 0, cancellable)
+
+            task = asyncio.create_task(wait_in_vain())
             await asyncio.sleep(0)
-            waiting.cancel()
+            task.cancel()
             with self.assertRaises(asyncio.CancelledError):
-                await waiting
+                await task
             self.assertTrue(cancellable.is_cancelled())
             self.assertTrue(await two.close_async())
 
