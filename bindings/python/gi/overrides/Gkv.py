@@ -24,7 +24,6 @@ from __future__ import annotations
 import collections.abc
 import math
 import threading
-import time
 from typing import Any, Awaitable, Callable, ItemsView, Iterator, KeysView, Optional, Tuple, Union, ValuesView
 
 from gi.module import get_introspection_module
@@ -38,8 +37,8 @@ _Library = Gkv.Node
 
 __all__ = []
 
-# How long a blocking call waits before Python's signal handlers get a turn.
-_SLICE_MS = 100
+# How many seconds a blocking call waits before Python's signal handlers get a turn.
+_SLICE = 0.1
 
 _DEFAULT_TIMEOUT_MS = 10000
 
@@ -371,32 +370,22 @@ class _PropertiesDescriptor:
 
 # Waiting
 
-def _is_main_thread():
-    return threading.current_thread() is threading.main_thread()
-
-
-def _wait(call, timeout_ms):
-    """Makes a blocking call, which is given its timeout, in slices, so that Ctrl-C is noticed between them."""
-    if not _is_main_thread():
-        return call(timeout_ms)
-    end = time.monotonic() + timeout_ms / 1000 if timeout_ms else math.inf
-    while True:
-        left = max(1, min(_SLICE_MS, (end - time.monotonic()) * 1000))
-        try:
-            return call(math.ceil(left))
-        except GLib.Error as error:
-            if not error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT) or time.monotonic() >= end:
-                raise
-
-
 def _has_worker(node):
     """Whether the network of a node has a thread of its own, so that closing may wait for it."""
     return getattr(node.props, "network_thread", False) and all(
         module is None or module.is_thread_movable() for module in (node.get_transport(), node.get_discovery()))
 
 
-def _call_in_thread(call, cancellable):
-    """Makes a blocking call in another thread; where the wait is interrupted, it is cancelled."""
+def _wait(call, cancellable):
+    """Makes a blocking call, which is given a cancellable, so that Ctrl-C interrupts it.
+
+    Python's signal handlers run in the main thread only, and never while C waits there. They do run while PyGObject makes
+    an exception of an error, and what they raise is lost in there. So the call is made in another thread meanwhile.
+    """
+    cancellable = cancellable or Gio.Cancellable()
+    if _WAITS_HERE or threading.current_thread() is not threading.main_thread():
+        return call(cancellable)
+
     outcome = []
     ended = threading.Event()
 
@@ -407,13 +396,15 @@ def _call_in_thread(call, cancellable):
             outcome.append((None, error))
         ended.set()
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
     try:
-        while not ended.wait(_SLICE_MS / 1000):
+        thread.start()
+        while not ended.wait(_SLICE):
             pass
     except BaseException:
         cancellable.cancel()
-        ended.wait()
+        if thread.is_alive():
+            ended.wait()
         raise
     result, error = outcome[0]
     if error is not None:
@@ -449,7 +440,9 @@ def _to_lifetime(ttl):
 _MISSING = object()
 
 # Until the library has its final names, what is missing stands in for them here; this is all of it, and nothing else
-# knows of it.
+# knows of it, but for _WAITS_HERE: what stands in for a blocking call works only in the thread that owns the node.
+
+_WAITS_HERE = not hasattr(_Library, "flush")
 
 
 class _SetFlags:
@@ -708,17 +701,18 @@ class Node(_Library):
     def flush(self, n_peers: int = 0, timeout_ms: int = _DEFAULT_TIMEOUT_MS,
               cancellable: Optional[Gio.Cancellable] = None) -> bool:
         """Waits until so many peers (0: all) have what was written here. Ctrl-C interrupts it."""
-        return _wait(lambda slice_ms: _Library.flush(self, n_peers, slice_ms, cancellable), timeout_ms)
+        return _wait(lambda own: _Library.flush(self, n_peers, timeout_ms, own), cancellable)
 
     def wait_synced(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS, cancellable: Optional[Gio.Cancellable] = None) -> bool:
         """Waits until this node has what its peers have. Ctrl-C interrupts it."""
-        return _wait(lambda slice_ms: _Library.wait_synced(self, slice_ms, cancellable), timeout_ms)
+        return _wait(lambda own: _Library.wait_synced(self, timeout_ms, own), cancellable)
 
     def close(self, cancellable: Optional[Gio.Cancellable] = None) -> bool:
         """Closes the node; what is unconfirmed gets a moment to reach a peer. Ctrl-C interrupts the wait."""
-        if not _is_main_thread() or not _has_worker(self):
+        # Without a worker it waits for nothing, and closes at once only in its own context.
+        if not _has_worker(self):
             return _Library.close(self, cancellable)
-        return _call_in_thread(lambda own: _Library.close(self, own), cancellable or Gio.Cancellable())
+        return _wait(lambda own: _Library.close(self, own), cancellable)
 
     def flush_async(self, n_peers: int = 0, timeout_ms: int = _DEFAULT_TIMEOUT_MS,
                     cancellable: Optional[Gio.Cancellable] = None, callback: Optional[Callable[..., object]] = None,
