@@ -86,7 +86,7 @@ function nest(wrap, n, value) {
 
 // The same values come at each run.
 function makeRandom(seed) {
-  let state = seed + 1;
+  let state = Number(BigInt.asUintN(32, BigInt(seed + 1) * 2654435761n));
 
   return n => {
     state = Number(BigInt.asUintN(32, BigInt(state) * 1664525n + 1013904223n));
@@ -117,10 +117,13 @@ function makeValue(random, depth) {
 test('what is taken comes back', () => {
   const node = new Gkv.Node();
 
+  const kinds = new Set();
+
   for (let seed = 0; seed < 500; seed++) {
     const value = makeValue(makeRandom(seed), 5);
     if (value === null)
       continue;
+    kinds.add(Array.isArray(value) ? 'array' : typeof value);
 
     node.put('key', value);
     const got = node.get('key');
@@ -129,6 +132,7 @@ test('what is taken comes back', () => {
     node.put('key', got);
     equal(node.get('key'), value);
   }
+  equal([...kinds].sort(), ['array', 'bigint', 'boolean', 'number', 'object', 'string']);
 });
 
 test('types are as promised', () => {
