@@ -53,7 +53,7 @@ void test_changed () {
   string? told = null;
 
   node.changed["key"].connect ((key, value) => {
-    told = "%s=%s".printf (key, value != null ? value.get_string () : "nothing");
+    told = "%s=%s".printf (key, value != null ? ((!) value).get_string () : "nothing");
   });
 
   try {
@@ -78,7 +78,7 @@ void test_cluster () {
     first.start ();
     first.set_string ("key", "from the first");
 
-    second = new Gkv.Node () { bind_address = "127.0.0.1:0", seeds = { first.local_address } };
+    second = new Gkv.Node () { bind_address = "127.0.0.1:0", seeds = { (!) first.local_address } };
     second.start ();
     second.wait_synced_async.begin (30000, null, (object, result) => {
       try {
@@ -99,11 +99,50 @@ void test_cluster () {
   }
 }
 
+/* An asynchronous call needs no cancellable, and a list no prefix. */
+async void wait (Gkv.Node node) throws Error {
+  yield node.start_async ();
+  yield node.wait_synced_async (30000);
+}
+
+void test_defaults () {
+  var node = new Gkv.Node ();
+  var loop = new MainLoop ();
+
+  wait.begin (node, (object, result) => {
+    try {
+      wait.end (result);
+      node.set_string ("key", "x");
+    } catch (Error e) {
+      error ("%s", e.message);
+    }
+    loop.quit ();
+  });
+  loop.run ();
+  assert (node.list_keys ().length == 1);
+}
+
+/* What can be null compiles only where the API says so: valac is told to be strict. */
+void test_nullable () {
+  string? nowhere = null;
+  var node = new Gkv.Node () { bind_address = nowhere };
+
+  assert (node.local_address == null);
+  try {
+    node.set_string ("key", "x");
+    assert (((!) node.get_entry ("key")).expires == null);
+  } catch (Error e) {
+    error ("%s", e.message);
+  }
+}
+
 int main (string[] args) {
   Test.init (ref args);
   Test.add_func ("/vala/values", test_values);
   Test.add_func ("/vala/errors", test_errors);
   Test.add_func ("/vala/changed", test_changed);
   Test.add_func ("/vala/cluster", test_cluster);
+  Test.add_func ("/vala/defaults", test_defaults);
+  Test.add_func ("/vala/nullable", test_nullable);
   return Test.run ();
 }
