@@ -9,6 +9,9 @@
 
 #include <string.h>
 
+/* GLib's limit on how deeply a GVariant may be nested to be read. */
+#define MAX_DEPTH 128
+
 #define GKV_TYPE_VARIANT_CODEC (gkv_variant_codec_get_type ())
 G_DECLARE_FINAL_TYPE (GkvVariantCodec, gkv_variant_codec, GKV, VARIANT_CODEC, GObject)
 
@@ -37,12 +40,193 @@ to_little_endian (GVariant *value)
 #endif
 }
 
+/* The size of an element of an array whose elements are numbers, which may have any bytes; 0 for other types. */
+static gsize
+get_element_size (const char *type)
+{
+  if (type[0] != G_VARIANT_CLASS_ARRAY || type[1] == '\0' || type[2] != '\0')
+    return 0;
+
+  switch (type[1])
+    {
+    case G_VARIANT_CLASS_BYTE:
+      return 1;
+
+    case G_VARIANT_CLASS_INT16:
+    case G_VARIANT_CLASS_UINT16:
+      return 2;
+
+    case G_VARIANT_CLASS_INT32:
+    case G_VARIANT_CLASS_UINT32:
+      return 4;
+
+    case G_VARIANT_CLASS_INT64:
+    case G_VARIANT_CLASS_UINT64:
+    case G_VARIANT_CLASS_DOUBLE:
+      return 8;
+
+    default:
+      return 0;
+    }
+}
+
+/* Whether it is an array that is in normal form whatever its bytes: to ask GLib would be to walk all of them. */
+static gboolean
+is_array_of_numbers (const char *type, gsize size)
+{
+  gsize element_size = get_element_size (type);
+
+  return element_size > 0 && size % element_size == 0;
+}
+
 /* Values that are carried as they are, without looking into them. */
 static gboolean
 is_plain (GVariant *value, const char *type)
 {
-  return G_BYTE_ORDER == G_LITTLE_ENDIAN && type[0] != '\0' && type[1] == '\0' && type[0] != G_VARIANT_CLASS_VARIANT &&
+  if (G_BYTE_ORDER != G_LITTLE_ENDIAN)
+    return FALSE;
+  if (is_array_of_numbers (type, g_variant_get_size (value)))
+    return TRUE;
+
+  return type[0] != '\0' && type[1] == '\0' && type[0] != G_VARIANT_CLASS_VARIANT &&
          type[0] != G_VARIANT_CLASS_HANDLE && g_variant_is_normal_form (value);
+}
+
+static gboolean
+holds_handle (GVariant *value)
+{
+  const char *type = g_variant_get_type_string (value);
+  gsize n_children;
+
+  if (strchr (type, G_VARIANT_CLASS_HANDLE) != NULL)
+    return TRUE;
+  if (strchr (type, G_VARIANT_CLASS_VARIANT) == NULL)
+    return FALSE;
+
+  n_children = g_variant_n_children (value);
+  for (gsize i = 0; i < n_children; i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+
+      if (holds_handle (child))
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* The end of a child, as a container of this size has it in its last bytes, or in those before, little-endian. */
+static gsize
+read_offset (const guint8 *data, gsize size, gsize offset_size, gsize n_from_end)
+{
+  gsize offset = 0;
+
+  for (gsize i = 0; i < offset_size; i++)
+    offset |= (gsize) data[size - n_from_end * offset_size + i] << 8 * i;
+  return MIN (offset, size);
+}
+
+static gsize
+get_offset_size (gsize size)
+{
+  return size <= G_MAXUINT8 ? 1 : size <= G_MAXUINT16 ? 2 : size <= G_MAXUINT32 ? 4 : 8;
+}
+
+static gsize
+round_up (gsize offset)
+{
+  return (offset + 7) / 8 * 8;
+}
+
+static gboolean scan_boxed (const guint8 *data, gsize size);
+
+/* Looks for handles in the bytes of "av", or of "a{sv}", in normal form. */
+static gboolean
+scan_array (const guint8 *data, gsize size, gboolean is_dictionary)
+{
+  gsize offset_size = get_offset_size (size), begin = 0, n_children, content_size;
+
+  if (size == 0)
+    return FALSE;
+
+  content_size = read_offset (data, size, offset_size, 1);
+  n_children = (size - content_size) / offset_size;
+  for (gsize i = 0; i < n_children; i++)
+    {
+      gsize end = MIN (read_offset (data, size, offset_size, n_children - i), content_size);
+
+      if (is_dictionary && begin < end)
+        {
+          gsize key_offset_size = get_offset_size (end - begin);
+
+          /* The key's end stands at the end of the entry. */
+          if (end - begin > key_offset_size)
+            {
+              gsize value = begin + round_up (read_offset (data + begin, end - begin, key_offset_size, 1));
+
+              if (value < end - key_offset_size && scan_boxed (data + value, end - key_offset_size - value))
+                return TRUE;
+            }
+        }
+      else if (begin < end && scan_boxed (data + begin, end - begin))
+        return TRUE;
+      begin = round_up (end);
+    }
+
+  return FALSE;
+}
+
+/* Whether there is a handle in these bytes of a value boxed in a variant, in normal form: told here for what Python and
+ * JavaScript make, as to look with GLib costs several times the rest of decoding them. */
+static gboolean
+scan_boxed (const guint8 *data, gsize size)
+{
+  const guint8 *end = size > 0 ? memrchr (data, '\0', size) : NULL;
+  g_autofree char *type = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GVariant) value = NULL;
+  gsize content_size, type_len;
+
+  if (end == NULL)
+    return FALSE;
+
+  content_size = end - data;
+  type_len = size - content_size - 1;
+  if (memchr (end + 1, G_VARIANT_CLASS_HANDLE, type_len) != NULL)
+    return TRUE;
+  if (memchr (end + 1, G_VARIANT_CLASS_VARIANT, type_len) == NULL)
+    return FALSE;
+
+  if (type_len == 1)
+    return scan_boxed (data, content_size);
+  if (type_len == 2 && memcmp (end + 1, "av", 2) == 0)
+    return scan_array (data, content_size, FALSE);
+  if (type_len == 5 && memcmp (end + 1, "a{sv}", 5) == 0)
+    return scan_array (data, content_size, TRUE);
+  if (type_len == 2 && memcmp (end + 1, "mv", 2) == 0)
+    return content_size > 0 && scan_boxed (data, content_size - 1);
+
+  type = g_strndup ((const char *) end + 1, type_len);
+  bytes = g_bytes_new (data, content_size);
+  value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), bytes, FALSE));
+  return holds_handle (value);
+}
+
+/* @boxed: the value as bytes in normal form. */
+static gboolean
+check_handles (const char *type, GBytes *boxed, GError **error)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (boxed, &size);
+
+  if (!scan_boxed (data, size))
+    return TRUE;
+
+  g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
+               "The codec \"variant\" can't carry a value of type \"%s\" with a handle in it: a handle is good in one "
+               "process only",
+               type);
+  return FALSE;
 }
 
 /* Some values can be built that are nested too deeply to be read. Of most the type tells that they aren't. */
@@ -80,12 +264,16 @@ align (GBytes *bytes, const char *type)
   return g_bytes_new (data, size);
 }
 
-/* Whether a value of a basic type is in normal form: told here for those that most values are of, as asking GLib costs
- * more than the rest of decoding them. FALSE: GLib is to be asked. */
+/* Whether a value is in normal form: told here for the types that most values are of, as asking GLib costs more than
+ * the rest of decoding them. FALSE: GLib is to be asked. */
 static gboolean
 is_surely_normal (const char *type, gsize type_len, const char *data, gsize size)
 {
-  if (G_BYTE_ORDER != G_LITTLE_ENDIAN || type_len != 1)
+  if (G_BYTE_ORDER != G_LITTLE_ENDIAN)
+    return FALSE;
+  if (type_len == 2)
+    return is_array_of_numbers (type, size);
+  if (type_len != 1)
     return FALSE;
 
   switch (type[0])
@@ -146,9 +334,12 @@ gkv_variant_codec_decode (GkvCodec *codec, GBytes *bytes, GError **error)
 
   if (value == NULL || !g_variant_is_normal_form (value))
     {
-      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CODEC, "These bytes are not a GVariant in normal form");
+      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
+                   "These bytes are not a GVariant in normal form, nested at most %d levels deep", MAX_DEPTH);
       return NULL;
     }
+  if (!check_handles (g_variant_get_type_string (value), bytes, error))
+    return NULL;
 
   return to_little_endian (g_steal_pointer (&value));
 }
@@ -163,26 +354,25 @@ gkv_variant_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
   if (is_plain (value, type))
     return box (value, type);
 
-  if (strchr (type, G_VARIANT_CLASS_HANDLE) != NULL)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The codec \"variant\" can't carry values of type \"%s\": a handle is good in one process only",
-                   type);
-      return NULL;
-    }
-
   swapped = to_little_endian (g_variant_get_normal_form (value));
   bytes = box (swapped, type);
 
   if (!is_shallow (type))
     {
-      g_autoptr (GVariant) back = gkv_variant_codec_decode (codec, bytes, error);
+      g_autoptr (GVariant) back = unbox (bytes);
 
-      if (back == NULL)
-        return NULL;
+      /* It is in normal form: so it is the depth. */
+      if (back == NULL || !g_variant_is_normal_form (back))
+        {
+          g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
+                       "The value is nested too deeply for the codec \"variant\": at most %d levels can be read, and a "
+                       "list or dictionary inside another takes two or more",
+                       MAX_DEPTH);
+          return NULL;
+        }
     }
 
-  return g_steal_pointer (&bytes);
+  return check_handles (type, bytes, error) ? g_steal_pointer (&bytes) : NULL;
 }
 
 static const char *

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* GLib's limit on how deeply a GVariant can be nested. */
-#define GKV_MAX_DEPTH (128)
+#define GKV_MAX_DEPTH 128
 
 typedef struct
 {
@@ -25,6 +25,12 @@ static const Case cases[] = {
   { "variant", "@ms nothing", "@ms nothing" },
   { "variant", "()", "()" },
   { "variant", "handle 1", NULL },
+  { "variant", "[handle 1]", NULL },
+  { "variant", "<handle 1>", NULL },
+  { "variant", "{'a': <'hello'>, 'b': <[<(1, handle 1)>]>}", NULL },
+  { "variant", "{'h': <'handle'>, 'hh': <[<'h'>, <b'h'>]>}", "{'h': <'handle'>, 'hh': <[<'h'>, <b'h'>]>}" },
+  { "variant", "[int64 1, -2]", "[int64 1, -2]" },
+  { "variant", "@ad []", "@ad []" },
   { "bytes", "b'xy'", "b'xy'" },
   { "bytes", "@ay []", "@ay []" },
   { "bytes", "'xy'", NULL },
@@ -150,6 +156,7 @@ test_too_deep (void)
       else
         {
           g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
+          g_assert_nonnull (strstr (error->message, G_STRINGIFY (GKV_MAX_DEPTH)));
           g_assert_cmpuint (i, >, GKV_MAX_DEPTH / 2);
         }
       value = g_variant_ref_sink (g_variant_new_variant (inner));
@@ -176,7 +183,8 @@ test_normal_form (void)
 {
   g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("variant", NULL);
   const char *const types[] = {
-    "b", "y", "n", "q", "i", "u", "x", "t", "d", "s", "o", "g", "v", "ay", "as", "ms", "()"
+    "b",  "y",  "n",  "q",  "i",  "u",  "x",  "t",  "d",  "s",  "o",  "g",  "v",
+    "ay", "an", "aq", "ai", "au", "ax", "at", "ad", "ab", "as", "ms", "()",
   };
   guint n_taken = 0;
 
@@ -236,6 +244,139 @@ decode (GkvCodec *codec, const guint8 *data, gsize len)
   untrusted = g_variant_ref_sink (g_variant_new_from_bytes (g_variant_get_type (value), serialised, FALSE));
   g_assert_true (g_variant_is_normal_form (untrusted));
   return TRUE;
+}
+
+/* Arrays of numbers come through whatever their bytes, and are refused where half an element is missing. */
+static void
+test_numbers (void)
+{
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("variant", NULL);
+  const struct
+  {
+    const char *type;
+    gsize size;
+  } types[] = {
+    { "ay", 1 }, { "an", 2 }, { "aq", 2 }, { "ai", 4 }, { "au", 4 }, { "ax", 8 }, { "at", 8 }, { "ad", 8 }
+  };
+  guint8 data[64 + 3];
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    for (gsize size = 0; size <= 64; size++)
+      {
+        g_autoptr (GBytes) bytes = NULL;
+        g_autoptr (GVariant) value = NULL;
+        g_autoptr (GError) error = NULL;
+
+        for (gsize j = 0; j < size; j++)
+          data[j] = g_test_rand_int_range (0, 256);
+        data[size] = '\0';
+        memcpy (data + size + 1, types[i].type, 2);
+        bytes = g_bytes_new (data, size + 3);
+        value = gkv_codec_decode (codec, bytes, &error);
+        if (size % types[i].size != 0)
+          {
+            g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
+            continue;
+          }
+
+        g_assert_no_error (error);
+        g_assert_cmpstr (g_variant_get_type_string (value), ==, types[i].type);
+        g_assert_cmpmem (g_variant_get_data (value), g_variant_get_size (value), data, size);
+      }
+}
+
+/* A random value with variants in it; a handle among them, or not. */
+static GVariant *
+make_nested (guint depth, gboolean *has_handle)
+{
+  GVariantBuilder builder;
+  guint kind = depth == 0 ? g_test_rand_int_range (0, 4) : g_test_rand_int_range (0, 10);
+  guint n = g_test_rand_int_range (0, 5);
+  g_autofree char *text = g_strnfill (g_test_rand_int_range (0, 300), "hsv"[g_test_rand_int_range (0, 3)]);
+
+  switch (kind)
+    {
+    case 0:
+    case 1:
+      return g_variant_new_string (text);
+
+    case 2:
+      return g_variant_new_int64 (n);
+
+    case 3:
+      if (g_test_rand_int_range (0, 8) != 0)
+        return g_variant_new_byte ('h');
+      *has_handle = TRUE;
+      return g_variant_new_handle (n);
+
+    case 4:
+      return g_variant_new_variant (make_nested (depth - 1, has_handle));
+
+    case 5:
+      return g_variant_new_maybe (G_VARIANT_TYPE_VARIANT, NULL);
+
+    case 6:
+      return g_variant_new_maybe (NULL, g_variant_new_variant (make_nested (depth - 1, has_handle)));
+
+    case 7:
+      return g_variant_new ("(sv)", text, make_nested (depth - 1, has_handle));
+
+    case 8:
+      g_variant_builder_init (&builder, G_VARIANT_TYPE ("av"));
+      for (guint i = 0; i < n; i++)
+        g_variant_builder_add (&builder, "v", make_nested (depth - 1, has_handle));
+      return g_variant_builder_end (&builder);
+
+    default:
+      g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+      for (guint i = 0; i < n; i++)
+        g_variant_builder_add (&builder, "{sv}", text, make_nested (depth - 1, has_handle));
+      return g_variant_builder_end (&builder);
+    }
+}
+
+/* A handle is refused wherever it is, and nothing else is taken for one. */
+static void
+test_nested_handles (void)
+{
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("variant", NULL);
+  guint n_handles = 0;
+
+  for (guint i = 0; i < 5000; i++)
+    {
+      gboolean has_handle = FALSE;
+      g_autoptr (GVariant) value = g_variant_ref_sink (make_nested (4, &has_handle));
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GBytes) bytes = gkv_codec_encode (codec, value, &error);
+
+      n_handles += has_handle;
+      g_assert_cmpint (bytes == NULL, ==, has_handle);
+      if (has_handle)
+        g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
+    }
+  g_assert_cmpuint (n_handles, >, 100);
+  g_assert_cmpuint (n_handles, <, 4900);
+}
+
+/* What a peer of another make might send. */
+static void
+test_foreign_handles (void)
+{
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("variant", NULL);
+  const char *texts[] = { "handle 1", "[handle 1]", "{'a': <handle 1>}", "<<handle 1>>" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new_parsed (texts[i]));
+      g_autoptr (GVariant) boxed = g_variant_ref_sink (g_variant_new_variant (value));
+      g_autoptr (GVariant) wire = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref (boxed) : g_variant_byteswap (boxed);
+      g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (wire);
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (gkv_codec_decode (codec, bytes, &error));
+      g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
+      g_assert_nonnull (strstr (error->message, "handle"));
+    }
 }
 
 #define SEED(text) \
@@ -321,6 +462,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/codec/variant/boxed", test_boxed);
   g_test_add_func ("/codec/variant/too-deep", test_too_deep);
   g_test_add_func ("/codec/variant/normal-form", test_normal_form);
+  g_test_add_func ("/codec/variant/numbers", test_numbers);
+  g_test_add_func ("/codec/variant/foreign-handles", test_foreign_handles);
+  g_test_add_func ("/codec/variant/nested-handles", test_nested_handles);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       g_autofree char *lossless = g_strdup_printf ("/codec/%s/lossless", names[i]);
