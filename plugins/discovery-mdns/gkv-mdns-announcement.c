@@ -83,7 +83,7 @@ split_address (const char *address, GInetAddress **host, guint16 *port, GError *
 
   if (numeric == NULL)
     {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
+      g_set_error (error, GKV_ERROR, GKV_ERROR_DISCOVERY,
                    "mDNS can't announce the address \"%s\": it must be a numeric \"host:port\"", address);
       return FALSE;
     }
@@ -159,6 +159,19 @@ gkv_mdns_announcement_refresh (GkvMdnsAnnouncement *self)
   g_ptr_array_unref (self->addresses);
   self->addresses = g_steal_pointer (&addresses);
   return TRUE;
+}
+
+gboolean
+gkv_mdns_announcement_has_address (const GkvMdnsAnnouncement *self, GInetAddress *address, guint16 port)
+{
+  if (port != self->port)
+    return FALSE;
+
+  for (guint i = 0; i < self->addresses->len; i++)
+    if (g_inet_address_equal (((GkvMdnsAddress *) self->addresses->pdata[i])->address, address))
+      return TRUE;
+
+  return FALSE;
 }
 
 char *

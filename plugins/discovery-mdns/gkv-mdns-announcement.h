@@ -34,6 +34,9 @@ void gkv_mdns_announcement_rename (GkvMdnsAnnouncement *self);
 /* Reads the machine's addresses anew; TRUE when there is something else to announce. */
 gboolean gkv_mdns_announcement_refresh (GkvMdnsAnnouncement *self);
 
+/* Whether it is an address that is announced here. */
+gboolean gkv_mdns_announcement_has_address (const GkvMdnsAnnouncement *self, GInetAddress *address, guint16 port);
+
 /* The value of a key in the strings of a TXT record, or NULL when it is missing, empty or not UTF-8. */
 char *gkv_mdns_txt_lookup (GStrv txt, const char *key);
 

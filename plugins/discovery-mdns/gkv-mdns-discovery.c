@@ -7,6 +7,9 @@
  * Nothing is told from inside a back end's callback: findings go through a queue, which an idle source empties. So a
  * handler may stop the discovery, start it again, or drop its last reference, while no part of Avahi is on the stack.
  *
+ * All runs in the context that the discovery was started in, in whatever thread. What is begun in a callback takes the
+ * thread-default context for its own, so that one is set there first: who iterates a context need not have done so.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "gkv-mdns-backend.h"
@@ -351,6 +354,7 @@ static gboolean
 retry_cb (gpointer user_data)
 {
   GkvMdnsDiscovery *self = GKV_MDNS_DISCOVERY (user_data);
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
 
   g_clear_pointer (&self->retry, g_source_unref);
 
@@ -378,13 +382,17 @@ discovery_schedule_retry (GkvMdnsDiscovery *self)
 static void
 name_appeared_cb (GDBusConnection *bus, const char *name, const char *owner, gpointer user_data)
 {
-  discovery_use_daemon (GKV_MDNS_DISCOVERY (user_data));
+  GkvMdnsDiscovery *self = GKV_MDNS_DISCOVERY (user_data);
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
+
+  discovery_use_daemon (self);
 }
 
 static void
 name_vanished_cb (GDBusConnection *bus, const char *name, gpointer user_data)
 {
   GkvMdnsDiscovery *self = GKV_MDNS_DISCOVERY (user_data);
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
 
   /* A bus that ends takes the connection with it; another may come. */
   if (g_dbus_connection_is_closed (self->bus))
@@ -403,12 +411,14 @@ connected_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GDBusConnection) bus = g_dbus_connection_new_for_address_finish (result, &error);
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = NULL;
   GkvMdnsDiscovery *self = user_data;
 
   /* Cancelled by stop: there may be no discovery any more. */
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
 
+  pusher = g_main_context_pusher_new (self->context);
   g_clear_object (&self->connecting);
   if (bus == NULL)
     {
@@ -451,6 +461,7 @@ static gboolean
 addresses_changed_cb (gpointer user_data)
 {
   GkvMdnsDiscovery *self = GKV_MDNS_DISCOVERY (user_data);
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
 
   if (gkv_mdns_announcement_refresh (self->announcement) && self->backend != NULL)
     self->backend->announce (self->backend, self->announcement);
@@ -517,11 +528,18 @@ gkv_mdns_discovery_stop (GkvDiscovery *discovery)
   discovery_stop (GKV_MDNS_DISCOVERY (discovery));
 }
 
+static gboolean
+gkv_mdns_discovery_is_thread_movable (GkvDiscovery *discovery)
+{
+  return TRUE;
+}
+
 static void
 gkv_mdns_discovery_iface_init (GkvDiscoveryInterface *iface)
 {
   iface->start = gkv_mdns_discovery_start;
   iface->stop = gkv_mdns_discovery_stop;
+  iface->is_thread_movable = gkv_mdns_discovery_is_thread_movable;
 }
 
 /* what a back end tells */
@@ -529,6 +547,7 @@ gkv_mdns_discovery_iface_init (GkvDiscoveryInterface *iface)
 void
 gkv_mdns_discovery_appeared (GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain)
 {
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
   Service *service = service_find (self, interface, name);
 
   if (service != NULL)
@@ -594,8 +613,11 @@ gkv_mdns_discovery_resolved (
   else
     address = g_strdup_printf ("[%s]:%u", host, port);
 
-  /* What we said ourselves comes back, too. */
-  if (node_id == NULL || port == 0 || g_strcmp0 (cluster, self->cluster) != 0 || g_str_equal (node_id, self->node_id))
+  /* What we announced ourselves comes back, too. Our id at another address is a second node of that id, as where a
+   * machine was cloned: these two must meet to notice. */
+  if (node_id == NULL || port == 0 || g_strcmp0 (cluster, self->cluster) != 0 ||
+      (g_str_equal (node_id, self->node_id) &&
+       gkv_mdns_announcement_has_address (self->announcement, inet_address, port)))
     {
       discovery_forget (self, service, family);
       return;
@@ -621,6 +643,8 @@ gkv_mdns_discovery_resolved (
 void
 gkv_mdns_discovery_collided (GkvMdnsDiscovery *self)
 {
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
+
   gkv_mdns_announcement_rename (self->announcement);
   g_debug ("mdns: the name is taken, now \"%s\"", self->announcement->instance);
   self->backend->announce (self->backend, self->announcement);

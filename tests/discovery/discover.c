@@ -1,5 +1,6 @@
-/* One node's discovery as a process, for the tests of mDNS to drive: "discover CLUSTER NODE-ID ADDRESS".
+/* One node's discovery as a process, for the tests of mDNS to drive: "discover CLUSTER NODE-ID ADDRESS [moved]".
  *
+ * With "moved" it runs in another thread than the one that made it, in a context that isn't the thread's default.
  * It says on its standard output, a line each, what it found, lost, or failed in. On its standard input it takes
  * "stop", "start" and "quit"; quit, or the end of the input, drops the last reference.
  *
@@ -17,6 +18,7 @@ typedef struct
   const char *cluster;
   const char *node_id;
   const char *address;
+  GMainContext *context;
   GMainLoop *loop;
 } Discover;
 
@@ -52,6 +54,7 @@ failed_cb (GkvDiscovery *discovery, const GError *error, gpointer user_data)
 static gboolean
 start (Discover *self)
 {
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
   g_autoptr (GError) error = NULL;
 
   if (!gkv_discovery_start (self->discovery, self->cluster, self->node_id, self->address, &error))
@@ -96,18 +99,39 @@ input_cb (GIOChannel *channel, GIOCondition condition, gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static gpointer
+run (gpointer user_data)
+{
+  g_autoptr (GIOChannel) input = g_io_channel_unix_new (STDIN_FILENO);
+  g_autoptr (GSource) source = g_io_create_watch (input, G_IO_IN | G_IO_HUP);
+  Discover *self = user_data;
+
+  if (!start (self))
+    return self;
+
+  g_source_set_callback (source, G_SOURCE_FUNC (input_cb), self, NULL);
+  g_source_attach (source, self->context);
+  g_main_loop_run (self->loop);
+
+  /* Otherwise the last reference ends it, here and now. */
+  if (self->context != g_main_context_default ())
+    gkv_discovery_stop (self->discovery);
+  return NULL;
+}
+
 int
 main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  gboolean moved = argc == 5 && g_str_equal (argv[4], "moved");
+  g_autoptr (GMainContext) context = moved ? g_main_context_new () : g_main_context_ref (g_main_context_default ());
+  g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
   g_autoptr (GkvDiscovery) discovery = gkv_discovery_new_for_name ("mdns", &error);
-  g_autoptr (GIOChannel) input = g_io_channel_unix_new (STDIN_FILENO);
-  Discover self = { discovery, argv[1], argv[2], argv[3], loop };
+  Discover self = { discovery, argv[1], argv[2], argv[3], context, loop };
   gpointer last = discovery;
 
-  if (argc != 4)
-    g_error ("usage: discover CLUSTER NODE-ID ADDRESS");
+  if (argc != 4 && !moved)
+    g_error ("usage: discover CLUSTER NODE-ID ADDRESS [moved]");
   if (discovery == NULL)
     g_error ("%s", error->message);
 
@@ -115,12 +139,10 @@ main (int argc, char **argv)
   g_signal_connect (discovery, "lost", G_CALLBACK (lost_cb), NULL);
   g_signal_connect (discovery, "failed", G_CALLBACK (failed_cb), NULL);
   g_object_add_weak_pointer (G_OBJECT (discovery), &last);
+  g_assert_true (gkv_discovery_is_thread_movable (discovery));
 
-  if (!start (&self))
+  if ((moved ? g_thread_join (g_thread_new ("moved", run, &self)) : run (&self)) != NULL)
     return 1;
-
-  g_io_add_watch (input, G_IO_IN | G_IO_HUP, input_cb, &self);
-  g_main_loop_run (loop);
 
   g_clear_object (&discovery);
   say (last == NULL ? "ended" : "leaked");

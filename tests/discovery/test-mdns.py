@@ -127,11 +127,11 @@ class Stage(contextlib.ExitStack):
         self.callback(process.kill)
         return process
 
-    def discover(self, cluster, node_id, address, bus=True, inside=()):
+    def discover(self, cluster, node_id, address, bus=True, inside=(), moved=False):
         environment = {"G_MESSAGES_DEBUG": "Gkv"}
         if not bus:
             environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent/bus"
-        process = self.start([*inside, self.program, cluster, node_id, address], environment)
+        process = self.start([*inside, self.program, cluster, node_id, address, *(["moved"] if moved else [])], environment)
         process.wait("^started$")
         return process
 
@@ -187,7 +187,7 @@ def embedded(stage):
     """No bus, no daemon: nodes of one cluster find each other, and no other."""
     need_ipv6()
     a = stage.discover("c", "a", "127.0.0.1:1001")
-    b = stage.discover("c", "b", "127.0.0.1:1002")
+    b = stage.discover("c", "b", "127.0.0.1:1002", moved=True)
     c = stage.discover("c", "c", "[::1]:1003")
     other = stage.discover("other", "other", "127.0.0.1:1004")
     a.wait(r"^found b 127\.0\.0\.1:1002$")
@@ -243,9 +243,17 @@ def names(stage):
     watcher.wait("^found same 127.0.0.1:1021$")
     watcher.wait("^found same 127.0.0.1:1022$")
     watcher.never("^lost")
-    for process in twins:
-        process.never("^found same")
     yield "two nodes of one id are both found by a third"
+
+    for process, own, others in (twins[0], 1021, 1022), (twins[1], 1022, 1021):
+        process.wait(f"^found same 127.0.0.1:{others}$")
+        process.never(f"^found same 127.0.0.1:{own}$")
+    yield "two nodes of one id find each other, and not themselves"
+
+    for address in "inbox-of-b", "name.example:1001", "127.0.0.1:0", "127.0.0.1":
+        refused = stage.start([stage.program, "c", "x", address])
+        refused.wait("^refused .*host:port")
+    yield "an address that isn't host:port is refused"
 
 
 def veth(stage):
@@ -288,6 +296,15 @@ def veth(stage):
     a.wait(r"^found b 10\.9\.0\.22:1002$")
     a.wait(r"^lost b 10\.9\.0\.2:1002$")
     yield "a change of addresses is followed"
+
+    clones = [stage.discover("clones", "same", "0.0.0.0:1011"),
+              stage.discover("clones", "same", "0.0.0.0:1011", inside=inside)]
+    clones[0].wait(r"^found same 10\.9\.0\.22:1011$")
+    clones[1].wait(r"^found same 10\.9\.0\.1:1011$")
+    clones[0].never(r"^found same 10\.9\.0\.1:")
+    clones[1].never(r"^found same 10\.9\.0\.22:")
+    yield "two machines with one node id find each other"
+
     local.quit()
     a.quit()
     b.wait("^lost a ")
@@ -299,7 +316,7 @@ def daemon(stage):
     bus = stage.bus()
     avahi = stage.avahi(disallow="yes")
     a = stage.discover("c", "a", "127.0.0.1:1001")
-    b = stage.discover("c", "b", "127.0.0.1:1002")
+    b = stage.discover("c", "b", "127.0.0.1:1002", moved=True)
     other = stage.discover("other", "other", "127.0.0.1:1003")
     a.wait(r"^found b 127\.0\.0\.1:1002$")
     b.wait(r"^found a 127\.0\.0\.1:1001$")
