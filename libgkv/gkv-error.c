@@ -27,6 +27,15 @@ G_DEFINE_ENUM_TYPE (GkvError,
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_TOO_LARGE, "too-large"),
                     G_DEFINE_ENUM_VALUE (GKV_ERROR_CLOCK, "clock"))
 
+/**
+ * gkv_error_quark:
+ *
+ * Gives the error domain of this library.
+ *
+ * Returns: the quark of the string "gkv-error-quark"
+ *
+ * Since: 1.0
+ */
 /* The formatter would put spaces into the name, which is public. */
 /* clang-format off */
 G_DEFINE_QUARK (gkv-error-quark, gkv_error)

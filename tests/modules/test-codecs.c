@@ -176,6 +176,19 @@ test_too_deep (void)
     }
 }
 
+/* Whether a handle is in the variants of a value of type "v". */
+static gboolean
+boxes_handle (GVariant *value)
+{
+  g_autoptr (GVariant) inner = NULL;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT))
+    return strchr (g_variant_get_type_string (value), 'h') != NULL;
+
+  inner = g_variant_get_variant (value);
+  return boxes_handle (inner);
+}
+
 /* The codec tells by itself whether the commonest values are in normal form: just as GLib does, whatever the bytes, and
  * wherever they begin. */
 static void
@@ -210,7 +223,7 @@ test_normal_form (void)
       expected = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), content, FALSE));
 
       value = gkv_codec_decode (codec, boxed, NULL);
-      g_assert_cmpint (value != NULL, ==, g_variant_is_normal_form (expected));
+      g_assert_cmpint (value != NULL, ==, g_variant_is_normal_form (expected) && !boxes_handle (expected));
       if (value == NULL)
         continue;
 
