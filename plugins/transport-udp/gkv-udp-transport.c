@@ -59,6 +59,7 @@ typedef struct
 {
   GkvUdpTransport *transport;
   guint request; /* 0: for opening */
+  char *host;
   guint16 port;
   GkvUdpLookup *lookup;
 } Request;
@@ -442,6 +443,7 @@ static void
 request_free (Request *self)
 {
   g_clear_pointer (&self->lookup, gkv_udp_lookup_cancel);
+  g_free (self->host);
   g_free (self);
 }
 
@@ -452,6 +454,7 @@ request_new (GkvUdpTransport *transport, guint number, const char *host, guint16
 
   self->transport = transport;
   self->request = number;
+  self->host = g_strdup (host);
   self->port = port;
   self->lookup = gkv_udp_lookup_begin (host, func, self);
   return self;
@@ -668,6 +671,27 @@ compare_families (gconstpointer one, gconstpointer other)
          (g_inet_address_get_family ((GInetAddress *) other) == G_SOCKET_FAMILY_IPV6);
 }
 
+/* Many a machine has its own name in its hosts file as 127.0.1.1. Who binds to it by name can be met by nobody else,
+ * and nothing else would say so. */
+static void
+warn_of_loopback (GkvUdpTransport *self, const char *host, GList *addresses)
+{
+  g_autofree char *local = gkv_udp_address_format (&self->local);
+  g_autoptr (GError) error = NULL;
+
+  if (g_ascii_strcasecmp (host, "localhost") == 0 || g_str_has_suffix (host, ".localhost"))
+    return;
+  for (GList *link = addresses; link != NULL; link = link->next)
+    if (!g_inet_address_get_is_loopback (link->data))
+      return;
+
+  error = g_error_new (GKV_ERROR, GKV_ERROR_TRANSPORT,
+                       "The name \"%s\" stands for this machine's loopback here, so that no other machine reaches %s: "
+                       "bind to \"0.0.0.0\", or give the name its address in the hosts file",
+                       host, local);
+  gkv_transport_emit_failed (GKV_TRANSPORT (self), error);
+}
+
 static void
 on_bind_address_resolved (GList *addresses, const GError *error, gpointer user_data)
 {
@@ -675,6 +699,7 @@ on_bind_address_resolved (GList *addresses, const GError *error, gpointer user_d
   g_autoptr (GkvUdpTransport) self = g_object_ref (request->transport);
   g_autoptr (GList) sorted = g_list_sort (g_list_copy (addresses), compare_families);
   g_autoptr (GError) failure = error != NULL ? g_error_copy (error) : NULL;
+  g_autofree char *host = g_steal_pointer (&request->host);
   guint16 port = request->port;
 
   request->lookup = NULL;
@@ -691,6 +716,7 @@ on_bind_address_resolved (GList *addresses, const GError *error, gpointer user_d
       if (gkv_udp_transport_open (GKV_TRANSPORT (self), text, &failure))
         {
           gkv_transport_opened (GKV_TRANSPORT (self));
+          warn_of_loopback (self, host, addresses);
           return;
         }
     }

@@ -627,6 +627,8 @@ slow_resolver_lookup_by_name (GResolver *resolver, const char *name, GCancellabl
       g_set_error (error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "No such name");
       return NULL;
     }
+  if (g_str_has_prefix (name, "own"))
+    return g_list_append (NULL, g_inet_address_new_from_string ("127.0.1.1"));
   return g_list_append (g_list_append (NULL, g_inet_address_new_from_string ("2001:db8::7")),
                         g_inet_address_new_from_string ("192.0.2.7"));
 }
@@ -870,6 +872,35 @@ test_names (void)
   g_assert_null (reachable[1]);
 }
 
+static void
+on_failed (GkvTransport *transport, const GError *error, GPtrArray *log)
+{
+  g_ptr_array_add (log, g_strdup (error->message));
+}
+
+/* As Debian's installer writes the hosts file: the machine's own name is 127.0.1.1, where nobody else can come. */
+static void
+test_own_name (void)
+{
+  g_autoptr (GkvTransport) transport = make_transport ();
+  g_autoptr (GPtrArray) log = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *local = NULL;
+
+  use_slow_resolver ();
+  set_replies (TRUE);
+  g_signal_connect (transport, "failed", G_CALLBACK (on_failed), log);
+  g_assert_true (open_by_name (transport, "localhost:0", NULL));
+  g_assert_cmpuint (log->len, ==, 0);
+  gkv_transport_close (transport);
+
+  g_assert_true (open_by_name (transport, "own.example:0", NULL));
+  local = gkv_transport_get_local_address (transport);
+  g_assert_true (g_str_has_prefix (local, "127.0.1.1:"));
+  g_assert_cmpuint (log->len, ==, 1);
+  g_assert_nonnull (strstr (log->pdata[0], "own.example"));
+  g_assert_nonnull (strstr (log->pdata[0], local));
+}
+
 static gboolean
 has_ipv6 (void)
 {
@@ -899,6 +930,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/udp/send/wrong-family", test_wrong_family);
   g_test_add_func ("/udp/moved", test_moved);
   g_test_add_func ("/udp/names", test_names);
+  g_test_add_func ("/udp/names/own", test_own_name);
   g_test_add_func ("/udp/lookups", test_lookups);
   g_test_add_func ("/udp/lookups/dropped", test_lookups_dropped);
 
