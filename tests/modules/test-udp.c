@@ -444,6 +444,112 @@ test_without_route (void)
   run_apart (send_without_route);
 }
 
+/* Has what loopback carries wait in the kernel, so that a socket becomes full. */
+static void
+slow_loopback_down (void)
+{
+  int status = -1;
+
+  if (!g_spawn_command_line_sync ("tc qdisc add dev lo root tbf rate 40mbit burst 64k latency 100s", NULL, NULL,
+                                  &status, NULL) ||
+      status != 0)
+    _exit (SKIPPED);
+}
+
+#define WAITING_SIZE 8000
+
+/* More than a socket takes, whose buffer is of 4 MB at the most, and counts double. */
+static guint
+count_waiting (void)
+{
+  g_autofree char *text = NULL;
+
+  if (!g_file_get_contents ("/proc/sys/net/core/wmem_max", &text, NULL, NULL))
+    _exit (SKIPPED);
+  return MIN (atoi (text), 4 * 1024 * 1024) * 2 / WAITING_SIZE + 100;
+}
+
+static void
+send_while_full (void)
+{
+  g_autoptr (GkvTransport) one = NULL;
+  g_autoptr (GkvTransport) other = NULL;
+  g_autoptr (GPtrArray) log = NULL;
+  g_autofree char *address = NULL;
+  guint n_waiting = count_waiting (), n = 0;
+
+  enter_namespace ();
+  slow_loopback_down ();
+  one = open_transport ("127.0.0.1:0");
+  other = make_transport ();
+  g_object_set (other, "max-datagram-size", WAITING_SIZE, NULL);
+  g_assert_true (gkv_transport_open (other, "127.0.0.1:0", NULL));
+  address = gkv_transport_get_local_address (other);
+  log = log_new (other);
+
+  /* The socket takes some of them. The rest waits, and nothing of it is lost or comes twice. */
+  for (guint i = 0; i < n_waiting; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%0*u", WAITING_SIZE, i);
+
+      send_text (one, address, text);
+    }
+  flush (one);
+  while (n < n_waiting)
+    {
+      wait_for (log, log->len + 1);
+      for (guint i = 0; i < log->len; i++)
+        if (!g_str_equal (log->pdata[i], "."))
+          g_assert_cmpint (atoi (log->pdata[i]), ==, n++);
+      g_ptr_array_set_size (log, 0);
+    }
+}
+
+static void
+test_full (void)
+{
+  run_apart (send_while_full);
+}
+
+static void
+on_failed (GkvTransport *transport, const GError *error, GPtrArray *log)
+{
+  g_ptr_array_add (log, g_strdup (error->message));
+}
+
+static void
+fail_while_full (void)
+{
+  g_autoptr (GkvTransport) one = NULL;
+  g_autoptr (GPtrArray) log = g_ptr_array_new_with_free_func (g_free);
+  guint n_waiting = count_waiting ();
+  int status = -1;
+
+  enter_namespace ();
+  slow_loopback_down ();
+  one = open_transport ("127.0.0.1:0");
+  g_signal_connect (one, "failed", G_CALLBACK (on_failed), log);
+  for (guint i = 0; i < n_waiting; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%0*u", WAITING_SIZE, i);
+
+      send_text (one, "127.0.0.2:7", text);
+    }
+  flush (one);
+
+  /* The network goes while they wait. No call is there to fail. */
+  g_assert_true (g_spawn_command_line_sync ("ip address flush dev lo", NULL, NULL, &status, NULL));
+  g_assert_true (g_spawn_command_line_sync ("ip link set lo down", NULL, NULL, &status, NULL));
+  wait_for (log, 1);
+  g_assert_nonnull (strstr (log->pdata[0], "127.0.0.2:7"));
+}
+
+static void
+test_fails_while_full (void)
+{
+  run_apart (fail_while_full);
+}
+
 /* That nobody listens at one address concerns nobody else. */
 static void
 test_nobody_there (void)
@@ -872,12 +978,6 @@ test_names (void)
   g_assert_null (reachable[1]);
 }
 
-static void
-on_failed (GkvTransport *transport, const GError *error, GPtrArray *log)
-{
-  g_ptr_array_add (log, g_strdup (error->message));
-}
-
 /* As Debian's installer writes the hosts file: the machine's own name is 127.0.1.1, where nobody else can come. */
 static void
 test_own_name (void)
@@ -926,6 +1026,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/udp/nested", test_nested);
   g_test_add_func ("/udp/close-in-handler", test_close_in_handler);
   g_test_add_func ("/udp/send/no-route", test_without_route);
+  g_test_add_func ("/udp/send/full", test_full);
+  g_test_add_func ("/udp/send/fails-while-full", test_fails_while_full);
   g_test_add_func ("/udp/send/nobody-there", test_nobody_there);
   g_test_add_func ("/udp/send/wrong-family", test_wrong_family);
   g_test_add_func ("/udp/moved", test_moved);
