@@ -243,7 +243,7 @@ static gboolean
 gkv_udp_transport_send (GkvTransport *transport, const char *text, GBytes *datagram, GError **error)
 {
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->lock);
   const GkvUdpAddress *address;
   Outgoing outgoing;
 
@@ -271,7 +271,7 @@ static gboolean
 gkv_udp_transport_flush (GkvTransport *transport, GError **error)
 {
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->lock);
 
   if (self->fd >= 0 && !self->is_full)
     send_queued_locked (self);
@@ -780,7 +780,7 @@ static char *
 gkv_udp_transport_get_local_address (GkvTransport *transport)
 {
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->lock);
 
   return self->fd >= 0 ? gkv_udp_address_format (&self->local) : NULL;
 }
