@@ -26,7 +26,7 @@ fail (const char *text, const char *reason, GError **error)
   return FALSE;
 }
 
-/* What has nothing but digits and dots would be an IPv4 address, were it right. */
+/* A host of nothing but digits and dots is meant as an IPv4 address. */
 static gboolean
 is_name (const char *host)
 {

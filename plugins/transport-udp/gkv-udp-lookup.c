@@ -5,8 +5,8 @@
  * queue, for one of a few threads of our own. They are ended when the queue is empty.
  *
  * A name is asked for once, however many wait for it. A look-up that nobody waits for any more is dropped while it is
- * in the queue; one that is under way goes on, since cancelling it would free nothing but our view of it, and who asks
- * for the same name again soon joins it.
+ * in the queue; one that is under way goes on, since cancelling it would free nothing but our view of it, and a retry
+ * of the same name joins it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

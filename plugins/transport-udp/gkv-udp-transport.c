@@ -25,7 +25,7 @@
 /* Datagrams of one system call. */
 #define BATCH 32
 
-/* What waits while the socket is full; then the oldest is dropped, as UDP may. */
+/* The most that waits while the socket is full; then the oldest is dropped, as UDP may. */
 #define MAX_QUEUED 4096
 
 /* Asked of the kernel, which may give less. */
@@ -91,8 +91,8 @@ struct _GkvUdpTransport
   guint n_received;    /* the batch that is being handed over */
   guint n_handed_over; /* of it */
   GHashTable *texts;   /* GkvUdpAddress as received → canonical form, a GRefString */
-  GkvUdpAddress last;  /* the sender of the last datagram … */
-  char *last_text;     /* … in canonical form, a GRefString */
+  GkvUdpAddress last;  /* the sender of the last datagram */
+  char *last_text;     /* its canonical form, a GRefString */
 
   Request *opening;     /* NULL: none */
   GHashTable *requests; /* number → Request */
@@ -298,7 +298,7 @@ send_waiting (GkvUdpTransport *self)
 
 /* Receiving */
 
-/* The canonical form of who sent the datagram, a GRefString. */
+/* The canonical form of the sender's address, a GRefString. */
 static char *
 lookup_text (GkvUdpTransport *self, GkvUdpAddress *address)
 {
@@ -663,7 +663,7 @@ gkv_udp_transport_open (GkvTransport *transport, const char *bind_address, GErro
   return TRUE;
 }
 
-/* As it always was, "localhost" is 127.0.0.1 to who binds. */
+/* IPv4 first, so that "localhost" is 127.0.0.1 to a node that binds to it. */
 static int
 compare_families (gconstpointer one, gconstpointer other)
 {
@@ -671,8 +671,8 @@ compare_families (gconstpointer one, gconstpointer other)
          (g_inet_address_get_family ((GInetAddress *) other) == G_SOCKET_FAMILY_IPV6);
 }
 
-/* Many a machine has its own name in its hosts file as 127.0.1.1. Who binds to it by name can be met by nobody else,
- * and nothing else would say so. */
+/* Many a machine has its own name in its hosts file as 127.0.1.1. A node that is bound to that name can't be reached by
+ * any other machine, and nothing else would report it. */
 static void
 warn_of_loopback (GkvUdpTransport *self, const char *host, GList *addresses)
 {

@@ -978,7 +978,7 @@ test_names (void)
   g_assert_null (reachable[1]);
 }
 
-/* As Debian's installer writes the hosts file: the machine's own name is 127.0.1.1, where nobody else can come. */
+/* As Debian's installer writes the hosts file: the machine's own name is 127.0.1.1, which no other machine reaches. */
 static void
 test_own_name (void)
 {
