@@ -26,6 +26,9 @@ GKV_AVAILABLE_IN_ALL
 GVariant *gkv_entry_get_value (GkvEntry *self);
 
 GKV_AVAILABLE_IN_ALL
+const char *gkv_entry_get_codec (GkvEntry *self);
+
+GKV_AVAILABLE_IN_ALL
 const char *gkv_entry_get_origin (GkvEntry *self);
 
 GKV_AVAILABLE_IN_ALL
@@ -36,5 +39,8 @@ GDateTime *gkv_entry_get_expires (GkvEntry *self);
 
 GKV_AVAILABLE_IN_ALL
 gboolean gkv_entry_get_ephemeral (GkvEntry *self);
+
+GKV_AVAILABLE_IN_ALL
+const char *gkv_entry_get_text (GkvEntry *self);
 
 G_END_DECLS

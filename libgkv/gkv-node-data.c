@@ -399,7 +399,7 @@ gkv_node_get_entry (GkvNode *self, const char *key)
 
   value = gkv_map_decode (self->map, record, NULL);
 
-  return gkv_entry_new (key, value, record, expires_us);
+  return gkv_entry_new (value, record, expires_us);
 }
 
 /**
@@ -408,7 +408,11 @@ gkv_node_get_entry (GkvNode *self, const char *key)
  * @prefix: (nullable): what the keys begin with; %NULL for all keys
  *
  * Gets the keys under a prefix as a list model of [class@Gkv.Entry], sorted by key, that follows the map: entries come
- * and go, and notify when their value changes. It is up to date before [signal@Gkv.Node::changed] is emitted.
+ * and go, and notify when their value changes. It is up to date before [signal@Gkv.Node::changed] is emitted. What
+ * changes while the list emits [signal@Gio.ListModel::items-changed] reaches it after all handlers were called.
+ *
+ * The object of an entry is made when the list is asked for it, and stays the same as long as anybody holds it. The
+ * list has the properties `item-type`, `n-items` and `pending`, which is %TRUE while a long list is still being filled.
  *
  * The list doesn't keep the node alive; after the node has been closed it stays as it is. Asking again for a prefix
  * whose list is still in use gives the same list. Belongs to the thread that runs the node's main context.

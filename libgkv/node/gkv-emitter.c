@@ -9,6 +9,7 @@
 #include "gkv-error.h"
 #include "gkv-list.h"
 #include "gkv-objects.h"
+#include "gkv-prefixes.h"
 
 /* A dispatch begins nothing new after this, so that it ends within 10 ms. */
 #define DISPATCH_US (8 * 1000)
@@ -59,7 +60,7 @@ struct _GkvEmitter
 
   /* the node's context's */
   GkvEmitting *emitting;
-  GkvListIndex *lists;
+  GkvPrefixes *lists; /* GkvList */
   GListStore *peers;
   GHashTable *peers_by_id;
   guint n_peers; /* atomic: for other threads */
@@ -87,7 +88,7 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   g_mutex_init (&self->lock);
   g_queue_init (&self->notices);
   self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->lists = gkv_list_index_new ();
+  self->lists = gkv_prefixes_new (g_object_ref);
   self->peers = g_list_store_new (GKV_TYPE_PEER);
   self->peers_by_id = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
 
@@ -105,7 +106,7 @@ gkv_emitter_drop_objects (GkvEmitter *self)
 {
   g_clear_pointer (&self->peers_by_id, g_hash_table_unref);
   g_clear_object (&self->peers);
-  g_clear_pointer (&self->lists, gkv_list_index_unref);
+  g_clear_pointer (&self->lists, gkv_prefixes_unref);
 }
 
 static void
@@ -360,7 +361,7 @@ gkv_emitter_is_emitting (GkvEmitter *self, const char *key)
 static gboolean
 gkv_emitter_has_listeners (GkvEmitter *self, GObject *node)
 {
-  return !gkv_list_index_is_empty (self->lists) ||
+  return !gkv_prefixes_is_empty (self->lists) ||
          g_signal_handler_find (node, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_UNBLOCKED, self->signals.changed, 0, NULL,
                                 NULL, NULL) != 0;
 }
@@ -373,13 +374,14 @@ gkv_emitter_is_listened_to (GkvEmitter *self, GObject *node, GQuark detail)
 }
 
 static void
-gkv_emitter_update_lists (GkvEmitter *self, const char *key, GkvRecord *record, GVariant *value)
+gkv_emitter_update_lists (GkvEmitter *self, const char *key, GkvRecord *record)
 {
-  g_autoptr (GPtrArray) lists = gkv_list_index_find (self->lists, key);
-  gint64 expires_us = record != NULL ? gkv_map_get_expires (self->map, record) : -1;
+  g_autoptr (GPtrArray) lists = g_ptr_array_new_with_free_func (g_object_unref);
+  GkvListChange change = { key, record };
 
+  gkv_prefixes_find (self->lists, key, lists);
   for (guint i = 0; i < lists->len; i++)
-    gkv_list_update (lists->pdata[i], key, record, value, expires_us);
+    gkv_list_apply (lists->pdata[i], &change, 1);
 }
 
 /* @record: what is visible of @key now, or NULL. @value: what it decodes to, where that is known already. */
@@ -389,7 +391,7 @@ gkv_emitter_emit_change (
 {
   /* Keys come from the network, and a quark is for ever: no new one is made. Who listens to a key has made it. */
   GQuark detail = g_quark_try_string (key);
-  gboolean listed = !gkv_list_index_is_empty (self->lists);
+  gboolean listed = !gkv_prefixes_is_empty (self->lists);
   gboolean heard = value_changed && gkv_emitter_is_listened_to (self, node, detail);
   g_autoptr (GVariant) decoded = value != NULL ? g_variant_ref (value) : NULL;
   g_autoptr (GError) error = NULL;
@@ -398,13 +400,13 @@ gkv_emitter_emit_change (
   if (!listed && !heard)
     return;
 
-  if (record != NULL && decoded == NULL)
+  if (heard && record != NULL && decoded == NULL)
     decoded = gkv_map_decode (self->map, record, &error);
 
   self->emitting = &emitting;
 
   if (listed)
-    gkv_emitter_update_lists (self, key, record, decoded);
+    gkv_emitter_update_lists (self, key, record);
 
   if (error != NULL)
     gkv_emitter_post_error (self, error);
@@ -524,25 +526,39 @@ gkv_emitter_end_write (GkvEmitter *self, GObject *node, GkvRecord *record, GVari
 
 /* Lists */
 
+static GVariant *
+gkv_emitter_decode_entry (gpointer map, GkvRecord *record, GError **error)
+{
+  return gkv_map_decode (map, record, error);
+}
+
+static gint64
+gkv_emitter_get_entry_expires (gpointer map, GkvRecord *record)
+{
+  return gkv_map_get_expires (map, record);
+}
+
+static void
+gkv_emitter_drop_map (gpointer map)
+{
+  gkv_map_unref (map);
+}
+
 GListModel *
 gkv_emitter_dup_list (GkvEmitter *self, const char *prefix)
 {
+  GkvListSource source = { gkv_emitter_decode_entry, gkv_emitter_get_entry_expires, NULL, gkv_emitter_drop_map };
   g_autoptr (GPtrArray) records = NULL;
-  GkvList *list = gkv_list_index_lookup (self->lists, prefix);
+  GkvList *list = gkv_prefixes_lookup (self->lists, prefix);
 
   if (list != NULL)
     return G_LIST_MODEL (list);
 
   /* It listens from now on, so that nothing is missed. */
-  list = gkv_list_new (self->lists, prefix);
+  source.data = gkv_map_ref (self->map);
+  list = gkv_list_new (prefix, self->lists, &source);
   records = gkv_map_dup_records (self->map, prefix);
-  for (guint i = 0; i < records->len; i++)
-    {
-      GkvRecord *record = records->pdata[i];
-      g_autoptr (GVariant) value = gkv_map_decode (self->map, record, NULL);
-
-      gkv_list_update (list, gkv_record_get_key (record), record, value, gkv_map_get_expires (self->map, record));
-    }
+  gkv_list_fill (list, (GkvRecord *const *) records->pdata, records->len);
 
   return G_LIST_MODEL (list);
 }

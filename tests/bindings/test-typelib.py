@@ -151,6 +151,8 @@ CALLS = {
         lambda: heard(discovery, "failed", lambda: discovery.emit_failed(error))[0].message, equals("broken")),
     "gkv_entry_get_key": (lambda: entry.get_key(), equals("entry")),
     "gkv_entry_get_value": (lambda: entry.get_value().unpack(), equals("x")),
+    "gkv_entry_get_codec": (lambda: entry.get_codec(), equals("variant")),
+    "gkv_entry_get_text": (lambda: entry.get_text(), equals("'x'")),
     "gkv_entry_get_origin": (lambda: entry.get_origin(), equals(node.get_node_id())),
     "gkv_entry_get_modified": (lambda: entry.get_modified().get_year() >= 2020, is_true),
     "gkv_entry_get_expires": (lambda: entry.get_expires(), equals(None)),

@@ -314,6 +314,72 @@ test_list (void)
   g_assert_cmpstr (gkv_entry_get_key (first), ==, "app/a");
 }
 
+static void
+on_items_changed_write (GListModel *list, guint position, guint removed, guint added, gpointer user_data)
+{
+  GkvNode *node = user_data;
+
+  if (!gkv_node_contains (node, "app/last"))
+    {
+      g_assert_true (gkv_node_set_string (node, "app/last", "x", NULL, NULL));
+      g_assert_true (gkv_node_delete (node, "app/b", NULL, NULL));
+      g_assert_true (gkv_node_set_string (node, "app/a", "x", NULL, NULL));
+    }
+}
+
+static void
+on_items_changed_copy (GListModel *list, guint position, guint removed, guint added, gpointer user_data)
+{
+  GPtrArray *copy = user_data;
+
+  if (removed > 0)
+    g_ptr_array_remove_range (copy, position, removed);
+  for (guint i = position; i < position + added; i++)
+    {
+      g_autoptr (GkvEntry) entry = g_list_model_get_item (list, i);
+
+      g_ptr_array_insert (copy, (int) i, g_strdup (gkv_entry_get_key (entry)));
+    }
+  g_assert_cmpuint (copy->len, ==, g_list_model_get_n_items (list));
+}
+
+/* A handler that changes the list once more doesn't confuse the handlers that are called after it: as GTK's widgets do,
+ * they know the list by its signals alone. */
+static void
+test_list_changed_in_handler (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  g_autoptr (GListModel) list = gkv_node_list (node, "app/");
+  g_autoptr (GPtrArray) copy = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *keys = NULL;
+
+  g_signal_connect (list, "items-changed", G_CALLBACK (on_items_changed_write), node);
+  g_signal_connect (list, "items-changed", G_CALLBACK (on_items_changed_copy), copy);
+  g_assert_true (gkv_node_set_string (node, "app/b", "x", NULL, NULL));
+  iterate_pending ();
+
+  g_ptr_array_add (copy, NULL);
+  keys = g_strjoinv (" ", (char **) copy->pdata);
+  g_assert_cmpstr (keys, ==, "app/a app/last");
+}
+
+/* It stays readable, what nobody has looked at before included. */
+static void
+test_list_outlives_node (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  g_autoptr (GListModel) list = gkv_node_list (node, NULL);
+  g_autoptr (GkvEntry) entry = NULL;
+
+  g_assert_true (gkv_node_set_string (node, "key", "x", NULL, NULL));
+  g_clear_object (&node);
+  iterate_pending ();
+  g_assert_cmpuint (g_list_model_get_n_items (list), ==, 1);
+  entry = g_list_model_get_item (list, 0);
+  g_assert_cmpstr (gkv_entry_get_key (entry), ==, "key");
+  g_assert_cmpstr (gkv_entry_get_text (entry), ==, "'x'");
+}
+
 /* Ends */
 
 static void
@@ -471,6 +537,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/details", test_details);
   g_test_add_func ("/alone/emissions-from-thread", test_emissions_from_thread);
   g_test_add_func ("/alone/list", test_list);
+  g_test_add_func ("/alone/list-changed-in-handler", test_list_changed_in_handler);
+  g_test_add_func ("/alone/list-outlives-node", test_list_outlives_node);
   g_test_add_func ("/alone/drop-in-handler", test_drop_in_handler);
   g_test_add_func ("/alone/close-in-handler", test_close_in_handler);
   g_test_add_func ("/alone/another-codec", test_another_codec);
