@@ -10,7 +10,7 @@
 
 /* As many characters of a value's text are shown. */
 #define MAX_TEXT (256)
-/* What is not larger than this is printed whole, and then cut. */
+/* A value of at most so many bytes is printed whole, and then cut. */
 #define MAX_PRINTED (4096)
 
 /**
@@ -35,7 +35,7 @@ struct _GkvEntry
   GDateTime *modified;
   GDateTime *expires; /* NULL: never */
   gboolean ephemeral;
-  char *text; /* atomic, as a snapshot may be used by several threads; NULL until it was asked for */
+  char *text; /* atomic, as a snapshot may be used by several threads; NULL until it is needed */
 };
 
 enum
@@ -430,7 +430,8 @@ gkv_entry_get_key (GkvEntry *self)
  * Gets the value.
  *
  * Returns: (transfer none) (nullable): the value, or %NULL when it can't be decoded here, such as when it was written
- *   with another codec; [method@Gkv.Entry.get_codec] tells with which, and [method@Gkv.Node.get_value] what is wrong
+ *   with another codec; [method@Gkv.Entry.get_codec] returns its name, and [method@Gkv.Node.get_value] an error that
+ * says what is wrong
  *
  * Since: 1.0
  */
@@ -539,7 +540,7 @@ gkv_entry_get_ephemeral (GkvEntry *self)
  * Gets the value as text for people, in the text format of [struct@GLib.Variant]. Text of more than 256 characters is
  * cut, and ends with an ellipsis.
  *
- * It is made when it is asked for, and costs no more time for a large value.
+ * The first call makes the text, in a time that doesn't grow with the size of the value.
  *
  * Returns: (transfer none): at most 256 characters of text, valid until the value changes; empty when the value can't
  * be decoded here

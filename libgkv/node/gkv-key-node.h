@@ -81,7 +81,7 @@ void gkv_key_node_put (GkvKeyNode *node, guint i, GkvRecord *record);
 
 /* Reads all words anew. */
 void gkv_key_node_measure (GkvKeyNode *node);
-/* The same where the words tell little. */
+/* The same, but only where the words have many bytes in common. */
 void gkv_key_node_tighten (GkvKeyNode *node);
 
 /* All records at and below it; those below the first @n children. */

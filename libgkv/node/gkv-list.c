@@ -102,7 +102,7 @@ gkv_entry_cache_add (GkvEntryCache *self, GkvEntry *entry)
   g_object_weak_ref (G_OBJECT (entry), gkv_entry_cache_entry_gone, slot);
 }
 
-/* What is to be done to a key. */
+/* GkvListTask: a change that waits to be applied. */
 
 typedef struct
 {
@@ -159,11 +159,11 @@ struct _GkvList
   GkvPrefixes *prefixes;
   GkvListSource source;
 
-  GkvKeyIndex *records; /* what the signals have said that there is */
+  GkvKeyIndex *records; /* as the signals have reported them */
   GkvEntryCache *entries;
   gboolean pending;
 
-  GArray *tasks; /* what comes inside an emission, and waits for its end */
+  GArray *tasks; /* changes that come inside an emission wait here for its end */
   gboolean is_working;
   gboolean pending_to_be; /* when the tasks are done */
 };
@@ -289,7 +289,7 @@ gkv_list_make_entry (GkvList *self, GkvRecord *record)
   gint64 expires_us = self->source.get_expires_us (self->source.data, held);
   g_autoptr (GkvEntry) entry = NULL;
 
-  /* The codec may be the application's, and have asked for the same entry. */
+  /* The codec may be the application's, and may have looked at the same entry. */
   entry = gkv_entry_cache_dup (self->entries, gkv_record_get_key (held));
   if (entry == NULL)
     {
@@ -366,14 +366,14 @@ gkv_list_replace (GkvList *self, GArray *tasks)
 static void
 gkv_list_emit_run (GkvList *self, GkvListRun *run)
 {
-  GkvListRun told = *run;
+  GkvListRun finished = *run;
 
   *run = (GkvListRun){ 0, 0, 0 };
-  if (told.n_removed == 0 && told.n_added == 0)
+  if (finished.n_removed == 0 && finished.n_added == 0)
     return;
 
-  g_list_model_items_changed (G_LIST_MODEL (self), told.position, told.n_removed, told.n_added);
-  if (told.n_removed != told.n_added)
+  g_list_model_items_changed (G_LIST_MODEL (self), finished.position, finished.n_removed, finished.n_added);
+  if (finished.n_removed != finished.n_added)
     g_object_notify_by_pspec (G_OBJECT (self), props[PROP_N_ITEMS]);
 }
 

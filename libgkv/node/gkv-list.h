@@ -1,8 +1,8 @@
 /* GkvList: the entries under a prefix, sorted by key, as a live GListModel.
  *
- * It holds the records that were reported to the application so far, and makes the object of an entry only when it is
- * asked for. What it shows is what its signals have said: whoever keeps a copy by the signals alone has the right one
- * after each signal.
+ * It holds the records that were reported to the application so far, and makes the object of an entry only when the
+ * application gets it. At each emission the list is as its signals have reported it, no more and no less: a copy that a
+ * listener keeps by the signals alone is right after each of them.
  *
  * Belongs to the thread that runs the node's context; it and its entries may be dropped in any.
  *
@@ -28,10 +28,10 @@ typedef struct
   /* When the record expires, in microseconds since 1970; -1 for never. */
   gint64 (*get_expires_us) (gpointer data, GkvRecord *record);
   gpointer data;
-  GDestroyNotify destroy;
+  GDestroyNotify destroy; /* in whichever thread the list is dropped */
 } GkvListSource;
 
-/* What is to be known of a key. */
+/* The newest state of a key. */
 typedef struct
 {
   const char *key;   /* valid during the call; may be @record's */
@@ -44,13 +44,14 @@ GkvList *gkv_list_new (const char *prefix, GkvPrefixes *prefixes, const GkvListS
 /* Applies @changes, at most about 1,000: in as few items-changed as their positions allow, and each run of positions
  * just before its signal. Where a key is there twice the later counts. The objects of changed keys notify before that.
  *
- * All these may be called inside a signal of the list or of one of its entries: then what is to be done is queued, and
- * done when all handlers of that signal were called, before the outermost call returns. Changes of keys that don't
+ * All these may be called inside a signal of the list or of one of its entries: then the changes are queued, and are
+ * applied after all handlers of that signal were called, before the outermost call returns. Changes of keys that don't
  * belong to the list must not be given. */
 void gkv_list_apply (GkvList *self, const GkvListChange *changes, guint n);
 
 /* Adds @records, a slice of what is under the prefix: what the store shows of their keys at the time of the call.
- * Slices that follow each other in the order of the keys make one signal each. What is there already may come again. */
+ * Slices that follow each other in the order of the keys make one signal each. A record that is there already may come
+ * again. */
 void gkv_list_fill (GkvList *self, GkvRecord *const *records, guint n);
 
 /* Whether the list is still being filled; FALSE at first. */

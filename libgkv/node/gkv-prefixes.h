@@ -2,8 +2,8 @@
  *
  * It finds the items that a key belongs to: a change costs as much as the key is long and the prefixes have different
  * lengths, however many items there are. It holds no reference on an item: an item takes itself out before its end.
- * What it gives are references, and a snapshot: the caller may call out to each of them while items come and go. An
- * item that has gone meanwhile has to know that itself.
+ * A search returns references, as a snapshot: the caller may call out to each of them while items come and go. An item
+ * that has been taken out meanwhile has to know that itself.
  *
  * Thread-safe, as a list model may be dropped in any thread; and counted, as it goes after the last of its items.
  *

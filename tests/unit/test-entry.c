@@ -193,7 +193,7 @@ read_text (gpointer data)
   return (gpointer) gkv_entry_get_text (data);
 }
 
-/* All get the same, however many ask at once. */
+/* All get the same, however many need it at once. */
 static void
 test_snapshot_in_threads (void)
 {

@@ -55,10 +55,10 @@ pair_insert (Pair *pair, const char *key)
 {
   GkvRecord *record = make_record (key);
   gboolean found;
-  guint position = find_slowly (pair->records, key, &found), told = G_MAXUINT;
+  guint position = find_slowly (pair->records, key, &found), reported = G_MAXUINT;
 
-  g_assert_cmpint (gkv_key_index_insert (pair->index, record, &told), ==, !found);
-  g_assert_cmpuint (told, ==, position);
+  g_assert_cmpint (gkv_key_index_insert (pair->index, record, &reported), ==, !found);
+  g_assert_cmpuint (reported, ==, position);
 
   /* The record before goes: the index must not read it any more. */
   if (found)
@@ -76,10 +76,10 @@ static void
 pair_remove (Pair *pair, const char *key)
 {
   gboolean found;
-  guint position = find_slowly (pair->records, key, &found), told = G_MAXUINT;
+  guint position = find_slowly (pair->records, key, &found), reported = G_MAXUINT;
 
-  g_assert_cmpint (gkv_key_index_remove (pair->index, key, &told), ==, found);
-  g_assert_cmpuint (told, ==, position);
+  g_assert_cmpint (gkv_key_index_remove (pair->index, key, &reported), ==, found);
+  g_assert_cmpuint (reported, ==, position);
   if (found)
     g_ptr_array_remove_index (pair->records, position);
 }
@@ -88,10 +88,10 @@ static void
 pair_look_up (Pair *pair, const char *key)
 {
   gboolean found;
-  guint position = find_slowly (pair->records, key, &found), told = G_MAXUINT;
-  GkvRecord *record = gkv_key_index_lookup (pair->index, key, &told);
+  guint position = find_slowly (pair->records, key, &found), reported = G_MAXUINT;
+  GkvRecord *record = gkv_key_index_lookup (pair->index, key, &reported);
 
-  g_assert_cmpuint (told, ==, position);
+  g_assert_cmpuint (reported, ==, position);
   g_assert_true (record == (found ? pair->records->pdata[position] : NULL));
 }
 
@@ -99,14 +99,14 @@ static void
 pair_find_prefix (Pair *pair, const char *prefix)
 {
   gboolean found;
-  guint position = find_slowly (pair->records, prefix, &found), n = 0, told = G_MAXUINT;
+  guint position = find_slowly (pair->records, prefix, &found), n = 0, reported = G_MAXUINT;
 
   while (position + n < pair->records->len &&
          g_str_has_prefix (gkv_record_get_key (pair->records->pdata[position + n]), prefix))
     n++;
 
-  g_assert_cmpuint (gkv_key_index_find_prefix (pair->index, prefix, &told), ==, n);
-  g_assert_cmpuint (told, ==, position);
+  g_assert_cmpuint (gkv_key_index_find_prefix (pair->index, prefix, &reported), ==, n);
+  g_assert_cmpuint (reported, ==, position);
 }
 
 /* In slices, each behind the last key of the one before. */

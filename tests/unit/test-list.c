@@ -114,7 +114,7 @@ dup_key (GkvList *list, guint position)
   return entry != NULL ? g_strdup (gkv_entry_get_key (entry)) : NULL;
 }
 
-/* Copy: what somebody knows who listens to items-changed alone. */
+/* Copy: the list as a listener to items-changed knows it by that alone. */
 
 typedef struct
 {
@@ -191,12 +191,12 @@ test_runs (Fixture *fixture, gconstpointer data)
   apply (fixture->list, "+e +a +c");
   assert_log (&copy, "0-0+3");
 
-  /* What comes and goes side by side is one signal, */
+  /* Keys that come and go side by side are one signal, */
   apply (fixture->list, "+b -c +d");
   assert_log (&copy, "1-1+2");
   assert_copy (&copy, "a b d e");
 
-  /* what stays lies between two, */
+  /* a key that stays lies between two, */
   apply (fixture->list, "-a +c -e +f");
   assert_log (&copy, "0-1+0 1-0+1 3-1+1");
   assert_copy (&copy, "b c d f");
@@ -287,7 +287,7 @@ test_entries (Fixture *fixture, gconstpointer data)
   apply (fixture->list, "+a");
   g_assert_cmpuint (fixture->n_decoded, ==, 0);
 
-  /* Made when it is asked for, and the same while it is held. */
+  /* It is made when somebody gets it, and is the same while somebody holds it. */
   entry = g_list_model_get_item (G_LIST_MODEL (fixture->list), 1);
   again = g_list_model_get_item (G_LIST_MODEL (fixture->list), 1);
   g_assert_true (entry == again);
@@ -396,7 +396,7 @@ on_notify_value (GkvEntry *entry, GParamSpec *pspec, gpointer user_data)
   Copy *copy = user_data;
   GkvList *list = g_object_get_data (G_OBJECT (entry), "list");
 
-  /* What the list shows is what it has said, though it has more to do. */
+  /* The list is as it has reported itself, though it has more to do. */
   g_assert_cmpuint (g_list_model_get_n_items (G_LIST_MODEL (list)), ==, copy->keys->len);
   if (copy->n_notifies++ < 5)
     apply (list, "-a +c +q");

@@ -84,7 +84,7 @@ test_find (void)
   g_assert_true (gkv_prefixes_is_empty (prefixes));
 }
 
-/* What was found stays, whatever comes and goes while the caller goes over it. */
+/* The items that were found stay, whichever come and go while the caller goes over them. */
 static void
 test_snapshot (void)
 {
