@@ -2,7 +2,7 @@
 #include <locale.h>
 
 static void
-on_greeting (GkvNode *node, const char *key, GVariant *value)
+on_greeting (GkvNode *node, const char *key, GVariant *value, const char *origin)
 {
   g_print ("%s = %s\n", key, value != NULL ? g_variant_get_string (value, NULL) : "nothing");
 }
@@ -21,6 +21,6 @@ main (int argc, char *argv[])
       return 1;
     }
   g_print ("listening at %s\n", gkv_node_get_local_address (node));
-  gkv_node_set_string (node, "greeting", "hello from C", NULL, NULL);
+  gkv_node_set_string (node, "greeting", "hello from C", NULL);
   g_main_loop_run (g_main_loop_new (NULL, FALSE));
 }

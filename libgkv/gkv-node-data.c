@@ -10,13 +10,6 @@
 #include "gkv-objects.h"
 #include "store/gkv-utf8.h"
 
-/* What is to be written of a key, next to its value. */
-typedef struct
-{
-  GkvRecordFlags flags;
-  guint ttl_ms; /* with GKV_RECORD_TTL */
-} GkvLifetime;
-
 /* internal */
 
 static gboolean
@@ -52,65 +45,91 @@ gkv_node_check_key (const char *key, gsize len, GError **error)
   return TRUE;
 }
 
-/* Puts a record, has it sent, and emits the change where it may leave here. @value: what the bytes decode to, where
- * that is known; nullable. */
+/* Puts records, has them sent, and emits the changes where they may leave here. All or none is put. */
 static gboolean
-gkv_node_commit (GkvNode *self, const GkvWrite *write, GVariant *value, GError **error)
+gkv_node_commit (GkvNode *self, const GkvWrite *writes, guint n_writes, GError **error)
 {
-  g_autoptr (GkvRecord) record = NULL;
-  g_autoptr (GkvRecord) replaced = NULL;
-  GkvEmission emission;
+  GkvEmission emission = GKV_EMISSION_INIT;
+  gboolean ok = TRUE;
+  gboolean expires = FALSE;
 
   gkv_map_lock (self->map);
-  record = gkv_map_put_locked (self->map, write, &replaced, error);
-  if (record != NULL)
-    gkv_emitter_begin_write_locked (self->emitter, G_OBJECT (self), record, replaced, &emission);
+
+  for (guint i = 0; ok && n_writes > 1 && i < n_writes; i++)
+    ok = gkv_map_check_write_locked (self->map, &writes[i], error);
+
+  for (guint i = 0; ok && i < n_writes; i++)
+    {
+      g_autoptr (GkvRecord) replaced = NULL;
+      g_autoptr (GkvRecord) record = gkv_map_put_locked (self->map, &writes[i], &replaced, error);
+
+      ok = record != NULL;
+      expires = expires || (writes[i].flags & GKV_RECORD_TTL) != 0;
+      if (ok)
+        gkv_emitter_add_write_locked (self->emitter, G_OBJECT (self), record, replaced, &emission);
+    }
+
   gkv_map_unlock (self->map);
 
-  if (record == NULL)
-    return FALSE;
-
-  if (gkv_network_is_active (self->network) || (write->flags & GKV_RECORD_TTL) != 0)
+  if (gkv_network_is_active (self->network) || expires)
     gkv_network_poke (self->network);
 
-  gkv_emitter_end_write (self->emitter, G_OBJECT (self), record, value, &emission);
+  gkv_emitter_end_writes (self->emitter, G_OBJECT (self), &emission);
+
+  return ok;
+}
+
+/* What flags and lifetime make of a write. */
+static gboolean
+gkv_node_take_flags (GkvWrite *write, GkvSetFlags flags, GTimeSpan lifetime, GError **error)
+{
+  if (lifetime < 0)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
+                   "The lifetime of \"%s\" is negative; it is a number of microseconds, 0 for ever", write->key);
+      return FALSE;
+    }
+
+  if ((flags & GKV_SET_EPHEMERAL) != 0)
+    write->flags |= GKV_RECORD_EPHEMERAL;
+
+  if (lifetime > 0)
+    {
+      write->flags |= GKV_RECORD_TTL;
+      write->lifetime_us = lifetime;
+    }
+
+  write->conditional = (flags & GKV_SET_CREATE) != 0;
 
   return TRUE;
 }
 
-static gboolean
-gkv_node_write (GkvNode *self,
-                const char *key,
-                GVariant *value,
-                const GkvLifetime *lifetime,
-                GCancellable *cancellable,
-                GError **error)
+/* Whether this thread may write @key now. Gives the codec to write with. */
+static const GkvCodecHandle *
+gkv_node_check_writable (GkvNode *self, const char *key, gsize key_len, GError **error)
 {
-  g_autoptr (GVariant) owned G_GNUC_UNUSED =
-      value != NULL && g_variant_is_floating (value) ? g_variant_ref_sink (value) : NULL;
-  g_autoptr (GVariant) decoded = NULL;
-  g_autoptr (GBytes) bytes = NULL;
   const GkvCodecHandle *codec;
-  GkvWrite write = { key, strlen (key), lifetime->flags, (gint64) lifetime->ttl_ms * 1000, NULL, NULL };
 
-  if (!gkv_node_check_cancelled (cancellable, error) || !gkv_node_check_usable (self, error))
-    return FALSE;
+  if (!gkv_node_check_usable (self, error))
+    return NULL;
 
   codec = gkv_map_get_codec (self->map);
-  if (!gkv_map_check_codec (self->map, codec, error) || !gkv_node_check_key (key, write.key_len, error))
-    return FALSE;
+  if (!gkv_map_check_codec (self->map, codec, error) || !gkv_node_check_key (key, key_len, error))
+    return NULL;
+
+  return codec;
+}
+
+/* Makes the bytes of @value, which may be none: to be freed with the write. */
+static gboolean
+gkv_node_encode (const GkvCodecHandle *codec, GVariant *value, GkvWrite *write, GError **error)
+{
+  g_autoptr (GBytes) bytes = NULL;
 
   if (value == NULL)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
-                   "There is no value to set \"%s\" to; to take the key away, delete it", key);
-      return FALSE;
-    }
-
-  if ((write.flags & GKV_RECORD_TTL) != 0 && write.lifetime_us == 0)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
-                   "The life of \"%s\" must be at least 1 ms; to have it live for ever, set it without one", key);
+                   "There is no value to set \"%s\" to; to take the key away, remove it", write->key);
       return FALSE;
     }
 
@@ -121,26 +140,62 @@ gkv_node_write (GkvNode *self,
   if (g_bytes_get_size (bytes) > GKV_MAX_VALUE_SIZE)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_TOO_LARGE,
-                   "The value of \"%s\" takes %" G_GSIZE_FORMAT " bytes with the codec \"%s\"; the limit is %d", key,
-                   g_bytes_get_size (bytes), codec->name, GKV_MAX_VALUE_SIZE);
+                   "The value of \"%s\" takes %" G_GSIZE_FORMAT " bytes with the codec \"%s\"; the limit is %d",
+                   write->key, g_bytes_get_size (bytes), codec->name, GKV_MAX_VALUE_SIZE);
       return FALSE;
     }
 
   /* What everybody will see, the writer included. A value that doesn't come back is none to keep. */
   if (!codec->is_lossless)
     {
-      decoded = gkv_codec_decode (codec->codec, bytes, error);
+      g_autoptr (GVariant) decoded = gkv_codec_decode (codec->codec, bytes, error);
+
       if (decoded == NULL)
         return FALSE;
     }
 
-  write.codec = codec;
-  write.bytes = bytes;
+  write->codec = codec;
+  write->bytes = g_steal_pointer (&bytes);
 
-  return gkv_node_commit (self, &write, decoded, error);
+  return TRUE;
 }
 
-/* public methods */
+/* A floating @value is sunk, whatever happens. */
+static GVariant *
+gkv_node_sink (GVariant *value)
+{
+  return value != NULL && g_variant_is_floating (value) ? g_variant_ref_sink (value) : NULL;
+}
+
+static gboolean
+gkv_node_write (GkvNode *self,
+                const char *key,
+                GVariant *value,
+                GkvSetFlags flags,
+                GTimeSpan lifetime,
+                GCancellable *cancellable,
+                GError **error)
+{
+  g_autoptr (GVariant) owned G_GNUC_UNUSED = gkv_node_sink (value);
+  GkvWrite write = { .key = key, .key_len = strlen (key) };
+  const GkvCodecHandle *codec;
+  gboolean ok;
+
+  if (!gkv_node_check_cancelled (cancellable, error))
+    return FALSE;
+
+  codec = gkv_node_check_writable (self, key, write.key_len, error);
+  if (codec == NULL || !gkv_node_take_flags (&write, flags, lifetime, error) ||
+      !gkv_node_encode (codec, value, &write, error))
+    return FALSE;
+
+  ok = gkv_node_commit (self, &write, 1, error);
+  g_bytes_unref (write.bytes);
+
+  return ok;
+}
+
+/* public methods: writing */
 
 /**
  * gkv_node_set_value:
@@ -157,7 +212,8 @@ gkv_node_write (GkvNode *self,
  *
  * In the thread that runs the node's main context, [signal@Gkv.Node::changed] is emitted before this returns, if the
  * value differs from the one before. (A handler of that signal that writes the same key again has its write emitted
- * by the main loop, so that all handlers see the values in order.)
+ * by the main loop, so that all handlers see the values in order; so has a chain of handlers that write other keys,
+ * beyond a small depth.)
  *
  * What is wrong is looked for in this order: @cancellable, a node that is closed (%GKV_ERROR_CLOSED) or badly
  * configured (%GKV_ERROR_INVALID_OPTION, %GKV_ERROR_INVALID_ADDRESS), a codec that can't be used in this thread
@@ -167,73 +223,282 @@ gkv_node_write (GkvNode *self,
  * May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_set_value (GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error)
 {
-  GkvLifetime lifetime = { 0, 0 };
-
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return gkv_node_write (self, key, value, &lifetime, cancellable, error);
+  return gkv_node_write (self, key, value, GKV_SET_NONE, 0, cancellable, error);
 }
 
 /**
- * gkv_node_set_value_with_ttl:
+ * gkv_node_set_value_full:
  * @self: a node
  * @key: a key: UTF-8, 1 to 1,024 bytes
  * @value: the value. A floating reference is sunk, also on an error
- * @ttl_ms: how long the value lives, in milliseconds, at least 1
+ * @flags: how it is set
+ * @lifetime: how long the value lives, in microseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Sets a key for a time: on all nodes it goes when @ttl_ms has passed, as if it had been deleted. Setting it again
- * before then gives it a new life.
+ * Sets a key, as [method@Gkv.Node.set_value] does, with more to say about it.
  *
- * The life is counted on each node's monotonic clock. Otherwise as [method@Gkv.Node.set_value]; a life of 0 is
- * %GKV_ERROR_INVALID_VALUE. May be called from any thread.
+ * With a @lifetime the key goes on all nodes when that has passed, as if it had been removed; setting it again before
+ * gives it a new one. The lifetime is counted on each node's monotonic clock, and is kept to a millisecond. With
+ * %GKV_SET_EPHEMERAL the key goes with this node. With %GKV_SET_CREATE a key that is there is %GKV_ERROR_EXISTS: here,
+ * that is, as another node may create it at the same time.
+ *
+ * A negative @lifetime is %GKV_ERROR_INVALID_VALUE. May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_set_value_with_ttl (
-    GkvNode *self, const char *key, GVariant *value, guint ttl_ms, GCancellable *cancellable, GError **error)
+gkv_node_set_value_full (GkvNode *self,
+                         const char *key,
+                         GVariant *value,
+                         GkvSetFlags flags,
+                         GTimeSpan lifetime,
+                         GCancellable *cancellable,
+                         GError **error)
 {
-  GkvLifetime lifetime = { GKV_RECORD_TTL, ttl_ms };
-
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return gkv_node_write (self, key, value, &lifetime, cancellable, error);
+  return gkv_node_write (self, key, value, flags, lifetime, cancellable, error);
+}
+
+static void
+gkv_write_clear (gpointer data)
+{
+  GkvWrite *write = data;
+
+  g_clear_pointer (&write->bytes, g_bytes_unref);
 }
 
 /**
- * gkv_node_set_value_ephemeral:
+ * gkv_node_set_values:
  * @self: a node
- * @key: a key: UTF-8, 1 to 1,024 bytes
- * @value: the value. A floating reference is sunk, also on an error
+ * @values: the values by key (`a{smv}`); an empty maybe removes the key. A floating reference is sunk, also on an error
+ * @flags: how they are set
+ * @lifetime: how long the values live, in microseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Sets a key for as long as this node lives: when it is closed, dies or is started anew, the key goes on all nodes, as
- * if it had been deleted.
+ * Sets and removes several keys at once: all or none, here. Peers receive them as so many writes, and may see a part of
+ * them for a moment.
  *
- * Otherwise as [method@Gkv.Node.set_value]. May be called from any thread.
+ * All is checked before anything is written; the error is about the first key that can't be. A key that isn't there
+ * needs no removing. List models are up to date before [signal@Gkv.Node::changed] is emitted for each key in turn.
+ * @values of another type are %GKV_ERROR_INVALID_VALUE; otherwise as [method@Gkv.Node.set_value_full]. May be called
+ * from any thread.
  *
- * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ * Returns: %TRUE if all was done, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_set_value_ephemeral (
-    GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error)
+gkv_node_set_values (
+    GkvNode *self, GVariant *values, GkvSetFlags flags, GTimeSpan lifetime, GCancellable *cancellable, GError **error)
 {
-  GkvLifetime lifetime = { GKV_RECORD_EPHEMERAL, 0 };
+  g_autoptr (GVariant) owned G_GNUC_UNUSED = gkv_node_sink (values);
+  g_autoptr (GArray) writes = g_array_new (FALSE, TRUE, sizeof (GkvWrite));
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+  g_return_val_if_fail (values != NULL, FALSE);
+
+  if (!gkv_node_check_cancelled (cancellable, error) || !gkv_node_check_usable (self, error))
+    return FALSE;
+
+  if (!g_variant_is_of_type (values, G_VARIANT_TYPE ("a{smv}")))
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE, "Values by key have the type \"a{smv}\", and not \"%s\"",
+                   g_variant_get_type_string (values));
+      return FALSE;
+    }
+
+  g_array_set_clear_func (writes, gkv_write_clear);
+  g_variant_iter_init (&iter, values);
+  while (g_variant_iter_next (&iter, "{&smv}", &key, &value))
+    {
+      g_autoptr (GVariant) held = value;
+      GkvWrite write = { .key = key, .key_len = strlen (key), .flags = value == NULL ? GKV_RECORD_DEAD : 0 };
+      const GkvCodecHandle *codec = gkv_node_check_writable (self, key, write.key_len, error);
+
+      if (codec == NULL)
+        return FALSE;
+
+      if (value == NULL)
+        {
+          if (!gkv_map_contains (self->map, key))
+            continue;
+        }
+      else if (!gkv_node_take_flags (&write, flags, lifetime, error) || !gkv_node_encode (codec, value, &write, error))
+        {
+          return FALSE;
+        }
+
+      g_array_append_val (writes, write);
+    }
+
+  return gkv_node_commit (self, (const GkvWrite *) writes->data, writes->len, error);
+}
+
+/* Whether what is visible of a key is @expected: gives the record, owned, or NULL for none. */
+static gboolean
+gkv_node_compare (GkvNode *self, const char *key, GVariant *expected, GkvRecord **record, GError **error)
+{
+  g_autoptr (GVariant) value = NULL;
+  gint64 expires_us;
+
+  *record = gkv_map_dup_record (self->map, key, &expires_us);
+  if (*record != NULL)
+    {
+      value = gkv_map_decode (self->map, *record, error);
+      if (value == NULL)
+        return FALSE;
+    }
+
+  if (value == expected || (value != NULL && expected != NULL && g_variant_equal (value, expected)))
+    return TRUE;
+
+  g_set_error (error, GKV_ERROR, GKV_ERROR_MISMATCH, "The key \"%s\" %s", key,
+               value == NULL      ? "isn't there"
+               : expected == NULL ? "is there already"
+                                  : "has another value than the expected one");
+
+  return FALSE;
+}
+
+/**
+ * gkv_node_compare_and_set:
+ * @self: a node
+ * @key: a key: UTF-8, 1 to 1,024 bytes
+ * @expected: (nullable): the value that the key is to have; %NULL that it isn't to be there. A floating reference is
+ * sunk
+ * @value: (nullable): the value to set it to; %NULL to remove it. A floating reference is sunk
+ * @flags: how it is set
+ * @lifetime: how long the value lives, in microseconds; 0 for ever
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Sets or removes a key, if it has a certain value; with both %NULL it only checks that the key isn't there.
+ *
+ * Decoded values are compared, types included. One that differs is %GKV_ERROR_MISMATCH, one that can't be decoded
+ * %GKV_ERROR_CODEC; otherwise as [method@Gkv.Node.set_value_full].
+ *
+ * Nothing that this process does comes between the comparison and the write. What other nodes do may: when two nodes
+ * that both have 1 compare and set the key, one to 2 and the other to 3, both succeed, and the later of the two writes
+ * wins everywhere. This is no lock for a cluster.
+ *
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if the key had the value and was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+gkv_node_compare_and_set (GkvNode *self,
+                          const char *key,
+                          GVariant *expected,
+                          GVariant *value,
+                          GkvSetFlags flags,
+                          GTimeSpan lifetime,
+                          GCancellable *cancellable,
+                          GError **error)
+{
+  g_autoptr (GVariant) owned_expected G_GNUC_UNUSED = gkv_node_sink (expected);
+  g_autoptr (GVariant) owned_value G_GNUC_UNUSED = gkv_node_sink (value);
+  GkvWrite write = { .key = key, .flags = value == NULL ? GKV_RECORD_DEAD : 0 };
+  const GkvCodecHandle *codec;
+  gboolean ok = FALSE;
+  gboolean again = TRUE;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
   g_return_val_if_fail (key != NULL, FALSE);
 
-  return gkv_node_write (self, key, value, &lifetime, cancellable, error);
+  write.key_len = strlen (key);
+  if (!gkv_node_check_cancelled (cancellable, error))
+    return FALSE;
+
+  codec = gkv_node_check_writable (self, key, write.key_len, error);
+  if (codec == NULL || (value != NULL && (!gkv_node_take_flags (&write, flags, lifetime, error) ||
+                                          !gkv_node_encode (codec, value, &write, error))))
+    return FALSE;
+
+  /* Values are decoded without the lock: what was written meanwhile is compared anew. */
+  while (again)
+    {
+      g_autoptr (GkvRecord) record = NULL;
+      g_autoptr (GError) refused = NULL;
+
+      again = FALSE;
+      if (!gkv_node_compare (self, key, expected, &record, &refused))
+        {
+          g_propagate_error (error, g_steal_pointer (&refused));
+        }
+      else if (expected == NULL && value == NULL)
+        {
+          ok = TRUE;
+        }
+      else
+        {
+          write.conditional = TRUE;
+          write.expected = record;
+          ok = gkv_node_commit (self, &write, 1, &refused);
+          again = g_error_matches (refused, GKV_ERROR, GKV_ERROR_MISMATCH) ||
+                  g_error_matches (refused, GKV_ERROR, GKV_ERROR_EXISTS);
+          if (refused != NULL && !again)
+            g_propagate_error (error, g_steal_pointer (&refused));
+        }
+    }
+
+  gkv_write_clear (&write);
+
+  return ok;
 }
+
+/**
+ * gkv_node_remove:
+ * @self: a node
+ * @key: a key
+ * @cancellable: (nullable): a cancellable
+ * @error: return location for an error
+ *
+ * Removes a key, here at once and on all peers soon. It stays removed until somebody sets it again.
+ *
+ * A key that isn't there is %GKV_ERROR_NOT_FOUND. [signal@Gkv.Node::changed] is emitted as for
+ * [method@Gkv.Node.set_value]. May be called from any thread.
+ *
+ * Returns: %TRUE if the key was removed, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+gkv_node_remove (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
+{
+  GkvWrite write = { .key = key, .flags = GKV_RECORD_DEAD };
+
+  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
+  g_return_val_if_fail (key != NULL, FALSE);
+
+  if (!gkv_node_check_cancelled (cancellable, error) || !gkv_node_check_usable (self, error))
+    return FALSE;
+
+  write.key_len = strlen (key);
+
+  return gkv_node_commit (self, &write, 1, error);
+}
+
+/* public methods: reading */
 
 /**
  * gkv_node_get_value:
@@ -278,36 +543,6 @@ gkv_node_lookup (GkvNode *self, const char *key)
   g_return_val_if_fail (key != NULL, NULL);
 
   return gkv_node_get_value (self, key, NULL, NULL);
-}
-
-/**
- * gkv_node_delete:
- * @self: a node
- * @key: a key
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
- *
- * Deletes a key, here at once and on all peers soon. It stays deleted until somebody sets it again.
- *
- * A key that isn't there is %GKV_ERROR_NOT_FOUND. [signal@Gkv.Node::changed] is emitted as for
- * [method@Gkv.Node.set_value]. May be called from any thread.
- *
- * Returns: %TRUE if the key was deleted, %FALSE with @error set otherwise
- */
-gboolean
-gkv_node_delete (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
-{
-  GkvWrite write = { key, 0, GKV_RECORD_DEAD, 0, NULL, NULL };
-
-  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
-  g_return_val_if_fail (key != NULL, FALSE);
-
-  if (!gkv_node_check_cancelled (cancellable, error) || !gkv_node_check_usable (self, error))
-    return FALSE;
-
-  write.key_len = strlen (key);
-
-  return gkv_node_commit (self, &write, NULL, error);
 }
 
 /**
@@ -378,7 +613,7 @@ gkv_node_get_n_keys (GkvNode *self)
  *
  * Gets a key as an object that also tells who wrote it and when. The entry is a snapshot: it doesn't follow the map.
  *
- * Belongs to the thread that runs the node's main context.
+ * May be called from any thread.
  *
  * Returns: (transfer full) (nullable): an entry, or %NULL if there is no such key, or the node is closed
  */
@@ -391,7 +626,6 @@ gkv_node_get_entry (GkvNode *self, const char *key)
 
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
   g_return_val_if_fail (key != NULL, NULL);
-  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_get_entry ()"), NULL);
 
   record = gkv_map_dup_record (self->map, key, &expires_us);
   if (record == NULL)
@@ -403,7 +637,7 @@ gkv_node_get_entry (GkvNode *self, const char *key)
 }
 
 /**
- * gkv_node_list:
+ * gkv_node_list_entries:
  * @self: a node
  * @prefix: (nullable): what the keys begin with; %NULL for all keys
  *
@@ -417,13 +651,14 @@ gkv_node_get_entry (GkvNode *self, const char *key)
  * The list doesn't keep the node alive; after the node has been closed it stays as it is. Asking again for a prefix
  * whose list is still in use gives the same list. Belongs to the thread that runs the node's main context.
  *
- * Returns: (transfer full): a list model of [class@Gkv.Entry]
+ * Returns: (transfer full) (nullable): a list model of [class@Gkv.Entry]; %NULL, with a critical warning, in another
+ *   thread
  */
 GListModel *
-gkv_node_list (GkvNode *self, const char *prefix)
+gkv_node_list_entries (GkvNode *self, const char *prefix)
 {
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
-  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_list ()"), NULL);
+  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_list_entries ()"), NULL);
 
   return gkv_emitter_dup_list (self->emitter, prefix != NULL ? prefix : "");
 }

@@ -6,15 +6,6 @@
 
 #include "gkv-node.h"
 
-#include "gkv-error.h"
-
-static void
-gkv_fail_type (const char *key, GVariant *value, const char *wanted, GError **error)
-{
-  g_set_error (error, GKV_ERROR, GKV_ERROR_WRONG_TYPE, "The value of \"%s\" is of type \"%s\", and not %s", key,
-               g_variant_get_type_string (value), wanted);
-}
-
 /* Any integer as a signed one. FALSE when @value is none, or is above G_MAXINT64. */
 static gboolean
 gkv_variant_to_int64 (GVariant *value, gint64 *number)
@@ -58,55 +49,43 @@ gkv_variant_to_int64 (GVariant *value, gint64 *number)
  * gkv_node_set_string:
  * @self: a node
  * @key: a key: UTF-8, 1 to 1,024 bytes
- * @value: a string in UTF-8
- * @cancellable: (nullable): a cancellable
+ * @value: a string: UTF-8
  * @error: return location for an error
  *
  * Sets a key, as [method@Gkv.Node.set_value] does. May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_set_string (GkvNode *self, const char *key, const char *value, GCancellable *cancellable, GError **error)
+gkv_node_set_string (GkvNode *self, const char *key, const char *value, GError **error)
 {
-  g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
-  g_return_val_if_fail (key != NULL, FALSE);
-
-  if (value != NULL && !g_utf8_validate (value, -1, NULL))
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE,
-                   "The string for \"%s\" is not UTF-8; bytes can be set with gkv_node_set_bytes ()", key);
-      return FALSE;
-    }
-
-  return gkv_node_set_value (self, key, value != NULL ? g_variant_new_string (value) : NULL, cancellable, error);
+  return gkv_node_set_value (self, key, value != NULL ? g_variant_new_string (value) : NULL, NULL, error);
 }
 
 /**
  * gkv_node_get_string:
  * @self: a node
  * @key: a key
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
+ * @fallback: (nullable): what to return otherwise
  *
- * Gets a string. A value of another type is
- * %GKV_ERROR_WRONG_TYPE; otherwise as [method@Gkv.Node.get_value]. May be called from any thread.
+ * Gets a string. May be called from any thread.
  *
- * Returns: (transfer full): the string, or %NULL with @error set
+ * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
+ * [method@Gkv.Node.get_value] tells why.
+ *
+ * Returns: (transfer full) (nullable): the string, or a copy of @fallback
+ *
+ * Since: 1.0
  */
 char *
-gkv_node_get_string (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
+gkv_node_get_string (GkvNode *self, const char *key, const char *fallback)
 {
-  g_autoptr (GVariant) value = gkv_node_get_value (self, key, cancellable, error);
+  g_autoptr (GVariant) value = gkv_node_lookup (self, key);
 
-  if (value == NULL)
-    return NULL;
-
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
-    {
-      gkv_fail_type (key, value, "a string (\"s\")", error);
-      return NULL;
-    }
+  if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return g_strdup (fallback);
 
   return g_variant_dup_string (value, NULL);
 }
@@ -116,44 +95,42 @@ gkv_node_get_string (GkvNode *self, const char *key, GCancellable *cancellable, 
  * @self: a node
  * @key: a key: UTF-8, 1 to 1,024 bytes
  * @value: a boolean
- * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
  * Sets a key, as [method@Gkv.Node.set_value] does. May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_set_boolean (GkvNode *self, const char *key, gboolean value, GCancellable *cancellable, GError **error)
+gkv_node_set_boolean (GkvNode *self, const char *key, gboolean value, GError **error)
 {
-  return gkv_node_set_value (self, key, g_variant_new_boolean (value), cancellable, error);
+  return gkv_node_set_value (self, key, g_variant_new_boolean (value), NULL, error);
 }
 
 /**
  * gkv_node_get_boolean:
  * @self: a node
  * @key: a key
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
+ * @fallback: what to return otherwise
  *
- * Gets a boolean. A value of another type is
- * %GKV_ERROR_WRONG_TYPE; otherwise as [method@Gkv.Node.get_value]. May be called from any thread.
+ * Gets a boolean. May be called from any thread.
  *
- * Returns: the boolean, or %FALSE with @error set
+ * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
+ * [method@Gkv.Node.get_value] tells why.
+ *
+ * Returns: the boolean, or @fallback
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_get_boolean (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
+gkv_node_get_boolean (GkvNode *self, const char *key, gboolean fallback)
 {
-  g_autoptr (GVariant) value = gkv_node_get_value (self, key, cancellable, error);
+  g_autoptr (GVariant) value = gkv_node_lookup (self, key);
 
-  if (value == NULL)
-    return FALSE;
-
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
-    {
-      gkv_fail_type (key, value, "a boolean (\"b\")", error);
-      return FALSE;
-    }
+  if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
+    return fallback;
 
   return g_variant_get_boolean (value);
 }
@@ -163,47 +140,42 @@ gkv_node_get_boolean (GkvNode *self, const char *key, GCancellable *cancellable,
  * @self: a node
  * @key: a key: UTF-8, 1 to 1,024 bytes
  * @value: a number
- * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
  * Sets a key, as [method@Gkv.Node.set_value] does. May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_set_int64 (GkvNode *self, const char *key, gint64 value, GCancellable *cancellable, GError **error)
+gkv_node_set_int64 (GkvNode *self, const char *key, gint64 value, GError **error)
 {
-  return gkv_node_set_value (self, key, g_variant_new_int64 (value), cancellable, error);
+  return gkv_node_set_value (self, key, g_variant_new_int64 (value), NULL, error);
 }
 
 /**
  * gkv_node_get_int64:
  * @self: a node
  * @key: a key
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
+ * @fallback: what to return otherwise
  *
- * Gets an integer, of whatever integer type, if it fits. A value of another type is
- * %GKV_ERROR_WRONG_TYPE; otherwise as [method@Gkv.Node.get_value]. May be called from any thread.
+ * Gets an integer, of whatever integer type, if it fits. May be called from any thread.
  *
- * Returns: the number, or 0 with @error set
+ * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
+ * [method@Gkv.Node.get_value] tells why.
+ *
+ * Returns: the number, or @fallback
+ *
+ * Since: 1.0
  */
 gint64
-gkv_node_get_int64 (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
+gkv_node_get_int64 (GkvNode *self, const char *key, gint64 fallback)
 {
-  g_autoptr (GVariant) value = gkv_node_get_value (self, key, cancellable, error);
+  g_autoptr (GVariant) value = gkv_node_lookup (self, key);
   gint64 number;
 
-  if (value == NULL)
-    return 0;
-
-  if (!gkv_variant_to_int64 (value, &number))
-    {
-      gkv_fail_type (key, value, "an integer that fits into 64 bits with a sign (\"x\")", error);
-      return 0;
-    }
-
-  return number;
+  return value != NULL && gkv_variant_to_int64 (value, &number) ? number : fallback;
 }
 
 /**
@@ -211,39 +183,43 @@ gkv_node_get_int64 (GkvNode *self, const char *key, GCancellable *cancellable, G
  * @self: a node
  * @key: a key: UTF-8, 1 to 1,024 bytes
  * @value: a number
- * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
  * Sets a key, as [method@Gkv.Node.set_value] does. May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_set_double (GkvNode *self, const char *key, double value, GCancellable *cancellable, GError **error)
+gkv_node_set_double (GkvNode *self, const char *key, double value, GError **error)
 {
-  return gkv_node_set_value (self, key, g_variant_new_double (value), cancellable, error);
+  return gkv_node_set_value (self, key, g_variant_new_double (value), NULL, error);
 }
 
 /**
  * gkv_node_get_double:
  * @self: a node
  * @key: a key
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
+ * @fallback: what to return otherwise
  *
- * Gets a number of any type. A value of another type is
- * %GKV_ERROR_WRONG_TYPE; otherwise as [method@Gkv.Node.get_value]. May be called from any thread.
+ * Gets a number of any type. May be called from any thread.
  *
- * Returns: the number, or 0 with @error set
+ * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
+ * [method@Gkv.Node.get_value] tells why.
+ *
+ * Returns: the number, or @fallback
+ *
+ * Since: 1.0
  */
 double
-gkv_node_get_double (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
+gkv_node_get_double (GkvNode *self, const char *key, double fallback)
 {
-  g_autoptr (GVariant) value = gkv_node_get_value (self, key, cancellable, error);
+  g_autoptr (GVariant) value = gkv_node_lookup (self, key);
   gint64 number;
 
   if (value == NULL)
-    return 0;
+    return fallback;
 
   if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
     return g_variant_get_double (value);
@@ -251,12 +227,7 @@ gkv_node_get_double (GkvNode *self, const char *key, GCancellable *cancellable, 
   if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64))
     return (double) g_variant_get_uint64 (value);
 
-  if (gkv_variant_to_int64 (value, &number))
-    return (double) number;
-
-  gkv_fail_type (key, value, "a number (\"d\")", error);
-
-  return 0;
+  return gkv_variant_to_int64 (value, &number) ? (double) number : fallback;
 }
 
 /**
@@ -264,46 +235,44 @@ gkv_node_get_double (GkvNode *self, const char *key, GCancellable *cancellable, 
  * @self: a node
  * @key: a key: UTF-8, 1 to 1,024 bytes
  * @value: bytes
- * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
  * Sets a key, as [method@Gkv.Node.set_value] does. May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
-gkv_node_set_bytes (GkvNode *self, const char *key, GBytes *value, GCancellable *cancellable, GError **error)
+gkv_node_set_bytes (GkvNode *self, const char *key, GBytes *value, GError **error)
 {
   GVariant *variant = value != NULL ? g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, value, TRUE) : NULL;
 
-  return gkv_node_set_value (self, key, variant, cancellable, error);
+  return gkv_node_set_value (self, key, variant, NULL, error);
 }
 
 /**
  * gkv_node_get_bytes:
  * @self: a node
  * @key: a key
- * @cancellable: (nullable): a cancellable
- * @error: return location for an error
+ * @fallback: (nullable): what to return otherwise
  *
- * Gets bytes. A value of another type is
- * %GKV_ERROR_WRONG_TYPE; otherwise as [method@Gkv.Node.get_value]. May be called from any thread.
+ * Gets bytes. May be called from any thread.
  *
- * Returns: (transfer full): the bytes, or %NULL with @error set
+ * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
+ * [method@Gkv.Node.get_value] tells why.
+ *
+ * Returns: (transfer full) (nullable): the bytes, or @fallback
+ *
+ * Since: 1.0
  */
 GBytes *
-gkv_node_get_bytes (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
+gkv_node_get_bytes (GkvNode *self, const char *key, GBytes *fallback)
 {
-  g_autoptr (GVariant) value = gkv_node_get_value (self, key, cancellable, error);
+  g_autoptr (GVariant) value = gkv_node_lookup (self, key);
 
-  if (value == NULL)
-    return NULL;
-
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
-    {
-      gkv_fail_type (key, value, "bytes (\"ay\")", error);
-      return NULL;
-    }
+  if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+    return fallback != NULL ? g_bytes_ref (fallback) : NULL;
 
   return g_variant_get_data_as_bytes (value);
 }

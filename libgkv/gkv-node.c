@@ -31,7 +31,7 @@
  * if (!gkv_node_start (node, NULL, &error))
  *   g_error ("%s", error->message);
  *
- * gkv_node_set_string (node, "greeting", "Hello", NULL, NULL);
+ * gkv_node_set_string (node, "greeting", "Hello", NULL);
  * ```
  *
  * Options are properties. They can be written until the node is started, and are judged then, or by the first read or
@@ -75,6 +75,17 @@ static GParamSpec *props[N_PROPS] = {
 static GkvEmitterSignals signals;
 
 G_DEFINE_FINAL_TYPE (GkvNode, gkv_node, G_TYPE_OBJECT)
+
+G_DEFINE_FLAGS_TYPE (GkvSetFlags,
+                     gkv_set_flags,
+                     G_DEFINE_ENUM_VALUE (GKV_SET_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (GKV_SET_EPHEMERAL, "ephemeral"),
+                     G_DEFINE_ENUM_VALUE (GKV_SET_CREATE, "create"))
+
+G_DEFINE_FLAGS_TYPE (GkvWatchFlags,
+                     gkv_watch_flags,
+                     G_DEFINE_ENUM_VALUE (GKV_WATCH_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (GKV_WATCH_INITIAL, "initial"))
 
 static void
 gkv_node_set_state (GkvNode *self, GkvNodeState state)
@@ -405,9 +416,11 @@ gkv_node_class_init (GkvNodeClass *klass)
    * GkvNode::changed:
    * @self: the node
    * @key: the key
-   * @value: (nullable): its value; %NULL when it was deleted or has expired
+   * @value: (nullable): its value; %NULL when it was removed or has expired
+   * @origin: the id of the node that wrote or removed it, or whose value has expired
    *
-   * A value has changed, here or on a peer. Connect to `changed::KEY` to hear of one key only.
+   * A value has changed, here or on a peer. Connect to `changed::KEY` to be notified of one key only, and see
+   * [method@Gkv.Node.watch] for all keys under a prefix.
    *
    * A write in the thread that runs the node's main context emits before it returns. What other threads and peers write
    * is emitted by that main context, in the order in which it was applied; a key that changes often emits once, with
@@ -416,10 +429,13 @@ gkv_node_class_init (GkvNodeClass *klass)
    *
    * Handlers may do anything: write, close the node, or drop its last reference. Nothing is emitted after
    * [method@Gkv.Node.close].
+   *
+   * Since: 1.0
    */
   signals.changed =
       g_signal_new ("changed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED, 0, NULL, NULL, NULL, G_TYPE_NONE,
-                    2, G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE, G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE);
+                    3, G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE, G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE,
+                    G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE);
 
   /**
    * GkvNode::peer-added:
@@ -777,6 +793,63 @@ gkv_node_start_finish (GkvNode *self, GAsyncResult *result, GError **error)
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
 
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * gkv_node_watch:
+ * @self: a node
+ * @prefix: (nullable): what the keys begin with; %NULL for all keys
+ * @flags: how they are watched
+ * @func: (scope notified) (closure user_data) (destroy destroy): called for each change
+ * @user_data: data for @func
+ * @destroy: (nullable): called with @user_data, in the node's main context, when it is needed no more
+ *
+ * Watches the keys under a prefix: @func is called as [signal@Gkv.Node::changed] is emitted, and in the same order. A
+ * change of a key that isn't watched costs nothing that grows with the number of watches.
+ *
+ * With %GKV_WATCH_INITIAL the keys that are there come first, from the main loop, in the order of the keys; each comes
+ * once before its later changes.
+ *
+ * Belongs to the thread that runs the node's main context.
+ *
+ * Returns: the id of the watch, for [method@Gkv.Node.unwatch]; 0, with a critical warning, in another thread
+ *
+ * Since: 1.0
+ */
+guint
+gkv_node_watch (GkvNode *self,
+                const char *prefix,
+                GkvWatchFlags flags,
+                GkvWatchFunc func,
+                gpointer user_data,
+                GDestroyNotify destroy)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), 0);
+  g_return_val_if_fail (func != NULL, 0);
+  g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_watch ()"), 0);
+
+  return gkv_emitter_watch (self->emitter, prefix != NULL ? prefix : "", (flags & GKV_WATCH_INITIAL) != 0,
+                            (GkvWatchesFunc) func, user_data, destroy);
+}
+
+/**
+ * gkv_node_unwatch:
+ * @self: a node
+ * @id: the id of a watch of this node
+ *
+ * Ends a watch. Its function isn't called any more, also where it is running while this is called. Belongs to the
+ * thread that runs the node's main context.
+ *
+ * Since: 1.0
+ */
+void
+gkv_node_unwatch (GkvNode *self, guint id)
+{
+  g_return_if_fail (GKV_IS_NODE (self));
+  g_return_if_fail (gkv_node_check_owner (self, "gkv_node_unwatch ()"));
+
+  if (!gkv_emitter_unwatch (self->emitter, id))
+    g_critical ("The node has no watch of the id %u", id);
 }
 
 /* Refuses writes from now on. Gives how many have yet to reach somebody. */

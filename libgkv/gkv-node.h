@@ -38,6 +38,63 @@ G_BEGIN_DECLS
 GKV_AVAILABLE_IN_1_0
 G_DECLARE_FINAL_TYPE (GkvNode, gkv_node, GKV, NODE, GObject)
 
+/**
+ * GkvSetFlags:
+ * @GKV_SET_NONE: nothing in particular
+ * @GKV_SET_EPHEMERAL: the key lives as long as the node that writes it: when that is closed, dies or is started anew,
+ * the key goes everywhere
+ * @GKV_SET_CREATE: only if the key isn't there; otherwise %GKV_ERROR_EXISTS
+ *
+ * How a value is set.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  GKV_SET_NONE = 0,
+  GKV_SET_EPHEMERAL = 1 << 0,
+  GKV_SET_CREATE = 1 << 1,
+} GkvSetFlags;
+
+#define GKV_TYPE_SET_FLAGS (gkv_set_flags_get_type ())
+
+GKV_AVAILABLE_IN_1_0
+GType gkv_set_flags_get_type (void);
+
+/**
+ * GkvWatchFlags:
+ * @GKV_WATCH_NONE: nothing in particular
+ * @GKV_WATCH_INITIAL: the keys that are there are reported first, each once
+ *
+ * How keys are watched.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  GKV_WATCH_NONE = 0,
+  GKV_WATCH_INITIAL = 1 << 0,
+} GkvWatchFlags;
+
+#define GKV_TYPE_WATCH_FLAGS (gkv_watch_flags_get_type ())
+
+GKV_AVAILABLE_IN_1_0
+GType gkv_watch_flags_get_type (void);
+
+/**
+ * GkvWatchFunc:
+ * @self: the node
+ * @key: the key
+ * @value: (nullable): its value; %NULL when it was removed or has expired
+ * @origin: the id of the node that wrote or removed it, or whose value has expired
+ * @user_data: the data that was given to [method@Gkv.Node.watch]
+ *
+ * Called when a key that is watched has changed, in the node's main context.
+ *
+ * Since: 1.0
+ */
+typedef void (*GkvWatchFunc) (GkvNode *self, const char *key, GVariant *value, const char *origin, gpointer user_data);
+
 /* Life */
 
 GKV_AVAILABLE_IN_1_0
@@ -136,12 +193,27 @@ gboolean
 gkv_node_set_value (GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error);
 
 GKV_AVAILABLE_IN_1_0
-gboolean gkv_node_set_value_with_ttl (
-    GkvNode *self, const char *key, GVariant *value, guint ttl_ms, GCancellable *cancellable, GError **error);
+gboolean gkv_node_set_value_full (GkvNode *self,
+                                  const char *key,
+                                  GVariant *value,
+                                  GkvSetFlags flags,
+                                  GTimeSpan lifetime,
+                                  GCancellable *cancellable,
+                                  GError **error);
 
 GKV_AVAILABLE_IN_1_0
-gboolean gkv_node_set_value_ephemeral (
-    GkvNode *self, const char *key, GVariant *value, GCancellable *cancellable, GError **error);
+gboolean gkv_node_set_values (
+    GkvNode *self, GVariant *values, GkvSetFlags flags, GTimeSpan lifetime, GCancellable *cancellable, GError **error);
+
+GKV_AVAILABLE_IN_1_0
+gboolean gkv_node_compare_and_set (GkvNode *self,
+                                   const char *key,
+                                   GVariant *expected,
+                                   GVariant *value,
+                                   GkvSetFlags flags,
+                                   GTimeSpan lifetime,
+                                   GCancellable *cancellable,
+                                   GError **error);
 
 GKV_AVAILABLE_IN_1_0
 GVariant *gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
@@ -150,7 +222,7 @@ GKV_AVAILABLE_IN_1_0
 GVariant *gkv_node_lookup (GkvNode *self, const char *key);
 
 GKV_AVAILABLE_IN_1_0
-gboolean gkv_node_delete (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
+gboolean gkv_node_remove (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
 
 GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_contains (GkvNode *self, const char *key);
@@ -165,41 +237,52 @@ GKV_AVAILABLE_IN_1_0
 GkvEntry *gkv_node_get_entry (GkvNode *self, const char *key);
 
 GKV_AVAILABLE_IN_1_0
-GListModel *gkv_node_list (GkvNode *self, const char *prefix);
+GListModel *gkv_node_list_entries (GkvNode *self, const char *prefix);
 
 /* Typed pairs */
 
 GKV_AVAILABLE_IN_1_0
-gboolean
-gkv_node_set_string (GkvNode *self, const char *key, const char *value, GCancellable *cancellable, GError **error);
+gboolean gkv_node_set_string (GkvNode *self, const char *key, const char *value, GError **error);
 
 GKV_AVAILABLE_IN_1_0
-char *gkv_node_get_string (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
+char *gkv_node_get_string (GkvNode *self, const char *key, const char *fallback);
 
 GKV_AVAILABLE_IN_1_0
-gboolean
-gkv_node_set_boolean (GkvNode *self, const char *key, gboolean value, GCancellable *cancellable, GError **error);
+gboolean gkv_node_set_boolean (GkvNode *self, const char *key, gboolean value, GError **error);
 
 GKV_AVAILABLE_IN_1_0
-gboolean gkv_node_get_boolean (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
+gboolean gkv_node_get_boolean (GkvNode *self, const char *key, gboolean fallback);
 
 GKV_AVAILABLE_IN_1_0
-gboolean gkv_node_set_int64 (GkvNode *self, const char *key, gint64 value, GCancellable *cancellable, GError **error);
+gboolean gkv_node_set_int64 (GkvNode *self, const char *key, gint64 value, GError **error);
 
 GKV_AVAILABLE_IN_1_0
-gint64 gkv_node_get_int64 (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
+gint64 gkv_node_get_int64 (GkvNode *self, const char *key, gint64 fallback);
 
 GKV_AVAILABLE_IN_1_0
-gboolean gkv_node_set_double (GkvNode *self, const char *key, double value, GCancellable *cancellable, GError **error);
+gboolean gkv_node_set_double (GkvNode *self, const char *key, double value, GError **error);
 
 GKV_AVAILABLE_IN_1_0
-double gkv_node_get_double (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
+double gkv_node_get_double (GkvNode *self, const char *key, double fallback);
 
 GKV_AVAILABLE_IN_1_0
-gboolean gkv_node_set_bytes (GkvNode *self, const char *key, GBytes *value, GCancellable *cancellable, GError **error);
+gboolean gkv_node_set_bytes (GkvNode *self, const char *key, GBytes *value, GError **error);
 
 GKV_AVAILABLE_IN_1_0
-GBytes *gkv_node_get_bytes (GkvNode *self, const char *key, GCancellable *cancellable, GError **error);
+GBytes *gkv_node_get_bytes (GkvNode *self, const char *key, GBytes *fallback);
+
+/* Watching */
+
+GKV_AVAILABLE_IN_1_0
+guint gkv_node_watch (GkvNode *self,
+                      const char *prefix,
+                      GkvWatchFlags flags,
+                      GkvWatchFunc func,
+                      gpointer user_data,
+                      GDestroyNotify destroy);
+
+GKV_AVAILABLE_IN_1_0
+void gkv_node_unwatch (GkvNode *self, guint id);
 
 /* The cluster */
 

@@ -25,14 +25,12 @@ static void G_GNUC_PRINTF (1, 2) tell (const char *format, ...)
 }
 
 static void
-on_changed (GkvNode *node, const char *key, GVariant *value)
+on_changed (GkvNode *node, const char *key, GVariant *value, const char *origin)
 {
-  g_autoptr (GkvEntry) entry = gkv_node_get_entry (node, key);
-
   if (value == NULL)
     tell ("deleted\t%s", key);
   else
-    tell ("changed\t%s\t%s\t%s", key, g_variant_get_string (value, NULL), gkv_entry_get_origin (entry));
+    tell ("changed\t%s\t%s\t%s", key, g_variant_get_string (value, NULL), origin);
 }
 
 static void
@@ -59,12 +57,12 @@ obey (GkvNode *node, const char *line)
   if (strcmp (words[0], "set") == 0)
     {
       tell ("wrote\t%s", words[1]);
-      gkv_node_set_string (node, words[1], words[2], NULL, &error);
+      gkv_node_set_string (node, words[1], words[2], &error);
     }
   else if (strcmp (words[0], "delete") == 0)
     {
       tell ("wrote\t%s", words[1]);
-      gkv_node_delete (node, words[1], NULL, &error);
+      gkv_node_remove (node, words[1], NULL, &error);
     }
   else if (strcmp (words[0], "dump") == 0)
     {
@@ -72,7 +70,7 @@ obey (GkvNode *node, const char *line)
 
       for (guint i = 0; keys[i] != NULL; i++)
         {
-          g_autofree char *value = gkv_node_get_string (node, keys[i], NULL, NULL);
+          g_autofree char *value = gkv_node_get_string (node, keys[i], NULL);
 
           tell ("map\t%s\t%s", keys[i], value);
         }

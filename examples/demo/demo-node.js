@@ -21,11 +21,11 @@ const node = new Gkv.Node({
   discovery: mdns ? 'mdns' : null,
 });
 
-node.connect('changed', (_node, key, value) => {
+node.connect('changed', (_node, key, value, origin) => {
   if (value === null)
     tell('deleted', key);
   else
-    tell('changed', key, node.get(key), node.get_entry(key).get_origin());
+    tell('changed', key, value.deepUnpack(), origin);
 });
 
 node.connect('peer-added', (_node, peer) => {

@@ -15,11 +15,11 @@ def tell(*words):
     print(GLib.get_monotonic_time(), *words, sep="\t", flush=True)
 
 
-def on_changed(node, key, value):
+def on_changed(node, key, value, origin):
     if value is None:
         tell("deleted", key)
     else:
-        tell("changed", key, node[key], node.get_entry(key).get_origin())
+        tell("changed", key, value.unpack(), origin)
 
 
 def on_state(peer, _pspec=None):

@@ -10,9 +10,15 @@
 #include "gkv-list.h"
 #include "gkv-objects.h"
 #include "gkv-prefixes.h"
+#include "store/gkv-table.h"
 
-/* A dispatch begins nothing new after this, so that it ends within 10 ms. */
-#define DISPATCH_US (8 * 1000)
+/* A dispatch begins nothing new after this; the first of a burst may take longer. */
+#define DISPATCH_US (4 * 1000)
+/* Changes that are taken together. */
+#define BATCH (1000)
+/* Handlers that write keys have their changes emitted at once up to this depth. Beyond it they are queued, so that a
+ * chain of them doesn't eat the stack. */
+#define MAX_DEPTH (8)
 /* The same error is emitted again after this long. */
 #define ERROR_PAUSE_US (60 * G_USEC_PER_SEC)
 /* Errors remembered for that. */
@@ -60,7 +66,11 @@ struct _GkvEmitter
 
   /* the node's context's */
   GkvEmitting *emitting;
-  GkvPrefixes *lists; /* GkvList */
+  GArray *batch; /* GkvChange, which the lists have: from @next on they are yet to be emitted */
+  guint next;
+  GHashTable *batch_by_key; /* key → index + 1 */
+  GkvPrefixes *lists;       /* GkvList */
+  GkvWatches *watches;
   GListStore *peers;
   GHashTable *peers_by_id;
   guint n_peers; /* atomic: for other threads */
@@ -88,7 +98,11 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   g_mutex_init (&self->lock);
   g_queue_init (&self->notices);
   self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->batch = g_array_new (FALSE, FALSE, sizeof (GkvChange));
+  g_array_set_clear_func (self->batch, (GDestroyNotify) gkv_change_clear);
+  self->batch_by_key = g_hash_table_new (gkv_hash_string, g_str_equal);
   self->lists = gkv_prefixes_new (g_object_ref);
+  self->watches = gkv_watches_new (map);
   self->peers = g_list_store_new (GKV_TYPE_PEER);
   self->peers_by_id = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
 
@@ -101,12 +115,53 @@ gkv_emitter_ref (GkvEmitter *self)
   return g_atomic_rc_box_acquire (self);
 }
 
+static gboolean
+gkv_emitter_do_nothing (gpointer data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+static void
+gkv_emitter_free_watches (gpointer data)
+{
+  gkv_watches_free (data);
+}
+
+/* What is called when a watch ends belongs to the node's context. */
+static void
+gkv_emitter_drop_watches (GkvEmitter *self)
+{
+  GkvWatches *watches = g_steal_pointer (&self->watches);
+
+  if (watches == NULL)
+    return;
+
+  gkv_watches_close (watches);
+  if (gkv_owner_enter (self->owner))
+    {
+      gkv_watches_free (watches);
+      gkv_owner_leave (self->owner);
+    }
+  else
+    {
+      g_autoptr (GSource) source = g_idle_source_new ();
+
+      /* The destroy notify does it: it runs also when the context goes without having run the source. */
+      g_source_set_static_name (source, "GkvNode watches");
+      g_source_set_callback (source, gkv_emitter_do_nothing, watches, gkv_emitter_free_watches);
+      g_source_attach (source, gkv_owner_get_context (self->owner));
+    }
+}
+
 void
 gkv_emitter_drop_objects (GkvEmitter *self)
 {
+  gkv_emitter_drop_watches (self);
   g_clear_pointer (&self->peers_by_id, g_hash_table_unref);
   g_clear_object (&self->peers);
   g_clear_pointer (&self->lists, gkv_prefixes_unref);
+  g_clear_pointer (&self->batch_by_key, g_hash_table_unref);
+  g_clear_pointer (&self->batch, g_array_unref);
 }
 
 static void
@@ -155,21 +210,30 @@ gkv_emitter_close (GkvEmitter *self)
 
   if (source != NULL)
     g_source_destroy (source);
+
+  gkv_watches_close (self->watches);
 }
 
 /* The source */
 
+/* While there is more to emit than fits a turn, frames are drawn in between. */
 static gboolean
 gkv_emitter_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   GkvEmitter *self = ((GkvEmitterSource *) source)->emitter;
+  gboolean more;
 
   g_mutex_lock (&self->lock);
   self->woken = FALSE;
   g_source_set_ready_time (source, -1);
   g_mutex_unlock (&self->lock);
 
-  if (gkv_emitter_run (self, g_get_monotonic_time () + DISPATCH_US))
+  more = gkv_emitter_run (self, g_get_monotonic_time () + DISPATCH_US);
+
+  if (!g_source_is_destroyed (source) &&
+      g_source_get_priority (source) != (more ? G_PRIORITY_DEFAULT_IDLE : G_PRIORITY_DEFAULT))
+    g_source_set_priority (source, more ? G_PRIORITY_DEFAULT_IDLE : G_PRIORITY_DEFAULT);
+  if (more)
     gkv_emitter_wake (self);
 
   return G_SOURCE_CONTINUE;
@@ -197,6 +261,7 @@ gkv_emitter_wake_locked (GkvEmitter *self)
       self->source = g_source_new (&gkv_emitter_source_funcs, sizeof (GkvEmitterSource));
       g_source_set_static_name (self->source, "GkvNode signals");
       ((GkvEmitterSource *) self->source)->emitter = gkv_emitter_ref (self);
+      g_source_set_can_recurse (self->source, TRUE); /* a handler may run a loop of its own */
       g_source_attach (self->source, gkv_owner_get_context (self->owner));
     }
 
@@ -347,73 +412,176 @@ gkv_emitter_emit_notice (GkvEmitter *self, GObject *node, const GkvNotice *notic
 
 /* Emitting changes */
 
+/* Whether a change of @key may be emitted by the write that makes it: no handler is to see the newer value before the
+ * older, nor is a chain of handlers to have no end. */
 static gboolean
-gkv_emitter_is_emitting (GkvEmitter *self, const char *key)
+gkv_emitter_may_emit (GkvEmitter *self, const char *key)
 {
-  for (GkvEmitting *emitting = self->emitting; emitting != NULL; emitting = emitting->outer)
-    if (strcmp (emitting->key, key) == 0)
-      return TRUE;
+  guint depth = 0;
 
-  return FALSE;
+  for (GkvEmitting *emitting = self->emitting; emitting != NULL; emitting = emitting->outer)
+    if (++depth >= MAX_DEPTH || strcmp (emitting->key, key) == 0)
+      return FALSE;
+
+  return TRUE;
 }
 
 /* Whether anybody is to receive changes. */
 static gboolean
 gkv_emitter_has_listeners (GkvEmitter *self, GObject *node)
 {
-  return !gkv_prefixes_is_empty (self->lists) ||
+  return !gkv_prefixes_is_empty (self->lists) || !gkv_watches_is_empty (self->watches) ||
          g_signal_handler_find (node, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_UNBLOCKED, self->signals.changed, 0, NULL,
                                 NULL, NULL) != 0;
 }
 
 static gboolean
-gkv_emitter_is_listened_to (GkvEmitter *self, GObject *node, GQuark detail)
+gkv_emitter_is_listened_to (GkvEmitter *self, GObject *node, const char *key, GQuark detail)
 {
   return g_signal_has_handler_pending (node, self->signals.changed, 0, FALSE) ||
-         (detail != 0 && g_signal_has_handler_pending (node, self->signals.changed, detail, FALSE));
+         (detail != 0 && g_signal_has_handler_pending (node, self->signals.changed, detail, FALSE)) ||
+         gkv_watches_want (self->watches, key);
 }
 
+/* Has all lists take @changes, each those of its keys together. */
 static void
-gkv_emitter_update_lists (GkvEmitter *self, const char *key, GkvRecord *record)
+gkv_emitter_update_lists (GkvEmitter *self, const GkvChange *changes, guint n_changes)
 {
-  g_autoptr (GPtrArray) lists = g_ptr_array_new_with_free_func (g_object_unref);
-  GkvListChange change = { key, record };
+  g_autoptr (GHashTable) by_list = NULL; /* GkvList → GArray of GkvListChange */
+  g_autoptr (GPtrArray) lists = NULL;
+  GHashTableIter iter;
+  gpointer list, array;
 
-  gkv_prefixes_find (self->lists, key, lists);
-  for (guint i = 0; i < lists->len; i++)
-    gkv_list_apply (lists->pdata[i], &change, 1);
-}
-
-/* @record: what is visible of @key now, or NULL. @value: what it decodes to, where that is known already. */
-static void
-gkv_emitter_emit_change (
-    GkvEmitter *self, GObject *node, const char *key, GkvRecord *record, GVariant *value, gboolean value_changed)
-{
-  /* Keys come from the network, and a quark is for ever: no new one is made. Who listens to a key has made it. */
-  GQuark detail = g_quark_try_string (key);
-  gboolean listed = !gkv_prefixes_is_empty (self->lists);
-  gboolean heard = value_changed && gkv_emitter_is_listened_to (self, node, detail);
-  g_autoptr (GVariant) decoded = value != NULL ? g_variant_ref (value) : NULL;
-  g_autoptr (GError) error = NULL;
-  GkvEmitting emitting = { key, self->emitting };
-
-  if (!listed && !heard)
+  if (gkv_prefixes_is_empty (self->lists))
     return;
 
-  if (heard && record != NULL && decoded == NULL)
-    decoded = gkv_map_decode (self->map, record, &error);
+  by_list = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify) g_array_unref);
+  lists = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < n_changes; i++)
+    {
+      GkvListChange change = { gkv_record_get_key (changes[i].key), changes[i].record };
+
+      gkv_prefixes_find (self->lists, change.key, lists);
+      for (guint j = 0; j < lists->len; j++)
+        {
+          array = g_hash_table_lookup (by_list, lists->pdata[j]);
+          if (array == NULL)
+            {
+              array = g_array_new (FALSE, FALSE, sizeof (GkvListChange));
+              g_hash_table_insert (by_list, g_object_ref (lists->pdata[j]), array);
+            }
+          g_array_append_val ((GArray *) array, change);
+        }
+      g_ptr_array_set_size (lists, 0);
+    }
+
+  g_hash_table_iter_init (&iter, by_list);
+  while (g_hash_table_iter_next (&iter, &list, &array))
+    gkv_list_apply (list, (const GkvListChange *) ((GArray *) array)->data, ((GArray *) array)->len);
+}
+
+/* Calls watches and handlers. The lists have it already. */
+static void
+gkv_emitter_emit_change (GkvEmitter *self, GObject *node, const GkvChange *change)
+{
+  const char *key = gkv_record_get_key (change->key);
+  const char *origin = gkv_record_get_origin (change->record != NULL ? change->record : change->key);
+  /* Keys come from the network, and a quark is for ever: no new one is made. Who listens to a key has made it. */
+  GQuark detail = g_quark_try_string (key);
+  GkvEmitting emitting = { key, self->emitting };
+  g_autoptr (GVariant) value = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!change->value_changed || gkv_emitter_is_closed (self) || !gkv_emitter_is_listened_to (self, node, key, detail))
+    return;
+
+  if (change->record != NULL)
+    {
+      value = gkv_map_decode (self->map, change->record, &error);
+      if (value == NULL)
+        {
+          g_prefix_error (&error, "A change by the node \"%s\" isn't reported: ", origin);
+          gkv_emitter_post_error (self, error);
+          return;
+        }
+    }
 
   self->emitting = &emitting;
-
-  if (listed)
-    gkv_emitter_update_lists (self, key, record);
-
-  if (error != NULL)
-    gkv_emitter_post_error (self, error);
-  else if (heard && !gkv_emitter_is_closed (self))
-    g_signal_emit (node, self->signals.changed, detail, key, decoded);
-
+  gkv_watches_emit (self->watches, node, key, change->record, value, origin);
+  if (!gkv_emitter_is_closed (self))
+    g_signal_emit (node, self->signals.changed, detail, key, value, origin);
   self->emitting = emitting.outer;
+}
+
+/* The batch */
+
+static void
+gkv_emitter_drop_batch (GkvEmitter *self)
+{
+  g_hash_table_remove_all (self->batch_by_key);
+  g_array_set_size (self->batch, 0);
+  self->next = 0;
+}
+
+/* Takes the next changes that were queued, and has the lists take them. FALSE: there is none. */
+static gboolean
+gkv_emitter_take_batch (GkvEmitter *self)
+{
+  GkvChange change;
+
+  gkv_emitter_drop_batch (self);
+
+  gkv_map_lock (self->map);
+  while (self->batch->len < BATCH && gkv_map_take_change_locked (self->map, &change))
+    g_array_append_val (self->batch, change);
+  gkv_map_unlock (self->map);
+
+  for (guint i = 0; i < self->batch->len; i++)
+    g_hash_table_insert (self->batch_by_key,
+                         (char *) gkv_record_get_key (g_array_index (self->batch, GkvChange, i).key),
+                         GUINT_TO_POINTER (i + 1));
+
+  gkv_emitter_update_lists (self, (const GkvChange *) self->batch->data, self->batch->len);
+
+  return self->batch->len > 0;
+}
+
+/* A write of @key is about to be emitted: what is yet to be emitted of it goes with that. */
+static void
+gkv_emitter_take_along (GkvEmitter *self, const char *key, gboolean *value_changed)
+{
+  guint index = GPOINTER_TO_UINT (g_hash_table_lookup (self->batch_by_key, key));
+  GkvChange *change;
+
+  if (index <= self->next)
+    return;
+
+  change = &g_array_index (self->batch, GkvChange, index - 1);
+  *value_changed = *value_changed || change->value_changed;
+  change->value_changed = FALSE; /* there is nothing to emit any more */
+}
+
+/* TRUE: there was one. */
+static gboolean
+gkv_emitter_emit_next_change (GkvEmitter *self, GObject *node)
+{
+  GkvChange change;
+
+  if (self->next == self->batch->len && !gkv_emitter_take_batch (self))
+    return FALSE;
+
+  /* A list's handlers may have run a loop, which has emitted the batch. */
+  if (self->next == self->batch->len)
+    return TRUE;
+
+  change = g_array_index (self->batch, GkvChange, self->next++);
+  gkv_record_ref (change.key);
+  if (change.record != NULL)
+    gkv_record_ref (change.record);
+  gkv_emitter_emit_change (self, node, &change);
+  gkv_change_clear (&change);
+
+  return TRUE;
 }
 
 /* TRUE: there was one. */
@@ -431,27 +599,6 @@ gkv_emitter_emit_next_notice (GkvEmitter *self, GObject *node)
 
   gkv_emitter_emit_notice (self, node, notice);
   gkv_notice_free (notice);
-
-  return TRUE;
-}
-
-/* TRUE: there was one. */
-static gboolean
-gkv_emitter_emit_next_change (GkvEmitter *self, GObject *node)
-{
-  GkvChange change;
-  gboolean taken;
-
-  /* One at a time: a handler may change the next. */
-  gkv_map_lock (self->map);
-  taken = gkv_map_take_change_locked (self->map, &change);
-  gkv_map_unlock (self->map);
-
-  if (!taken)
-    return FALSE;
-
-  gkv_emitter_emit_change (self, node, gkv_record_get_key (change.key), change.record, NULL, change.value_changed);
-  gkv_change_clear (&change);
 
   return TRUE;
 }
@@ -474,54 +621,99 @@ gkv_emitter_run (GkvEmitter *self, gint64 until)
       return FALSE;
     }
 
-  while (!gkv_emitter_is_closed (self) && gkv_emitter_emit_next_change (self, node))
+  while (!gkv_emitter_is_closed (self) &&
+         (gkv_emitter_emit_next_change (self, node) || gkv_watches_emit_initial (self->watches, node)))
     if (g_get_monotonic_time () >= until)
       return TRUE;
 
   return FALSE;
 }
 
-/* A write */
+/* Writes */
 
 void
-gkv_emitter_begin_write_locked (
+gkv_emitter_add_write_locked (
     GkvEmitter *self, GObject *node, GkvRecord *record, GkvRecord *replaced, GkvEmission *emission)
 {
-  *emission = (GkvEmission){ FALSE, FALSE, FALSE, FALSE };
+  const char *key = gkv_record_get_key (record);
+  GkvChange change = { NULL, NULL, FALSE };
 
   /* Looked for after the record was put: a list that comes later finds it in the map. */
   if (!gkv_emitter_has_listeners (self, node))
     {
-      gkv_map_skip_change_locked (self->map, record, replaced, &emission->value_changed);
+      gkv_map_skip_change_locked (self->map, record, replaced, &change.value_changed);
       return;
     }
 
-  emission->entered = gkv_owner_enter (self->owner);
-  if (emission->entered && !gkv_emitter_is_emitting (self, gkv_record_get_key (record)))
+  if (!emission->begun)
     {
-      emission->emit = gkv_map_skip_change_locked (self->map, record, replaced, &emission->value_changed);
+      emission->begun = TRUE;
+      emission->entered = gkv_owner_enter (self->owner);
     }
-  else
+
+  if (!emission->entered || !gkv_emitter_may_emit (self, key))
     {
       gkv_map_queue_change_locked (self->map, record, replaced);
       emission->wake = TRUE;
+      return;
     }
+
+  if (!gkv_map_skip_change_locked (self->map, record, replaced, &change.value_changed))
+    return;
+
+  gkv_emitter_take_along (self, key, &change.value_changed);
+  change.key = gkv_record_ref (record);
+  change.record = gkv_record_is_dead (record) ? NULL : gkv_record_ref (record);
+  if (emission->changes == NULL)
+    {
+      emission->changes = g_array_new (FALSE, FALSE, sizeof (GkvChange));
+      g_array_set_clear_func (emission->changes, (GDestroyNotify) gkv_change_clear);
+    }
+  g_array_append_val (emission->changes, change);
 }
 
 void
-gkv_emitter_end_write (GkvEmitter *self, GObject *node, GkvRecord *record, GVariant *value, const GkvEmission *emission)
+gkv_emitter_end_writes (GkvEmitter *self, GObject *node, GkvEmission *emission)
 {
-  g_autoptr (GObject) alive G_GNUC_UNUSED = emission->emit ? g_object_ref (node) : NULL;
+  g_autoptr (GObject) alive G_GNUC_UNUSED = emission->begun ? g_object_ref (node) : NULL;
+  g_autoptr (GArray) changes = g_steal_pointer (&emission->changes);
 
-  if (emission->emit)
-    gkv_emitter_emit_change (self, node, gkv_record_get_key (record), gkv_record_is_dead (record) ? NULL : record,
-                             value, emission->value_changed);
+  if (changes != NULL)
+    {
+      gkv_emitter_update_lists (self, (const GkvChange *) changes->data, changes->len);
+      for (guint i = 0; i < changes->len; i++)
+        gkv_emitter_emit_change (self, node, &g_array_index (changes, GkvChange, i));
+    }
 
   if (emission->wake)
     gkv_emitter_wake (self);
 
   if (emission->entered)
     gkv_owner_leave (self->owner);
+}
+
+/* Watches */
+
+guint
+gkv_emitter_watch (GkvEmitter *self,
+                   const char *prefix,
+                   gboolean initial,
+                   GkvWatchesFunc func,
+                   gpointer user_data,
+                   GDestroyNotify destroy)
+{
+  guint id = gkv_watches_add (self->watches, prefix, initial, func, user_data, destroy);
+
+  if (initial)
+    gkv_emitter_wake (self);
+
+  return id;
+}
+
+gboolean
+gkv_emitter_unwatch (GkvEmitter *self, guint id)
+{
+  return gkv_watches_remove (self->watches, id);
 }
 
 /* Lists */

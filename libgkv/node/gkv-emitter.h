@@ -16,6 +16,7 @@
 G_BEGIN_DECLS
 
 #include "gkv-map.h"
+#include "gkv-watches.h"
 #include "gossip/gkv-engine.h"
 
 typedef struct _GkvEmitter GkvEmitter;
@@ -51,24 +52,27 @@ void gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean remove
 void gkv_emitter_post_error (GkvEmitter *self, const GError *error);
 void gkv_emitter_post_notify (GkvEmitter *self, GParamSpec *pspec);
 
-/* A write */
+/* Writes */
 
-/* What a write by this thread is to do after it has left the map's lock. */
+/* What writes by this thread are to do after they have left the map's lock. */
 typedef struct
 {
+  gboolean begun;
   gboolean entered; /* this thread is in the node's context, and is to leave it */
-  gboolean emit;    /* it is to emit the change */
-  gboolean wake;    /* the node's context is to emit it */
-  gboolean value_changed;
+  gboolean wake;    /* the node's context is to emit what was queued */
+  GArray *changes;  /* GkvChange, to be emitted by this thread; NULL: none */
 } GkvEmission;
 
-/* @record was put by this thread, and @replaced was visible before. To be called under the map's lock, and followed by
- * gkv_emitter_end_write () after it. @node: kept alive by the caller. */
-void gkv_emitter_begin_write_locked (
+#define GKV_EMISSION_INIT \
+  { \
+    FALSE, FALSE, FALSE, NULL \
+  }
+
+/* @record was put by this thread, and @replaced was visible before. To be called under the map's lock, for one write or
+ * several, and followed by gkv_emitter_end_writes () after it. @node: kept alive by the caller. */
+void gkv_emitter_add_write_locked (
     GkvEmitter *self, GObject *node, GkvRecord *record, GkvRecord *replaced, GkvEmission *emission);
-/* @value: what @record decodes to, where that is known; nullable. */
-void gkv_emitter_end_write (
-    GkvEmitter *self, GObject *node, GkvRecord *record, GVariant *value, const GkvEmission *emission);
+void gkv_emitter_end_writes (GkvEmitter *self, GObject *node, GkvEmission *emission);
 
 guint gkv_emitter_get_n_peers (GkvEmitter *self);
 
@@ -78,6 +82,14 @@ guint gkv_emitter_get_n_peers (GkvEmitter *self);
 gboolean gkv_emitter_run (GkvEmitter *self, gint64 until);
 /* The live list of the entries under @prefix. */
 GListModel *gkv_emitter_dup_list (GkvEmitter *self, const char *prefix);
+/* As gkv_node_watch () and gkv_node_unwatch (). */
+guint gkv_emitter_watch (GkvEmitter *self,
+                         const char *prefix,
+                         gboolean initial,
+                         GkvWatchesFunc func,
+                         gpointer user_data,
+                         GDestroyNotify destroy);
+gboolean gkv_emitter_unwatch (GkvEmitter *self, guint id);
 /* Borrowed. */
 GListModel *gkv_emitter_get_peers (GkvEmitter *self);
 

@@ -525,6 +525,37 @@ gkv_map_queue_written_locked (GkvMap *self, GkvRecord *record)
   g_ptr_array_add (self->written, gkv_record_ref (record));
 }
 
+gboolean
+gkv_map_check_write_locked (GkvMap *self, const GkvWrite *write, GError **error)
+{
+  GkvRecord *visible;
+
+  if (self->closed || self->refusing)
+    return gkv_map_fail_closed (error);
+
+  if (write->codec != NULL && !write->conditional)
+    return TRUE;
+
+  visible = gkv_map_find_locked (self, write->key);
+  if (write->conditional && visible != write->expected)
+    {
+      if (write->expected == NULL)
+        g_set_error (error, GKV_ERROR, GKV_ERROR_EXISTS, "The key \"%s\" is there already", write->key);
+      else
+        g_set_error (error, GKV_ERROR, GKV_ERROR_MISMATCH, "The key \"%s\" has another value than the expected one",
+                     write->key);
+      return FALSE;
+    }
+
+  if (write->codec == NULL && visible == NULL)
+    {
+      gkv_map_fail_not_found (write->key, error);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
 GkvRecord *
 gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, GError **error)
 {
@@ -534,17 +565,8 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   gsize len = 0;
   gconstpointer data = write->bytes != NULL ? g_bytes_get_data (write->bytes, &len) : NULL;
 
-  if (self->closed || self->refusing)
-    {
-      gkv_map_fail_closed (error);
-      return NULL;
-    }
-
-  if (write->codec == NULL && gkv_map_find_locked (self, write->key) == NULL)
-    {
-      gkv_map_fail_not_found (write->key, error);
-      return NULL;
-    }
+  if (!gkv_map_check_write_locked (self, write, error))
+    return NULL;
 
   /* The node was given another codec while this one was at work. */
   if (write->codec != NULL && write->codec != self->codec)
@@ -639,6 +661,7 @@ gboolean
 gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
 {
   GkvRecord *visible;
+  GkvRecord *first = NULL;
 
   change->key = gkv_changes_pop (&self->changes, &change->value_changed);
   if (change->key == NULL)
@@ -646,6 +669,16 @@ gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
 
   visible = gkv_map_find_locked (self, gkv_record_get_key (change->key));
   change->record = visible != NULL ? gkv_record_ref (visible) : NULL;
+
+  /* Where nothing is visible, what made it so tells who did. */
+  if (visible == NULL)
+    first = gkv_store_lookup (self->store, gkv_record_get_key (change->key), change->key->key_len);
+  if (first != NULL && first != change->key)
+    {
+      gkv_record_ref (first);
+      gkv_record_unref (change->key);
+      change->key = first;
+    }
 
   return TRUE;
 }

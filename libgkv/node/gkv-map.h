@@ -28,6 +28,8 @@ typedef struct
   gint64 lifetime_us;          /* with GKV_RECORD_TTL */
   const GkvCodecHandle *codec; /* NULL with GKV_RECORD_DEAD: a removal */
   GBytes *bytes;               /* of the value; NULL for a removal */
+  gboolean conditional;        /* only while what is visible of the key is this: */
+  GkvRecord *expected;         /* NULL: nothing */
 } GkvWrite;
 
 /* What has changed of a key, as an application sees it. */
@@ -91,7 +93,11 @@ GVariant *gkv_map_decode (GkvMap *self, GkvRecord *record, GError **error);
 
 /* Writing */
 
-/* Puts a record with a new stamp. The record, or NULL with an error; what was visible before in @replaced. */
+/* Whether a write would be refused: GKV_ERROR_CLOSED, GKV_ERROR_NOT_FOUND for a removal, GKV_ERROR_EXISTS or
+ * GKV_ERROR_MISMATCH for a conditional one. */
+gboolean gkv_map_check_write_locked (GkvMap *self, const GkvWrite *write, GError **error);
+/* Puts a record with a new stamp. The record, or NULL with an error, which may also be GKV_ERROR_CLOCK; what was
+ * visible before in @replaced. */
 GkvRecord *gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, GError **error);
 /* Removes up to a bounded number of records whose life has ended. Gives when the next one's does, on the monotonic
  * clock; G_MAXINT64 for none. */

@@ -35,7 +35,7 @@ close_cluster (GPtrArray *nodes)
 }
 
 static void
-on_changed (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_changed (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   guint *n = user_data;
 
@@ -60,7 +60,7 @@ bench_spread (guint n, double target)
       gint64 start = g_get_monotonic_time ();
 
       seen = 0;
-      gkv_node_set_int64 (nodes->pdata[trial % n], "flag", trial, NULL, NULL);
+      gkv_node_set_int64 (nodes->pdata[trial % n], "flag", trial, NULL);
       while (seen < n)
         bench_turn ();
       times[trial] = g_get_monotonic_time () - start;
@@ -85,7 +85,7 @@ bench_idle (guint n, guint n_keys, guint seconds)
     {
       g_autofree char *key = g_strdup_printf ("key-%u", i);
 
-      gkv_node_set_int64 (nodes->pdata[0], key, i, NULL, NULL);
+      gkv_node_set_int64 (nodes->pdata[0], key, i, NULL);
     }
   for (guint i = 0; i < n; i++)
     while (gkv_node_get_n_keys (nodes->pdata[i]) < n_keys)

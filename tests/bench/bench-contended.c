@@ -26,7 +26,7 @@ static guint n_seconds = 10;
 static void
 set_text (GkvNode *node, const char *key, const char *value)
 {
-  gkv_node_set_string (node, key, value, NULL, NULL);
+  gkv_node_set_string (node, key, value, NULL);
 }
 
 static gboolean
@@ -38,7 +38,7 @@ get_text (GkvNode *node, const char *key)
 }
 
 static void
-on_changed (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_changed (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   guint *n = user_data;
 

@@ -22,7 +22,7 @@ hold (guint n_keys)
 
       g_snprintf (key, sizeof key, "key-%016u", i);
       g_snprintf (value, sizeof value, "value-%014u", i);
-      gkv_node_set_string (node, key, value, NULL, NULL);
+      gkv_node_set_string (node, key, value, NULL);
     }
   g_print ("%s\n", gkv_node_get_local_address (node));
 

@@ -21,19 +21,19 @@ static guint n_trials = 201;
 static void
 set_text (GkvNode *node, const char *key, const char *value)
 {
-  gkv_node_set_string (node, key, value, NULL, NULL);
+  gkv_node_set_string (node, key, value, NULL);
 }
 
 static void
 remove_key (GkvNode *node, const char *key)
 {
-  gkv_node_delete (node, key, NULL, NULL);
+  gkv_node_remove (node, key, NULL, NULL);
 }
 
 static GListModel *
 list_entries (GkvNode *node)
 {
-  return gkv_node_list (node, PREFIX);
+  return gkv_node_list_entries (node, PREFIX);
 }
 
 static char **

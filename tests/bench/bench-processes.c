@@ -12,7 +12,7 @@
 /* The child: tells when its handler ran. All processes share the monotonic clock. */
 
 static void
-on_changed (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_changed (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   g_print ("%" G_GINT64_FORMAT "\n", g_get_monotonic_time ());
 }
@@ -85,7 +85,7 @@ main (int argc, char *argv[])
       gint64 start = g_get_monotonic_time ();
 
       trial = (Trial){ 0, 0 };
-      gkv_node_set_int64 (node, "flag", i, NULL, NULL);
+      gkv_node_set_int64 (node, "flag", i, NULL);
       while (trial.n_seen < N_CHILDREN)
         bench_turn ();
       times[i] = trial.last - start;

@@ -52,7 +52,7 @@ make_with_key (void)
 {
   GObject *node = make_started ();
 
-  gkv_node_set_string (GKV_NODE (node), "key", "value", NULL, NULL);
+  gkv_node_set_string (GKV_NODE (node), "key", "value", NULL);
   return node;
 }
 

@@ -248,7 +248,7 @@ class Mapping(unittest.TestCase):
         node = Gkv.Node()
         seen = []
         for key in ("a::b", "my_key", "/app/x y", "ключ"):
-            node.connect("changed::" + key, lambda _node, k, v: seen.append((k, v.unpack() if v else None)))
+            node.connect("changed::" + key, lambda _node, k, v, _origin: seen.append((k, v.unpack() if v else None)))
             node[key] = 1
             del node[key]
             self.assertEqual(seen, [(key, 1), (key, None)])
@@ -256,7 +256,7 @@ class Mapping(unittest.TestCase):
 
     def test_lists(self):
         node = Gkv.Node()
-        entries = node.list("app/")
+        entries = node.list_entries("app/")
         node["app/b"] = 2
         node["app/a"] = 1
         node["other"] = 3
@@ -411,7 +411,7 @@ class Cluster(unittest.TestCase):
         two = Gkv.Node(bind_address="127.0.0.1:0", seeds=[one.get_local_address()])
         two.start()
         seen = []
-        two.connect("changed::flag", lambda _node, _key, value: seen.append(value.unpack()))
+        two.connect("changed::flag", lambda _node, _key, value, _origin: seen.append(value.unpack()))
         one["flag"] = True
         wait_until(lambda: seen == [True])
         wait_until(lambda: len(one.get_peers()) == 1)
@@ -537,7 +537,7 @@ class Cluster(unittest.TestCase):
         node.start()
         said = []
 
-        def close(node, _key, _value):
+        def close(node, _key, _value, _origin):
             try:
                 node.close()
             except GLib.Error as error:

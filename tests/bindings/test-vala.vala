@@ -11,13 +11,13 @@ void test_values () {
     node.set_string ("name", "Vala");
     node.set_int64 ("number", 42);
     node.set_value ("pair", new Variant ("(is)", 1, "one"));
-    assert (node.get_string ("name") == "Vala");
-    assert (node.get_int64 ("number") == 42);
+    assert (node.get_string ("name", null) == "Vala");
+    assert (node.get_int64 ("number", 0) == 42);
     assert (node.get_value ("pair").get_type_string () == "(is)");
     assert (node.list_keys ("n")[0] == "name");
     assert (node.list_keys (null).length == 3);
 
-    node.delete ("name");
+    node.remove ("name");
     assert (!node.contains ("name"));
     assert (node.lookup ("name") == null);
   } catch (Error e) {
@@ -52,7 +52,7 @@ void test_changed () {
   var node = new Gkv.Node ();
   string? told = null;
 
-  node.changed["key"].connect ((key, value) => {
+  node.changed["key"].connect ((key, value, origin) => {
     told = "%s=%s".printf (key, value != null ? ((!) value).get_string () : "nothing");
   });
 
@@ -61,7 +61,7 @@ void test_changed () {
     assert (told == null);
     node.set_string ("key", "x");
     assert (told == "key=x");
-    node.delete ("key");
+    node.remove ("key");
     assert (told == "key=nothing");
   } catch (Error e) {
     error ("%s", e.message);
@@ -83,7 +83,7 @@ void test_cluster () {
     second.wait_synced_async.begin (30000, null, (object, result) => {
       try {
         second.wait_synced_async.end (result);
-        assert (second.get_string ("key") == "from the first");
+        assert (second.get_string ("key", null) == "from the first");
       } catch (Error e) {
         error ("%s", e.message);
       }

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 static void
-changed_cb (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+changed_cb (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   printf ("changed %s %s\n", key, value != NULL ? g_variant_get_string (value, NULL) : "");
   fflush (stdout);
@@ -54,7 +54,7 @@ main (int argc, char **argv)
   g_signal_connect (node, "error", G_CALLBACK (error_cb), NULL);
 
   greeting = g_strdup_printf ("hello from %s", argv[2]);
-  if (!gkv_node_start (node, NULL, &error) || !gkv_node_set_string (node, argv[2], greeting, NULL, &error))
+  if (!gkv_node_start (node, NULL, &error) || !gkv_node_set_string (node, argv[2], greeting, &error))
     g_error ("%s", error->message);
 
   g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP, input_cb, loop);

@@ -16,11 +16,11 @@ main (void)
     g_error ("%s", error->message);
 
   node = g_object_new (GKV_TYPE_NODE, "codec", codec, NULL);
-  if (!gkv_node_set_string (node, "key", "hello", NULL, &error))
+  if (!gkv_node_set_string (node, "key", "hello", &error))
     g_error ("%s", error->message);
-  value = gkv_node_get_string (node, "key", NULL, NULL);
+  value = gkv_node_get_string (node, "key", NULL);
   g_assert_cmpstr (value, ==, "hello");
-  g_assert_false (gkv_node_set_int64 (node, "key", 5, NULL, &error));
+  g_assert_false (gkv_node_set_int64 (node, "key", 5, &error));
   g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
   return 0;
 }

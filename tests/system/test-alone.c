@@ -44,13 +44,13 @@ test_bad_keys (void)
   g_autofree char *longest = g_strnfill (1024, 'k');
   g_autofree char *too_long = g_strnfill (1025, 'k');
 
-  assert_refused (gkv_node_set_string (node, "", "x", NULL, error), GKV_ERROR, GKV_ERROR_INVALID_KEY, "empty");
-  assert_refused (gkv_node_set_string (node, too_long, "x", NULL, error), GKV_ERROR, GKV_ERROR_TOO_LARGE, "1024");
-  assert_refused (gkv_node_set_string (node, "\xff", "x", NULL, error), GKV_ERROR, GKV_ERROR_INVALID_KEY, "UTF-8");
+  assert_refused (gkv_node_set_string (node, "", "x", error), GKV_ERROR, GKV_ERROR_INVALID_KEY, "empty");
+  assert_refused (gkv_node_set_string (node, too_long, "x", error), GKV_ERROR, GKV_ERROR_TOO_LARGE, "1024");
+  assert_refused (gkv_node_set_string (node, "\xff", "x", error), GKV_ERROR, GKV_ERROR_INVALID_KEY, "UTF-8");
   assert_refused (gkv_node_get_value (node, "nothing", NULL, error), GKV_ERROR, GKV_ERROR_NOT_FOUND, "nothing");
   g_assert_cmpuint (gkv_node_get_n_keys (node), ==, 0);
 
-  g_assert_true (gkv_node_set_string (node, longest, "x", NULL, NULL));
+  g_assert_true (gkv_node_set_string (node, longest, "x", NULL));
   g_assert_true (gkv_node_contains (node, longest));
 }
 
@@ -63,15 +63,15 @@ test_bad_values (void)
   g_autoptr (GBytes) too_large = g_bytes_new_take (g_malloc0 (16 * 1024 * 1024 + 1), 16 * 1024 * 1024 + 1);
   g_autoptr (GBytes) held = NULL;
 
-  g_assert_true (gkv_node_set_bytes (node, "key", largest, NULL, NULL));
-  assert_refused (gkv_node_set_bytes (node, "key", too_large, NULL, error), GKV_ERROR, GKV_ERROR_TOO_LARGE, "key");
-  held = gkv_node_get_bytes (node, "key", NULL, NULL);
+  g_assert_true (gkv_node_set_bytes (node, "key", largest, NULL));
+  assert_refused (gkv_node_set_bytes (node, "key", too_large, error), GKV_ERROR, GKV_ERROR_TOO_LARGE, "key");
+  held = gkv_node_get_bytes (node, "key", NULL);
   g_assert_true (g_bytes_equal (held, largest));
 
   /* 6. What can't be encoded is refused by set, and what was there stays. */
-  g_assert_true (gkv_node_set_string (texts, "key", "x", NULL, NULL));
-  assert_refused (gkv_node_set_int64 (texts, "key", 1, NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "string");
-  assert_refused (gkv_node_get_int64 (texts, "key", NULL, error), GKV_ERROR, GKV_ERROR_WRONG_TYPE, "\"s\"");
+  g_assert_true (gkv_node_set_string (texts, "key", "x", NULL));
+  assert_refused (gkv_node_set_int64 (texts, "key", 1, error), GKV_ERROR, GKV_ERROR_CODEC, "string");
+  g_assert_cmpint (gkv_node_get_int64 (texts, "key", 7), ==, 7);
   g_assert_true (gkv_node_contains (texts, "key"));
 }
 
@@ -84,9 +84,9 @@ test_own_copy (void)
   g_autoptr (GBytes) bytes = g_bytes_new_static (buffer, sizeof buffer);
   g_autoptr (GBytes) held = NULL;
 
-  g_assert_true (gkv_node_set_bytes (node, "key", bytes, NULL, NULL));
+  g_assert_true (gkv_node_set_bytes (node, "key", bytes, NULL));
   memcpy (buffer, "after!", sizeof buffer);
-  held = gkv_node_get_bytes (node, "key", NULL, NULL);
+  held = gkv_node_get_bytes (node, "key", NULL);
   g_assert_cmpstr (g_bytes_get_data (held, NULL), ==, "before");
 }
 
@@ -97,14 +97,15 @@ test_cancelled (void)
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
   g_cancellable_cancel (cancellable);
-  assert_refused (gkv_node_set_string (node, "key", "x", cancellable, error), G_IO_ERROR, G_IO_ERROR_CANCELLED, "");
+  assert_refused (gkv_node_set_value (node, "key", g_variant_new_string ("x"), cancellable, error), G_IO_ERROR,
+                  G_IO_ERROR_CANCELLED, "");
   assert_refused (gkv_node_get_value (node, "key", cancellable, error), G_IO_ERROR, G_IO_ERROR_CANCELLED, "");
   g_assert_false (gkv_node_contains (node, "key"));
 
   /* 22. A cancelled close closes all the same, and can be repeated. */
   gkv_node_close (node, cancellable, NULL);
   gkv_node_close (node, NULL, NULL);
-  assert_refused (gkv_node_set_string (node, "key", "x", NULL, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
+  assert_refused (gkv_node_set_string (node, "key", "x", error), GKV_ERROR, GKV_ERROR_CLOSED, "");
 }
 
 /* Options */
@@ -196,9 +197,11 @@ static void
 assert_emitted (GtSignalLogger *logger, GkvNode *node, const char *signal, const char *key, const char *value)
 {
   g_autofree char *told = NULL;
+  g_autofree char *origin = NULL;
   g_autoptr (GVariant) variant = NULL;
 
-  gt_signal_logger_assert_emission_pop (logger, node, signal, &told, &variant);
+  gt_signal_logger_assert_emission_pop (logger, node, signal, &told, &variant, &origin);
+  g_assert_cmpstr (origin, ==, gkv_node_get_node_id (node));
   g_assert_cmpstr (told, ==, key);
   g_assert_cmpstr (variant != NULL ? g_variant_get_string (variant, NULL) : NULL, ==, value);
 }
@@ -218,20 +221,20 @@ test_emissions (void)
   gt_signal_logger_connect (logger, node, "changed");
 
   /* Before the call returns, and once. */
-  gkv_node_set_string (node, "a", "1", NULL, NULL);
+  gkv_node_set_string (node, "a", "1", NULL);
   assert_changed (logger, node, "a", "1");
-  gkv_node_set_string (node, "b", "2", NULL, NULL);
-  gkv_node_set_string (node, "a", "3", NULL, NULL);
+  gkv_node_set_string (node, "b", "2", NULL);
+  gkv_node_set_string (node, "a", "3", NULL);
   assert_changed (logger, node, "b", "2");
   assert_changed (logger, node, "a", "3");
 
   /* What doesn't change what is seen is no change. */
-  gkv_node_set_string (node, "a", "3", NULL, NULL);
+  gkv_node_set_string (node, "a", "3", NULL);
   gt_signal_logger_assert_no_emissions (logger);
 
-  gkv_node_delete (node, "a", NULL, NULL);
+  gkv_node_remove (node, "a", NULL, NULL);
   assert_changed (logger, node, "a", NULL);
-  gkv_node_delete (node, "a", NULL, NULL);
+  gkv_node_remove (node, "a", NULL, NULL);
   gt_signal_logger_assert_no_emissions (logger);
 
   iterate_pending ();
@@ -241,9 +244,9 @@ test_emissions (void)
 }
 
 static void
-on_key_set_other (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_key_set_other (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
-  gkv_node_set_string (node, "other", "from the handler", NULL, NULL);
+  gkv_node_set_string (node, "other", "from the handler", NULL);
 }
 
 static void
@@ -254,9 +257,9 @@ test_details (void)
 
   gt_signal_logger_connect (logger, node, "changed::other");
   g_signal_connect (node, "changed::key", G_CALLBACK (on_key_set_other), NULL);
-  gkv_node_set_string (node, "nobody's", "x", NULL, NULL);
+  gkv_node_set_string (node, "nobody's", "x", NULL);
   gt_signal_logger_assert_no_emissions (logger);
-  gkv_node_set_string (node, "key", "x", NULL, NULL);
+  gkv_node_set_string (node, "key", "x", NULL);
   assert_emitted (logger, node, "changed::other", "other", "from the handler");
   gt_signal_logger_assert_no_emissions (logger);
 }
@@ -264,9 +267,9 @@ test_details (void)
 static gpointer
 write_twice (gpointer node)
 {
-  gkv_node_set_string (node, "key", "first", NULL, NULL);
-  gkv_node_set_string (node, "other", "x", NULL, NULL);
-  gkv_node_set_string (node, "key", "last", NULL, NULL);
+  gkv_node_set_string (node, "key", "first", NULL);
+  gkv_node_set_string (node, "other", "x", NULL);
+  gkv_node_set_string (node, "key", "last", NULL);
   return NULL;
 }
 
@@ -295,19 +298,19 @@ test_list (void)
   g_autoptr (GkvEntry) first = NULL;
   guint position = 9, removed = 9, added = 9;
 
-  gkv_node_set_string (node, "app/b", "1", NULL, NULL);
-  gkv_node_set_string (node, "other", "1", NULL, NULL);
-  list = gkv_node_list (node, "app/");
+  gkv_node_set_string (node, "app/b", "1", NULL);
+  gkv_node_set_string (node, "other", "1", NULL);
+  list = gkv_node_list_entries (node, "app/");
   g_assert_cmpuint (g_list_model_get_n_items (list), ==, 1);
 
   gt_signal_logger_connect (logger, list, "items-changed");
-  gkv_node_set_string (node, "app/a", "1", NULL, NULL);
+  gkv_node_set_string (node, "app/a", "1", NULL);
   gt_signal_logger_assert_emission_pop (logger, list, "items-changed", &position, &removed, &added);
   g_assert_true (position == 0 && removed == 0 && added == 1);
-  gkv_node_delete (node, "app/b", NULL, NULL);
+  gkv_node_remove (node, "app/b", NULL, NULL);
   gt_signal_logger_assert_emission_pop (logger, list, "items-changed", &position, &removed, &added);
   g_assert_true (position == 1 && removed == 1 && added == 0);
-  gkv_node_set_string (node, "another", "1", NULL, NULL);
+  gkv_node_set_string (node, "another", "1", NULL);
   gt_signal_logger_assert_no_emissions (logger);
 
   first = g_list_model_get_item (list, 0);
@@ -321,9 +324,9 @@ on_items_changed_write (GListModel *list, guint position, guint removed, guint a
 
   if (!gkv_node_contains (node, "app/last"))
     {
-      g_assert_true (gkv_node_set_string (node, "app/last", "x", NULL, NULL));
-      g_assert_true (gkv_node_delete (node, "app/b", NULL, NULL));
-      g_assert_true (gkv_node_set_string (node, "app/a", "x", NULL, NULL));
+      g_assert_true (gkv_node_set_string (node, "app/last", "x", NULL));
+      g_assert_true (gkv_node_remove (node, "app/b", NULL, NULL));
+      g_assert_true (gkv_node_set_string (node, "app/a", "x", NULL));
     }
 }
 
@@ -349,13 +352,13 @@ static void
 test_list_changed_in_handler (void)
 {
   g_autoptr (GkvNode) node = start_local (NULL);
-  g_autoptr (GListModel) list = gkv_node_list (node, "app/");
+  g_autoptr (GListModel) list = gkv_node_list_entries (node, "app/");
   g_autoptr (GPtrArray) copy = g_ptr_array_new_with_free_func (g_free);
   g_autofree char *keys = NULL;
 
   g_signal_connect (list, "items-changed", G_CALLBACK (on_items_changed_write), node);
   g_signal_connect (list, "items-changed", G_CALLBACK (on_items_changed_copy), copy);
-  g_assert_true (gkv_node_set_string (node, "app/b", "x", NULL, NULL));
+  g_assert_true (gkv_node_set_string (node, "app/b", "x", NULL));
   iterate_pending ();
 
   g_ptr_array_add (copy, NULL);
@@ -368,10 +371,10 @@ static void
 test_list_outlives_node (void)
 {
   g_autoptr (GkvNode) node = start_local (NULL);
-  g_autoptr (GListModel) list = gkv_node_list (node, NULL);
+  g_autoptr (GListModel) list = gkv_node_list_entries (node, NULL);
   g_autoptr (GkvEntry) entry = NULL;
 
-  g_assert_true (gkv_node_set_string (node, "key", "x", NULL, NULL));
+  g_assert_true (gkv_node_set_string (node, "key", "x", NULL));
   g_clear_object (&node);
   iterate_pending ();
   g_assert_cmpuint (g_list_model_get_n_items (list), ==, 1);
@@ -383,7 +386,7 @@ test_list_outlives_node (void)
 /* Ends */
 
 static void
-on_changed_drop (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_changed_drop (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   GkvNode **mine = user_data;
 
@@ -398,14 +401,14 @@ test_drop_in_handler (void)
 
   g_object_add_weak_pointer (G_OBJECT (node), (gpointer *) &gone);
   g_signal_connect (node, "changed", G_CALLBACK (on_changed_drop), &node);
-  g_assert_true (gkv_node_set_string (gone, "key", "x", NULL, NULL));
+  g_assert_true (gkv_node_set_string (gone, "key", "x", NULL));
   iterate_pending ();
   g_assert_null (node);
   g_assert_null (gone);
 }
 
 static void
-on_changed_close (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_changed_close (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   g_assert_true (gkv_node_close (node, NULL, NULL));
 }
@@ -416,8 +419,8 @@ test_close_in_handler (void)
   g_autoptr (GkvNode) node = start_local (NULL);
 
   g_signal_connect (node, "changed", G_CALLBACK (on_changed_close), NULL);
-  g_assert_true (gkv_node_set_string (node, "key", "x", NULL, NULL));
-  assert_refused (gkv_node_set_string (node, "key", "y", NULL, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
+  g_assert_true (gkv_node_set_string (node, "key", "x", NULL));
+  assert_refused (gkv_node_set_string (node, "key", "y", error), GKV_ERROR, GKV_ERROR_CLOSED, "");
 }
 
 /* A node that isn't started can be given another codec, and the default one again. */
@@ -430,13 +433,13 @@ test_another_codec (void)
   g_autoptr (GkvEntry) entry = NULL;
   g_autofree char *value = NULL;
 
-  gkv_node_set_string (node, "key", "x", NULL, NULL);
+  gkv_node_set_string (node, "key", "x", NULL);
   gkv_node_set_codec (node, NULL);
-  list = gkv_node_list (node, NULL);
+  list = gkv_node_list_entries (node, NULL);
   g_assert_cmpuint (g_list_model_get_n_items (list), ==, 1);
   entry = g_list_model_get_item (list, 0);
   g_assert_cmpstr (g_variant_get_string (gkv_entry_get_value (entry), NULL), ==, "x");
-  value = gkv_node_get_string (node, "key", NULL, NULL);
+  value = gkv_node_get_string (node, "key", NULL);
   g_assert_cmpstr (value, ==, "x");
 
   gkv_node_set_codec (node, other);
@@ -452,14 +455,14 @@ test_reread (void)
 
   for (gint64 i = 0; i < 10; i++)
     {
-      gkv_node_set_int64 (node, "key", i, NULL, NULL);
-      g_assert_cmpint (gkv_node_get_int64 (node, "key", NULL, NULL), ==, i);
-      g_assert_cmpint (gkv_node_get_int64 (node, "key", NULL, NULL), ==, i);
+      gkv_node_set_int64 (node, "key", i, NULL);
+      g_assert_cmpint (gkv_node_get_int64 (node, "key", 0), ==, i);
+      g_assert_cmpint (gkv_node_get_int64 (node, "key", 0), ==, i);
     }
-  gkv_node_delete (node, "key", NULL, NULL);
+  gkv_node_remove (node, "key", NULL, NULL);
   assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_NOT_FOUND, "key");
 
-  gkv_node_set_value_with_ttl (node, "key", g_variant_new_int64 (10), 50, NULL, NULL);
+  gkv_node_set_value_full (node, "key", g_variant_new_int64 (10), GKV_SET_NONE, 50 * 1000, NULL, NULL);
   value = gkv_node_lookup (node, "key");
   g_usleep (60 * 1000);
   assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_NOT_FOUND, "key");
@@ -472,11 +475,11 @@ test_after_close (void)
   g_autoptr (GkvNode) node = start_local (NULL);
   g_auto (GStrv) keys = NULL;
 
-  gkv_node_set_string (node, "key", "x", NULL, NULL);
+  gkv_node_set_string (node, "key", "x", NULL);
   gkv_node_close (node, NULL, NULL);
-  assert_refused (gkv_node_set_int64 (node, "key", 1, NULL, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
+  assert_refused (gkv_node_set_int64 (node, "key", 1, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
   assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
-  assert_refused (gkv_node_delete (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
+  assert_refused (gkv_node_remove (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CLOSED, "");
   assert_refused (gkv_node_add_seed (node, "127.0.0.1:1", error), GKV_ERROR, GKV_ERROR_CLOSED, "");
   g_assert_null (gkv_node_lookup (node, "key"));
   g_assert_false (gkv_node_contains (node, "key"));
@@ -499,7 +502,7 @@ test_change_codec (void)
 {
   g_autoptr (GkvCodec) other = gkv_codec_new_for_name ("string", NULL);
   g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "codec", other, NULL);
-  g_autoptr (GListModel) list G_GNUC_UNUSED = gkv_node_list (node, NULL);
+  g_autoptr (GListModel) list G_GNUC_UNUSED = gkv_node_list_entries (node, NULL);
   g_autoptr (GtSignalLogger) logger = gt_signal_logger_new ();
   g_autoptr (GError) told = NULL;
   g_autofree char *value = NULL;
@@ -514,9 +517,235 @@ test_change_codec (void)
   g_assert_nonnull (strstr (told->message, "\"string\""));
 
   assert_refused (gkv_node_get_value (node, "key", NULL, error), GKV_ERROR, GKV_ERROR_CODEC, "\"string\"");
-  g_assert_true (gkv_node_set_string (node, "key", "x", NULL, NULL));
-  value = gkv_node_get_string (node, "key", NULL, NULL);
+  g_assert_true (gkv_node_set_string (node, "key", "x", NULL));
+  value = gkv_node_get_string (node, "key", NULL);
   g_assert_cmpstr (value, ==, "x");
+}
+
+static void
+test_set_full (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  GVariant *value = g_variant_ref_sink (g_variant_new_string ("x"));
+
+  g_assert_true (gkv_node_set_value_full (node, "key", value, GKV_SET_CREATE, 0, NULL, NULL));
+  assert_refused (gkv_node_set_value_full (node, "key", value, GKV_SET_CREATE, 0, NULL, error), GKV_ERROR,
+                  GKV_ERROR_EXISTS, "key");
+  assert_refused (gkv_node_set_value_full (node, "key", value, GKV_SET_NONE, -1, NULL, error), GKV_ERROR,
+                  GKV_ERROR_INVALID_VALUE, "negative");
+
+  g_assert_true (gkv_node_remove (node, "key", NULL, NULL));
+  g_assert_true (gkv_node_set_value_full (node, "key", value, GKV_SET_CREATE, 30000, NULL, NULL));
+  g_usleep (40000);
+  g_assert_true (gkv_node_set_value_full (node, "key", value, GKV_SET_CREATE, 0, NULL, NULL));
+  g_variant_unref (value);
+}
+
+static void
+test_compare_and_set (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  g_autoptr (GkvNode) texts = start_local ("string");
+
+  /* NULL is "absent", and both NULL only looks. */
+  g_assert_true (gkv_node_compare_and_set (node, "key", NULL, NULL, 0, 0, NULL, NULL));
+  g_assert_true (gkv_node_compare_and_set (node, "key", NULL, g_variant_new_int64 (1), 0, 0, NULL, NULL));
+  assert_refused (gkv_node_compare_and_set (node, "key", NULL, g_variant_new_int64 (2), 0, 0, NULL, error), GKV_ERROR,
+                  GKV_ERROR_MISMATCH, "key");
+  assert_refused (gkv_node_compare_and_set (node, "key", NULL, NULL, 0, 0, NULL, error), GKV_ERROR, GKV_ERROR_MISMATCH,
+                  "key");
+
+  /* Types count. */
+  assert_refused (gkv_node_compare_and_set (node, "key", g_variant_new_int32 (1), g_variant_new_int64 (2), 0, 0, NULL,
+                                            error),
+                  GKV_ERROR, GKV_ERROR_MISMATCH, "key");
+  g_assert_true (
+      gkv_node_compare_and_set (node, "key", g_variant_new_int64 (1), g_variant_new_int64 (2), 0, 0, NULL, NULL));
+  g_assert_cmpint (gkv_node_get_int64 (node, "key", 0), ==, 2);
+
+  /* NULL removes. */
+  g_assert_true (gkv_node_compare_and_set (node, "key", g_variant_new_int64 (2), NULL, 0, 0, NULL, NULL));
+  g_assert_false (gkv_node_contains (node, "key"));
+  assert_refused (gkv_node_compare_and_set (node, "key", g_variant_new_int64 (2), NULL, 0, 0, NULL, error), GKV_ERROR,
+                  GKV_ERROR_MISMATCH, "isn't there");
+
+  /* What can't be written is refused before anything is compared. */
+  assert_refused (gkv_node_compare_and_set (texts, "key", NULL, g_variant_new_int64 (1), 0, 0, NULL, error), GKV_ERROR,
+                  GKV_ERROR_CODEC, "string");
+}
+
+typedef struct
+{
+  GkvNode *node;
+  int n_done; /* atomic */
+} Counting;
+
+#define N_INCREMENTS 2000
+
+static gpointer
+increment (gpointer user_data)
+{
+  Counting *counting = user_data;
+
+  for (guint i = 0; i < N_INCREMENTS;)
+    {
+      gint64 old = gkv_node_get_int64 (counting->node, "n", 0);
+
+      i += gkv_node_compare_and_set (counting->node, "n", g_variant_new_int64 (old), g_variant_new_int64 (old + 1), 0,
+                                     0, NULL, NULL);
+    }
+
+  return NULL;
+}
+
+/* Against this process it is atomic. */
+static void
+test_compare_and_set_in_threads (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  Counting counting = { node, 0 };
+  GThread *threads[4];
+
+  gkv_node_set_int64 (node, "n", 0, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("increment", increment, &counting);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+
+  g_assert_cmpint (gkv_node_get_int64 (node, "n", 0), ==, N_INCREMENTS * G_N_ELEMENTS (threads));
+}
+
+static void
+test_set_values (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  g_autoptr (GtSignalLogger) logger = gt_signal_logger_new ();
+
+  gkv_node_set_string (node, "gone", "x", NULL);
+  gt_signal_logger_connect (logger, node, "changed");
+
+  assert_refused (gkv_node_set_values (node, g_variant_new_parsed ("@a{smv} {'a': just <'1'>, '': just <'2'>}"), 0, 0,
+                                       NULL, error),
+                  GKV_ERROR, GKV_ERROR_INVALID_KEY, "empty");
+  g_assert_false (gkv_node_contains (node, "a"));
+  assert_refused (gkv_node_set_values (node, g_variant_new_parsed ("@a{smv} {'a': just <'1'>, 'gone': just <'2'>}"),
+                                       GKV_SET_CREATE, 0, NULL, error),
+                  GKV_ERROR, GKV_ERROR_EXISTS, "gone");
+  g_assert_false (gkv_node_contains (node, "a"));
+  assert_refused (gkv_node_set_values (node, g_variant_new_parsed ("{'a': 1}"), 0, 0, NULL, error), GKV_ERROR,
+                  GKV_ERROR_INVALID_VALUE, "a{smv}");
+
+  g_assert_true (
+      gkv_node_set_values (node,
+                           g_variant_new_parsed (
+                               "@a{smv} {'a': just <'1'>, 'gone': nothing, 'never': nothing, 'b': just <'2'>}"),
+                           0, 0, NULL, NULL));
+  assert_changed (logger, node, "a", "1");
+  assert_changed (logger, node, "gone", NULL);
+  assert_changed (logger, node, "b", "2");
+  gt_signal_logger_assert_no_emissions (logger);
+}
+
+typedef struct
+{
+  GString *seen;
+  guint id; /* to be ended at the next call; 0: none */
+} Watching;
+
+static void
+on_watched (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
+{
+  Watching *watching = user_data;
+
+  g_assert_cmpstr (origin, ==, gkv_node_get_node_id (node));
+  g_string_append_printf (watching->seen, "%s=%s ", key, value != NULL ? g_variant_get_string (value, NULL) : "-");
+  if (watching->id != 0)
+    gkv_node_unwatch (node, watching->id);
+}
+
+static void
+on_watch_ended (gpointer user_data)
+{
+  g_string_append (((Watching *) user_data)->seen, "ended");
+}
+
+static void
+assert_seen (Watching *watching, const char *seen)
+{
+  g_assert_cmpstr (watching->seen->str, ==, seen);
+  g_string_truncate (watching->seen, 0);
+}
+
+static void
+run_pending (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+test_watch (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  Watching some = { g_string_new (NULL), 0 };
+  Watching all = { g_string_new (NULL), 0 };
+  guint id;
+
+  gkv_node_set_string (node, "w/b", "1", NULL);
+  gkv_node_set_string (node, "w/a", "1", NULL);
+  gkv_node_set_string (node, "x", "1", NULL);
+  id = gkv_node_watch (node, "w/", GKV_WATCH_INITIAL, on_watched, &some, on_watch_ended);
+  g_assert_cmpuint (gkv_node_watch (node, NULL, 0, on_watched, &all, NULL), !=, 0);
+  assert_seen (&some, "");
+
+  /* A key that is still to come is reported once, with what it is then. */
+  gkv_node_set_string (node, "w/b", "2", NULL);
+  gkv_node_set_string (node, "w/c", "1", NULL);
+  assert_seen (&some, "");
+  run_pending ();
+  assert_seen (&some, "w/a=1 w/b=2 w/c=1 ");
+  assert_seen (&all, "w/b=2 w/c=1 ");
+
+  gkv_node_set_string (node, "w/a", "3", NULL);
+  gkv_node_set_string (node, "x", "3", NULL);
+  gkv_node_remove (node, "w/c", NULL, NULL);
+  assert_seen (&some, "w/a=3 w/c=- ");
+  assert_seen (&all, "w/a=3 x=3 w/c=- ");
+
+  some.id = id;
+  gkv_node_set_string (node, "w/a", "4", NULL);
+  assert_seen (&some, "w/a=4 ended");
+  gkv_node_set_string (node, "w/a", "5", NULL);
+  assert_seen (&some, "");
+
+  g_string_free (some.seen, TRUE);
+  g_string_free (all.seen, TRUE);
+}
+
+#define CHAIN 20000
+
+static void
+on_chain (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
+{
+  guint *n = user_data;
+  g_autofree char *next = g_strdup_printf ("key-%u", ++*n);
+
+  if (*n < CHAIN)
+    gkv_node_set_int64 (node, next, *n, NULL);
+}
+
+/* A handler that sets the next key, again and again, doesn't eat the stack. */
+static void
+test_chain_of_handlers (void)
+{
+  g_autoptr (GkvNode) node = start_local (NULL);
+  guint n = 0;
+
+  g_signal_connect (node, "changed", G_CALLBACK (on_chain), &n);
+  gkv_node_set_int64 (node, "key-0", 0, NULL);
+  while (n < CHAIN)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (gkv_node_get_n_keys (node), ==, CHAIN);
 }
 
 int
@@ -545,6 +774,13 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/reread", test_reread);
   g_test_add_func ("/alone/after-close", test_after_close);
   g_test_add_func ("/alone/change-codec", test_change_codec);
+
+  g_test_add_func ("/alone/set-full", test_set_full);
+  g_test_add_func ("/alone/compare-and-set", test_compare_and_set);
+  g_test_add_func ("/alone/compare-and-set-in-threads", test_compare_and_set_in_threads);
+  g_test_add_func ("/alone/set-values", test_set_values);
+  g_test_add_func ("/alone/watch", test_watch);
+  g_test_add_func ("/alone/chain-of-handlers", test_chain_of_handlers);
 
   return g_test_run ();
 }

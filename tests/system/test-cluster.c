@@ -72,7 +72,7 @@ on_wake (gpointer user_data)
 static gboolean
 has (GkvNode *node, const char *key, const char *value)
 {
-  g_autofree char *held = gkv_node_get_string (node, key, NULL, NULL);
+  g_autofree char *held = gkv_node_get_string (node, key, NULL);
 
   return g_strcmp0 (held, value) == 0;
 }
@@ -82,7 +82,7 @@ set (GkvNode *node, const char *key, const char *value)
 {
   g_autoptr (GError) error = NULL;
 
-  gkv_node_set_string (node, key, value, NULL, &error);
+  gkv_node_set_string (node, key, value, &error);
   g_assert_no_error (error);
 }
 
@@ -140,11 +140,11 @@ test_delete (void)
 
   set (a, "key", "value");
   wait_until (has (b, "key", "value"));
-  g_assert_true (gkv_node_delete (b, "key", NULL, &error));
+  g_assert_true (gkv_node_remove (b, "key", NULL, &error));
   g_assert_no_error (error);
   wait_until (!gkv_node_contains (a, "key"));
 
-  g_assert_false (gkv_node_delete (a, "key", NULL, &error));
+  g_assert_false (gkv_node_remove (a, "key", NULL, &error));
   g_assert_error (error, GKV_ERROR, GKV_ERROR_NOT_FOUND);
 
   stop (a);
@@ -159,7 +159,8 @@ test_expiry (void)
   GkvNode *b = start_node (gkv_node_get_local_address (a));
 
   wait_until (count_peers (a) == 1 && count_peers (b) == 1);
-  g_assert_true (gkv_node_set_value_with_ttl (a, "brief", g_variant_new_string ("x"), 1500, NULL, NULL));
+  g_assert_true (
+      gkv_node_set_value_full (a, "brief", g_variant_new_string ("x"), GKV_SET_NONE, 1500 * 1000, NULL, NULL));
   wait_until (gkv_node_contains (b, "brief"));
   wait_until (!gkv_node_contains (b, "brief") && !gkv_node_contains (a, "brief"));
 
@@ -174,7 +175,7 @@ test_ephemeral (void)
   GkvNode *a = start_node (NULL);
   GkvNode *b = start_node (gkv_node_get_local_address (a));
 
-  g_assert_true (gkv_node_set_value_ephemeral (b, "here", g_variant_new_boolean (TRUE), NULL, NULL));
+  g_assert_true (gkv_node_set_value_full (b, "here", g_variant_new_boolean (TRUE), GKV_SET_EPHEMERAL, 0, NULL, NULL));
   set (b, "lasting", "x");
   wait_until (gkv_node_contains (a, "here") && gkv_node_contains (a, "lasting"));
   stop (b);
@@ -200,13 +201,13 @@ test_large (void)
     data[i] = g_random_int ();
   bytes = g_bytes_new (data, 15 * 1024 * 1024);
 
-  gkv_node_set_bytes (a, "large", bytes, NULL, &error);
+  gkv_node_set_bytes (a, "large", bytes, &error);
   g_assert_no_error (error);
   set (a, long_key, "value");
 
   wait_until (has (b, long_key, "value"));
   wait_until (gkv_node_contains (b, "large"));
-  arrived = gkv_node_get_bytes (b, "large", NULL, &error);
+  arrived = gkv_node_get_bytes (b, "large", NULL);
   g_assert_no_error (error);
   g_assert_true (g_bytes_equal (bytes, arrived));
 
@@ -225,7 +226,7 @@ test_many (void)
     {
       g_autofree char *key = g_strdup_printf ("key-%u", i);
 
-      gkv_node_set_int64 (a, key, i, NULL, NULL);
+      gkv_node_set_int64 (a, key, i, NULL);
     }
   b = start_node (gkv_node_get_local_address (a));
   set (b, "own", "x");
@@ -487,7 +488,7 @@ test_leave (void)
 
 /* 22. Closing from inside a handler works. */
 static void
-on_changed_close (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_changed_close (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   gboolean *closed = user_data;
 
@@ -506,7 +507,7 @@ test_close_in_handler (void)
   g_signal_connect (b, "changed::key", G_CALLBACK (on_changed_close), &closed);
   set (a, "key", "x");
   wait_until (closed);
-  g_assert_false (gkv_node_set_string (b, "key", "y", NULL, &error));
+  g_assert_false (gkv_node_set_string (b, "key", "y", &error));
   g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
 
   stop (a);
@@ -596,8 +597,8 @@ write_many (gpointer user_data)
     {
       g_autofree char *key = g_strdup_printf ("%p-%u", g_thread_self (), i % 200);
 
-      g_assert_true (gkv_node_set_int64 (user_data, key, i, NULL, NULL));
-      gkv_node_get_int64 (user_data, key, NULL, NULL);
+      g_assert_true (gkv_node_set_int64 (user_data, key, i, NULL));
+      gkv_node_get_int64 (user_data, key, 0);
     }
   return NULL;
 }

@@ -257,83 +257,6 @@ function parseOptions({ttl = null, ephemeral = false, ...others}) {
 // Calls of the library, by their name there: 'library.lookup.call(node, key)'.
 const library = {};
 
-// Until the library has its final names, what is missing stands in for them here; this is all of it, and nothing else
-// knows of it.
-
-const STAND_INS = {
-  remove(key, cancellable) {
-    return library.delete.call(this, key, cancellable);
-  },
-
-  set_value_full(key, value, flags, lifetime, cancellable) {
-    if (flags & Gkv.SetFlags.EPHEMERAL)
-      return this.set_value_ephemeral(key, value, cancellable);
-    if (lifetime > 0)
-      return this.set_value_with_ttl(key, value, Math.max(1, Math.floor(lifetime / 1000)), cancellable);
-    return library.set_value.call(this, key, value, cancellable);
-  },
-
-  set_values(values, flags, lifetime, cancellable) {
-    for (let i = 0; i < values.n_children(); i++) {
-      const entry = values.get_child_value(i);
-      const value = entry.get_child_value(1).get_child_value(0).get_variant();
-
-      library.set_value_full.call(this, entry.get_child_value(0).get_string()[0], value, flags, lifetime, cancellable);
-    }
-  },
-
-  watch(prefix, flags, callback) {
-    const changed = (node, key, value) => {
-      if (key.startsWith(prefix ?? ''))
-        callback(node, key, value, node.get_entry(key)?.get_origin() ?? node.node_id);
-    };
-
-    if (flags & Gkv.WatchFlags.INITIAL) {
-      GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
-        library.list_keys.call(this, prefix ?? '').forEach(key => changed(this, key, library.lookup.call(this, key)));
-        return GLib.SOURCE_REMOVE;
-      });
-    }
-    return this.connect('changed', changed);
-  },
-
-  unwatch(id) {
-    this.disconnect(id);
-  },
-
-  flush(n, timeout, cancellable) {
-    return finishNow(this, 'flush', [n, timeout, cancellable]);
-  },
-
-  wait_synced(timeout, cancellable) {
-    return finishNow(this, 'wait_synced', [timeout, cancellable]);
-  },
-};
-
-function finishNow(node, name, args) {
-  let result = null;
-
-  library[`${name}_async`].call(node, ...args, (_node, r) => (result = r));
-  while (result === null)
-    GLib.MainContext.default().iteration(true);
-  return node[`${name}_finish`](result);
-}
-
-function standIn(prototype) {
-  Gkv.SetFlags = Gkv.SetFlags ?? {NONE: 0, EPHEMERAL: 1, CREATE: 2};
-  Gkv.WatchFlags = Gkv.WatchFlags ?? {NONE: 0, INITIAL: 1};
-  library.delete = prototype.delete;
-  if (library.delete !== undefined) {
-    for (const name of ['string', 'boolean', 'int64', 'double', 'bytes'])
-      WITH_CANCELLABLE.push(`get_${name}`, `set_${name}`);
-    WITH_CANCELLABLE.push('set_value_with_ttl', 'set_value_ephemeral');
-  }
-  for (const [name, method] of Object.entries(STAND_INS))
-    prototype[name] = prototype[name] ?? method;
-}
-
-// Here ends what stands in.
-
 // Calls whose first argument is a key or a prefix, and those of them whose last one is a cancellable that may be left out.
 const WITH_KEY = [
   'contains', 'lookup', 'list_keys', 'list_entries', 'get_entry', 'get_value', 'set_value', 'set_value_full',
@@ -565,7 +488,6 @@ const MAP_METHODS = {
 };
 
 function patch(prototype) {
-  standIn(prototype);
   patchCalls(prototype);
   patchWaits(prototype);
   patchModules(prototype);

@@ -30,7 +30,7 @@ get_loop_lack (void)
 }
 
 static void
-on_changed (GkvNode *changed_node, const char *key, GVariant *variant, gpointer user_data)
+on_changed (GkvNode *changed_node, const char *key, GVariant *variant, const char *origin, gpointer user_data)
 {
   gsize size;
   const PairValue *bytes = g_variant_get_fixed_array (variant, &size, 1);
@@ -80,7 +80,7 @@ gkv_write (const PairValue *value)
 {
   g_autoptr (GBytes) bytes = g_bytes_new (value, sizeof *value);
 
-  gkv_node_set_bytes (node, own_key, bytes, NULL, NULL);
+  gkv_node_set_bytes (node, own_key, bytes, NULL);
 }
 
 static gboolean

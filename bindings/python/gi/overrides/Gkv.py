@@ -383,7 +383,7 @@ def _wait(call, cancellable):
     an exception of an error, and what they raise is lost in there. So the call is made in another thread meanwhile.
     """
     cancellable = cancellable or Gio.Cancellable()
-    if _WAITS_HERE or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         return call(cancellable)
 
     outcome = []
@@ -438,82 +438,6 @@ def _to_lifetime(ttl):
 
 
 _MISSING = object()
-
-# Until the library has its final names, what is missing stands in for them here; this is all of it, and nothing else
-# knows of it, but for _WAITS_HERE: what stands in for a blocking call works only in the thread that owns the node.
-
-_WAITS_HERE = not hasattr(_Library, "flush")
-
-
-class _SetFlags:
-    NONE, EPHEMERAL, CREATE = 0, 1, 2
-
-
-class _WatchFlags:
-    NONE, INITIAL = 0, 1
-
-
-def _old_set_value_full(self, key, value, flags, lifetime, cancellable=None):
-    if flags & _SetFlags.CREATE and self.contains(key):
-        raise GLib.Error.new_literal(Gkv.Error.quark(), "The key is there", Gkv.Error.EXISTS)
-    if flags & _SetFlags.EPHEMERAL:
-        return self.set_value_ephemeral(key, value, cancellable)
-    if lifetime:
-        return self.set_value_with_ttl(key, value, max(1, lifetime // 1000), cancellable)
-    return self.set_value(key, value, cancellable)
-
-
-def _old_set_values(self, values, flags, lifetime, cancellable=None):
-    for entry in (values.get_child_value(i) for i in range(values.n_children())):
-        key, value = entry.get_child_value(0).get_string(), entry.get_child_value(1)
-        if value.n_children():
-            _old_set_value_full(self, key, value.get_child_value(0).get_variant(), flags, lifetime, cancellable)
-        elif self.contains(key):
-            self.delete(key, cancellable)
-    return True
-
-
-def _old_blocking(name):
-    def call(self, *args):
-        results = []
-        getattr(_Library, name + "_async")(self, *args, lambda _self, result: results.append(result))
-        while not results:
-            GLib.MainContext.default().iteration(True)
-        return getattr(_Library, name + "_finish")(self, results[0])
-    return call
-
-
-def _old_watch(self, prefix, flags, callback):
-    def changed(node, key, value):
-        entry = node.get_entry(key)
-        if key.startswith(prefix or ""):
-            callback(node, key, value, entry.get_origin() if entry else node.get_node_id())
-
-    def begin():
-        for key in self.list_keys(prefix or ""):
-            changed(self, key, self.lookup(key))
-
-    if flags & _WatchFlags.INITIAL:
-        GLib.idle_add(begin)
-    return self.connect("changed", changed)
-
-
-for _owner, _name, _stand_in in (
-        (Gkv, "SetFlags", _SetFlags),
-        (Gkv, "WatchFlags", _WatchFlags),
-        (Gkv.Error, "EXISTS", Gkv.Error.FAILED),
-        (_Library, "remove", lambda self, key, cancellable=None: self.delete(key, cancellable)),
-        (_Library, "set_value_full", _old_set_value_full),
-        (_Library, "set_values", _old_set_values),
-        (_Library, "flush", _old_blocking("flush")),
-        (_Library, "wait_synced", _old_blocking("wait_synced")),
-        (_Library, "close_async", None),
-        (_Library, "watch", _old_watch),
-        (_Library, "unwatch", lambda self, watch_id: self.disconnect(watch_id))):
-    if not hasattr(_owner, _name):
-        setattr(_owner, _name, _stand_in)
-
-# Here ends what stands in.
 
 
 class Node(_Library):

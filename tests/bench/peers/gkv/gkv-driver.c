@@ -113,7 +113,7 @@ set_one (GkvNode *node, const char *key, const char *value)
 {
   g_autoptr (GError) error = NULL;
 
-  if (!gkv_node_set_string (node, key, value, NULL, &error))
+  if (!gkv_node_set_string (node, key, value, &error))
     g_error ("%s", error->message);
 }
 
@@ -141,7 +141,7 @@ wait_filled (GkvNode *node)
 }
 
 static void
-on_changed (GkvNode *node, const char *key, GVariant *value, gpointer user_data)
+on_changed (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
   int *n = user_data;
 
@@ -234,7 +234,7 @@ run_local (void)
       say_sample ("set-hot-ns", get_ms_since (start) * 1e6 / hot);
       start = g_get_monotonic_time ();
       for (int i = 0; i < hot; i++)
-        g_free (gkv_node_get_string (node, "hot", NULL, NULL));
+        g_free (gkv_node_get_string (node, "hot", NULL));
       say_sample ("get-hot-ns", get_ms_since (start) * 1e6 / hot);
     }
 
@@ -246,7 +246,7 @@ run_local (void)
     {
       start = g_get_monotonic_time ();
       for (int i = 0; i < option_keys; i++)
-        g_free (gkv_node_get_string (node, keys[(guint64) i * 7919 % option_keys], NULL, NULL));
+        g_free (gkv_node_get_string (node, keys[(guint64) i * 7919 % option_keys], NULL));
       say_sample ("get-many-ns", get_ms_since (start) * 1e6 / option_keys);
     }
 }
