@@ -74,32 +74,17 @@ take_line (const char *what, const char *link, const char *line)
     g_hash_table_insert (lacks, g_strdup (link), g_strdup (why));
 }
 
-static void
-stay_on_one_core (gpointer user_data)
-{
-  cpu_set_t set;
-  int core = 0;
-
-  if (sched_getaffinity (0, sizeof set, &set) < 0)
-    return;
-  while (core < CPU_SETSIZE - 1 && !CPU_ISSET (core, &set))
-    core++;
-  CPU_ZERO (&set);
-  CPU_SET (core, &set);
-  sched_setaffinity (0, sizeof set, &set);
-}
-
-/* @strace_output: where to count system calls, or NULL. */
+/* @cores: as the driver's option has it. @strace_output: where to count system calls, or NULL. */
 static char *
-run_driver (
-    const char *link, const char *workload, int trials, int seconds, gboolean on_one_core, const char *strace_output)
+run_driver (const char *link, const char *workload, int trials, int seconds, int cores, const char *strace_output)
 {
   g_autofree char *trials_text = g_strdup_printf ("%d", trials);
   g_autofree char *seconds_text = g_strdup_printf ("%d", seconds);
+  g_autofree char *cores_text = g_strdup_printf ("%d", cores);
   g_autoptr (GError) error = NULL;
   const char *const tracer[] = { "strace", "-f", "-c", "-U", "calls,name", "-o", strace_output };
-  const char *const driver[] = { program,    "--driver",  "--link",    link,        workload,
-                                 "--trials", trials_text, "--seconds", seconds_text };
+  const char *const driver[] = { program,     "--driver",  "--link",     link,      workload,  "--trials",
+                                 trials_text, "--seconds", seconds_text, "--cores", cores_text };
   const char *argv[G_N_ELEMENTS (tracer) + G_N_ELEMENTS (driver) + 1] = { NULL };
   char *output = NULL;
   guint n = 0;
@@ -109,15 +94,14 @@ run_driver (
   for (guint i = 0; i < G_N_ELEMENTS (driver); i++)
     argv[n++] = driver[i];
 
-  if (!g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, on_one_core ? stay_on_one_core : NULL, NULL,
-                     &output, NULL, NULL, &error))
+  if (!g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &output, NULL, NULL, &error))
     g_error ("%s", error->message);
 
   return output;
 }
 
 static void
-measure (const char *what, const char *link, const char *workload, gboolean on_one_core)
+measure (const char *what, const char *link, const char *workload, int cores)
 {
   g_autofree char *output = NULL;
   g_auto (GStrv) lines = NULL;
@@ -125,7 +109,7 @@ measure (const char *what, const char *link, const char *workload, gboolean on_o
   if (g_hash_table_contains (lacks, link))
     return;
 
-  output = run_driver (link, workload, option_trials, option_seconds, on_one_core, NULL);
+  output = run_driver (link, workload, option_trials, option_seconds, cores, NULL);
   lines = g_strsplit (output, "\n", -1);
   for (guint i = 0; lines[i] != NULL; i++)
     take_line (what, link, lines[i]);
@@ -142,7 +126,7 @@ count_calls (const char *link, int trials)
   double n = -1;
 
   close (g_mkstemp (path));
-  output = run_driver (link, "pair", trials, 0, FALSE, path);
+  output = run_driver (link, "pair", trials, 0, 0, path);
   if (strstr (output, "\"done\"") != NULL && g_file_get_contents (path, &text, NULL, NULL))
     {
       lines = g_strsplit (text, "\n", -1);
@@ -257,8 +241,8 @@ print_ages (const char *what, const char *row, const char *title, gboolean has_c
   static const char *const quantiles[] = { "median", "99", "99.9", "max" };
   double floor_us = -1;
 
-  g_print ("%s, %s, us\n  %-30s %9s %9s %9s %9s %9s%s\n", title, what, "", "median", "99 %", "99.9 %", "max", "x floor",
-           has_cost ? "   a side's processor and system calls a round trip" : "");
+  g_print ("%s, %s, us\n  %-30s %9s %9s %9s %9s %9s %13s%s\n", title, what, "", "median", "99 %", "99.9 %", "max",
+           "x floor", "99.9%/median", has_cost ? "   a side's processor and system calls a round trip" : "   received");
   for (guint i = 0; i < N_LINKS; i++)
     {
       double figures[G_N_ELEMENTS (quantiles)];
@@ -278,10 +262,11 @@ print_ages (const char *what, const char *row, const char *title, gboolean has_c
       if (i == 0)
         floor_us = figures[0];
       g_print ("  %-30s %9.1f %9.1f %9.1f %9.1f", titles[i], figures[0], figures[1], figures[2], figures[3]);
-      if (floor_us > 0)
-        g_print (" %9.2f", figures[0] / floor_us);
+      g_print (" %9.2f %13.1f", floor_us > 0 ? figures[0] / floor_us : 0, figures[2] / figures[0]);
       if (has_cost)
         g_print ("   %.1f us", cpu);
+      else
+        g_print ("   %.0f %%", get_figure (what, links[i]->name, "one-way-received"));
       if (has_cost && calls >= 0)
         g_print (", %.1f calls", calls);
       g_print ("\n");
@@ -348,12 +333,12 @@ main (int argc, char *argv[])
           if (state == 1)
             start_spinners ();
           for (guint i = 0; i < N_LINKS; i++)
-            measure (states[state], links[i]->name, "pair", FALSE);
+            measure (states[state], links[i]->name, "pair", 0);
           stop_spinners ();
         }
       for (guint place = 0; place < G_N_ELEMENTS (places); place++)
         for (guint i = 0; i < N_LINKS; i++)
-          measure (places[place], links[i]->name, "hot", place == 1);
+          measure (places[place], links[i]->name, "hot", place == 0 ? 2 : 1);
     }
   for (guint i = 0; strace != NULL && i < N_LINKS; i++)
     measure_calls (links[i]->name);

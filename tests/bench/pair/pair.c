@@ -9,6 +9,7 @@
 #include "pair.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,11 +40,14 @@ enum
 static char *option_link;
 static int option_trials = 10000;
 static int option_seconds = 3;
+static int option_cores = 0;
 
 static const GOptionEntry options[] = {
   { "link", 0, 0, G_OPTION_ARG_STRING, &option_link, "what carries the values", "NAME" },
   { "trials", 0, 0, G_OPTION_ARG_INT, &option_trials, "round trips to take", "N" },
   { "seconds", 0, 0, G_OPTION_ARG_INT, &option_seconds, "how long to write one way, or without pause", "S" },
+  { "cores", 0, 0, G_OPTION_ARG_INT, &option_cores, "1: both ends on one core, 2: a core for each; 0: as it comes",
+    "N" },
   { NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -320,8 +324,10 @@ receive_other (const PairValue *value)
           say ("hot-told", n_hot * 1e9 / taken);
           say ("hot-cpu", n_hot == 0 ? 0 : 100 * 1000.0 * (get_cpu_us () - cpu_started) / (now - started));
         }
-      else
+      else if (option_seconds > 0)
         {
+          /* A map may merge writes, and then the ages are those of the rest. */
+          say ("one-way-received", 100.0 * n_ages / (option_seconds * WRITES_A_SECOND));
           say_ages ("one-way", 1000.0);
         }
       stop ();
@@ -368,6 +374,25 @@ pair_flood (void)
 
 /* --- The driver */
 
+/* Before any thread is started, so that all of this end stay where it is. */
+static void
+choose_core (void)
+{
+  cpu_set_t allowed, own;
+  int n_left = option_cores == 2 && !is_first ? 1 : 0;
+
+  if (option_cores == 0 || sched_getaffinity (0, sizeof allowed, &allowed) < 0)
+    return;
+
+  CPU_ZERO (&own);
+  for (int core = 0; core < CPU_SETSIZE; core++)
+    if (CPU_ISSET (core, &allowed) && n_left-- == 0)
+      CPU_SET (core, &own);
+  /* Where there is one core only, all stays as it is. */
+  if (CPU_COUNT (&own) == 1)
+    sched_setaffinity (0, sizeof own, &own);
+}
+
 static int
 run (void)
 {
@@ -395,6 +420,7 @@ run (void)
       prctl (PR_SET_PDEATHSIG, SIGKILL);
     }
 
+  choose_core ();
   timer_fd = timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   address = used->open (peer);
   if (is_first)

@@ -53,16 +53,15 @@ LOSSES = {
 class Case:
     """One run of a driver, and the rows of the table that come out of it.
 
-    awake: the cores are kept from sleeping; one_core: all that the driver starts shares one."""
+    awake: the cores are kept from sleeping."""
 
-    def __init__(self, name, workload, rows, systems=MAPS, loss=False, awake=False, one_core=False, **options):
+    def __init__(self, name, workload, rows, systems=MAPS, loss=False, awake=False, **options):
         self.name = name
         self.workload = workload
         self.rows = rows
         self.systems = systems
         self.loss = loss
         self.awake = awake
-        self.one_core = one_core
         self.options = options
 
 
@@ -105,11 +104,11 @@ def make_pair_cases(quick):
                            "one-way-99.9": f"64 bytes one way, 1,000 writes/s, {what}, 99.9 %, us"},
                           systems=PAIRS, awake=awake, trials=2000 if quick else 10000, seconds=seconds))
     cases.append(Case("pair-calls", "calls", {"calls": "system calls of a side for a round trip"}, systems=PAIRS))
-    for one_core, what in ((False, "a core for each end"), (True, "both ends on one core")):
-        cases.append(Case("hot-one-core" if one_core else "hot", "hot",
+    for cores, what in ((2, "a core for each end"), (1, "both ends on one core")):
+        cases.append(Case("hot-one-core" if cores == 1 else "hot", "hot",
                           {"hot-told": f"a hot key written without pause, {what}, values told a second",
                            "hot-cpu": f"a hot key written without pause, {what}, % of a core that the reader uses"},
-                          systems=PAIRS, one_core=one_core, seconds=seconds))
+                          systems=PAIRS, seconds=seconds, cores=cores))
     return cases
 
 
@@ -164,7 +163,8 @@ def build_cargo(system, build, source):
 def build_dds(build):
     missing = [tool for tool in ("gcc", "idlc", "pkg-config") if shutil.which(tool) is None]
     if missing or not works(["pkg-config", "--exists", "CycloneDDS", "glib-2.0"]):
-        return None, f"no {missing[0] if missing else 'CycloneDDS'} here: Debian has it in cyclonedds-dev, cyclonedds-tools"
+        what = missing[0] if missing else "CycloneDDS"
+        return None, f"no {what} here: Debian has it in cyclonedds-dev and cyclonedds-tools"
     folder = copy_source("dds", build)
     log = build / "peers" / "dds.log"
     log.unlink(missing_ok=True)
@@ -247,10 +247,6 @@ def stop_spinners(spinners):
         os.waitpid(pid, 0)
 
 
-def stay_on_one_core():
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
-
 def count_calls(command, trials, limit):
     """All system calls of a run of both ends, or why they can't be counted."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as counts:
@@ -299,7 +295,7 @@ def run(command, case, limit, namespaces, loss):
 
     samples, notes, part, done, begin = {}, [], None, False, 0
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               stdin=subprocess.DEVNULL, preexec_fn=stay_on_one_core if case.one_core else None)
+                               stdin=subprocess.DEVNULL)
     end = time.monotonic() + limit + (case.options.get("seconds", 0) if case.workload == "idle" else 0)
     lines = selectors.DefaultSelector()
     lines.register(process.stdout, selectors.EVENT_READ)

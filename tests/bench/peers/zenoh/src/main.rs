@@ -88,6 +88,7 @@ struct Options {
     workload: String,
     trials: u32,
     seconds: u32,
+    cores: u32,
     other: Option<String>,
 }
 
@@ -119,6 +120,7 @@ fn be_other(options: &Options, address: &str) -> zenoh::Result<()> {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     let (session, publisher) = open("pair/other", Some(address), None)?;
     let (trials, hot) = (f64::from(options.trials), options.workload == "hot");
+    let writes = f64::from(options.seconds * WRITES_A_SECOND);
     let (done, ended) = channel();
     let state = Mutex::new(Other { last_kind: 0, ages: Vec::new(), told: 0, started: 0, last_hot: 0, cpu_started: 0 });
     let _subscriber = session
@@ -152,7 +154,8 @@ fn be_other(options: &Options, address: &str) -> zenoh::Result<()> {
                         say_sample("hot-told", state.told as f64 * 1e9 / taken as f64);
                         let used = (cpu() - state.cpu_started) as f64 / (time - state.started).max(1) as f64;
                         say_sample("hot-cpu", 100.0 * used);
-                    } else {
+                    } else if writes > 0.0 {
+                        say_sample("one-way-received", 100.0 * state.ages.len() as f64 / writes);
                         say_ages("one-way", &mut state.ages, 1e3);
                     }
                     let _ = done.send(());
@@ -181,10 +184,11 @@ fn wait_for_first_hello(publisher: &Publisher<'static>, heard: &AtomicBool) -> b
 
 fn write_one_way(publisher: &Publisher<'static>, seconds: u32) {
     let every = 1_000_000_000 / i64::from(WRITES_A_SECOND);
-    let start = now() + 200_000_000;
+    let mut next = now() + 200_000_000;
     for serial in 0..seconds * WRITES_A_SECOND {
-        let until = start + i64::from(serial) * every;
-        let until = libc::timespec { tv_sec: until / 1_000_000_000, tv_nsec: until % 1_000_000_000 };
+        // When a write is late the next ones don't hurry, as with the timer of the drivers in C.
+        next = (next + every).max(now());
+        let until = libc::timespec { tv_sec: next / 1_000_000_000, tv_nsec: next % 1_000_000_000 };
         unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &until, std::ptr::null_mut()) };
         write(publisher, ONE_WAY, serial);
     }
@@ -266,13 +270,38 @@ fn be_first(options: &Options, address: &str, child: &mut Child) -> zenoh::Resul
     Ok(())
 }
 
+/// Before any thread is started, so that all of this end stay where it is.
+fn choose_core(cores: u32, is_first: bool) {
+    let mut n_left = if cores == 2 && !is_first { 1 } else { 0 };
+    if cores == 0 {
+        return;
+    }
+    unsafe {
+        let size = std::mem::size_of::<libc::cpu_set_t>();
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        let mut own: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size, &mut allowed);
+        for core in (0..libc::CPU_SETSIZE as usize).filter(|core| libc::CPU_ISSET(*core, &allowed)) {
+            if n_left == 0 {
+                libc::CPU_SET(core, &mut own);
+            }
+            n_left -= 1;
+        }
+        // Where there is one core only, all stays as it is.
+        if libc::CPU_COUNT(&own) == 1 {
+            libc::sched_setaffinity(0, size, &own);
+        }
+    }
+}
+
 fn main() -> zenoh::Result<()> {
-    let mut options = Options { workload: String::new(), trials: 10000, seconds: 3, other: None };
+    let mut options = Options { workload: String::new(), trials: 10000, seconds: 3, cores: 0, other: None };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--trials" => options.trials = args.next().unwrap_or_default().parse()?,
             "--seconds" => options.seconds = args.next().unwrap_or_default().parse()?,
+            "--cores" => options.cores = args.next().unwrap_or_default().parse()?,
             "--other" => options.other = args.next(),
             _ => options.workload = arg,
         }
@@ -281,6 +310,7 @@ fn main() -> zenoh::Result<()> {
         say(r#"{"cannot": "no such workload"}"#.to_string());
         return Ok(());
     }
+    choose_core(options.cores, options.other.is_none());
     if let Some(address) = &options.other {
         return be_other(&options, address);
     }
@@ -288,7 +318,7 @@ fn main() -> zenoh::Result<()> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let mut child = Command::new(std::env::current_exe()?)
         .args([&options.workload, "--trials", &options.trials.to_string()])
-        .args(["--seconds", &options.seconds.to_string(), "--other", &address])
+        .args(["--seconds", &options.seconds.to_string(), "--cores", &options.cores.to_string(), "--other", &address])
         .stdin(Stdio::null())
         .spawn()?;
     let result = be_first(&options, &address, &mut child);
