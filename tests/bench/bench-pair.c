@@ -2,7 +2,8 @@
  * a round trip costs a side, and a key that is written without pause.
  *
  * The links take turns, so that what else the machine does hits all alike. All is measured twice: on a machine that is
- * idle, where each wake-up first wakes a core, and with cores kept awake by spinners that give way to everything.
+ * idle (the bench waits a little for such moments), where each wake-up first wakes a core, and with cores kept awake by
+ * spinners that give way to everything.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -151,6 +152,54 @@ measure_calls (const char *link)
   many = count_calls (link, MANY_TRIALS);
   if (few >= 0 && many >= 0)
     add_sample ("calls", link, "calls", (many - few) / (MANY_TRIALS - FEW_TRIALS) / 2);
+}
+
+/* --- A machine that is idle */
+
+/* For so long the cores must have slept, and for so long the bench waits for that. */
+#define QUIET_US    (400 * 1000)
+#define PATIENCE_US (10 * G_USEC_PER_SEC)
+
+static guint n_disturbed;
+
+static void
+read_idle (guint64 *idle, guint64 *all)
+{
+  g_autofree char *text = NULL;
+  g_auto (GStrv) fields = NULL;
+
+  *idle = *all = 0;
+  if (!g_file_get_contents ("/proc/stat", &text, NULL, NULL))
+    return;
+  *strchrnul (text, '\n') = '\0';
+  fields = g_strsplit (text, " ", -1);
+  /* "cpu", nothing, user, nice, system, idle, waiting for a disk, ... */
+  for (guint i = 2; fields[i] != NULL; i++)
+    {
+      guint64 ticks = g_ascii_strtoull (fields[i], NULL, 10);
+
+      *all += ticks;
+      *idle += i == 5 || i == 6 ? ticks : 0;
+    }
+}
+
+/* Waits for a moment in which the machine does nothing else. */
+static void
+wait_for_quiet (void)
+{
+  gint64 end = g_get_monotonic_time () + PATIENCE_US;
+
+  while (g_get_monotonic_time () < end)
+    {
+      guint64 idle, all, idle_before, all_before;
+
+      read_idle (&idle_before, &all_before);
+      g_usleep (QUIET_US);
+      read_idle (&idle, &all);
+      if ((idle - idle_before) * 100 >= (all - all_before) * 97)
+        return;
+    }
+  n_disturbed++;
 }
 
 /* --- Cores that stay awake */
@@ -333,7 +382,11 @@ main (int argc, char *argv[])
           if (state == 1)
             start_spinners ();
           for (guint i = 0; i < N_LINKS; i++)
-            measure (states[state], links[i]->name, "pair", 0);
+            {
+              if (state == 0 && !g_hash_table_contains (lacks, links[i]->name))
+                wait_for_quiet ();
+              measure (states[state], links[i]->name, "pair", 0);
+            }
           stop_spinners ();
         }
       for (guint place = 0; place < G_N_ELEMENTS (places); place++)
@@ -348,6 +401,8 @@ main (int argc, char *argv[])
       print_ages (states[state], "half", "half a ping-pong", TRUE);
       print_ages (states[state], "one-way", "one way, 1,000 writes a second", FALSE);
     }
+  if (n_disturbed > 0)
+    g_print ("The machine had other work before %u of the runs on an idle machine.\n", n_disturbed);
   if (strace == NULL)
     g_print ("System calls are not measured: strace is not here.\n");
   for (guint place = 0; place < G_N_ELEMENTS (places); place++)

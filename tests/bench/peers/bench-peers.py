@@ -247,6 +247,23 @@ def stop_spinners(spinners):
         os.waitpid(pid, 0)
 
 
+def read_idle():
+    ticks = list(map(int, pathlib.Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]))
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def wait_for_quiet(patience=10):
+    """Waits for a moment in which the machine does nothing else, and returns what to say if there is none."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        idle_before, before = read_idle()
+        time.sleep(0.4)
+        idle, after = read_idle()
+        if (idle - idle_before) >= 0.97 * (after - before):
+            return []
+    return ["the machine had other work"]
+
+
 def count_calls(command, trials, limit):
     """All system calls of a run of both ends, or why they can't be counted."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as counts:
@@ -278,9 +295,11 @@ def run_calls(command, limit):
 def run_case(command, case, limit, namespaces, loss):
     if case.workload == "calls":
         return run_calls(command, limit)
+    disturbed = wait_for_quiet() if case.workload == "pair" and not case.awake else []
     spinners = start_spinners() if case.awake else []
     try:
-        return run(command, case, limit, namespaces, loss)
+        samples, notes = run(command, case, limit, namespaces, loss)
+        return samples, notes + (disturbed if samples else [])
     finally:
         stop_spinners(spinners)
 
