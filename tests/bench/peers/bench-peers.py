@@ -264,11 +264,12 @@ def wait_for_quiet(patience=10):
     return ["the machine had other work"]
 
 
-def count_calls(command, trials, limit):
+def count_calls(command, trials, limit, namespaces):
     """All system calls of a run of both ends, or why they can't be counted."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as counts:
         traced = ["strace", "-f", "-c", "-U", "calls,name", "-o", counts.name, *command, "pair",
                   "--trials", trials, "--seconds", 0]
+        traced = in_namespace(traced) if namespaces else traced
         try:
             said = subprocess.run(list(map(str, traced)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                   stdin=subprocess.DEVNULL, encoding="utf-8", timeout=limit, check=False).stdout
@@ -281,12 +282,12 @@ def count_calls(command, trials, limit):
     return (int(totals[0]), None) if totals else (None, "strace counted nothing")
 
 
-def run_calls(command, limit):
+def run_calls(command, limit, namespaces):
     if shutil.which("strace") is None:
         return {}, ["not measured: no strace here"]
-    few, why = count_calls(command, FEW_TRIALS, limit)
+    few, why = count_calls(command, FEW_TRIALS, limit, namespaces)
     if why is None:
-        many, why = count_calls(command, MANY_TRIALS, limit)
+        many, why = count_calls(command, MANY_TRIALS, limit, namespaces)
     if why is not None:
         return {}, [why]
     return {"calls": [(many - few) / (MANY_TRIALS - FEW_TRIALS) / 2]}, []
@@ -294,7 +295,7 @@ def run_calls(command, limit):
 
 def run_case(command, case, limit, namespaces, loss):
     if case.workload == "calls":
-        return run_calls(command, limit)
+        return run_calls(command, limit, namespaces)
     disturbed = wait_for_quiet() if case.workload == "pair" and not case.awake else []
     spinners = start_spinners() if case.awake else []
     try:
