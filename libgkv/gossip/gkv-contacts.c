@@ -9,6 +9,8 @@
 
 #include "gkv-engine-private.h"
 
+#include "../gkv-error.h"
+
 /* An address that doesn't answer is greeted at intervals that grow from the first to the last: slowly where the
  * application has named it, as half of all greetings may get lost. */
 #define GREET_FIRST        (200 * GKV_MS)
@@ -18,8 +20,12 @@
 /* Where a peer answers, an address that the application has named is looked at now and then. */
 #define REACHED_PERIOD GKV_SECOND
 
-/* Greetings a second at the most, whoever asks for them. */
+/* Greetings a second at the most, whoever asks for them; and as many answers to those of other clusters. */
 #define MAX_GREETINGS 64
+
+/* What was found out about an address counts for so long when nothing more comes from there. Of another node with our
+ * id there may be nothing for a minute. */
+#define FOUND_LASTS (150 * GKV_SECOND)
 
 #define MAX_CONTACTS 16384
 
@@ -32,6 +38,9 @@ struct _GkvContact
   gboolean by_application;
   gboolean reached; /* when it was looked at last */
   gint64 interval;
+  GkvContactState found; /* what it is instead of a peer; SILENT: that isn't known */
+  gint64 found_at;
+  GkvContactState told; /* of these, what the application was told last */
 };
 
 static void
@@ -64,6 +73,12 @@ is_reached (GkvEngine *self, const char *address)
          gkv_member_is_live (link->member);
 }
 
+static gboolean
+is_own (GkvEngine *self, const char *address)
+{
+  return g_hash_table_contains (self->own_addresses, address);
+}
+
 static void
 look_at (GkvEngine *self, GkvContact *contact, gint64 when)
 {
@@ -91,7 +106,7 @@ gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application)
 {
   GkvContact *contact = g_hash_table_lookup (self->contacts, address);
 
-  if (g_hash_table_contains (self->own_addresses, address))
+  if (is_own (self, address) && !by_application)
     return;
 
   if (contact == NULL)
@@ -127,7 +142,7 @@ gkv_contacts_have_unreached (GkvEngine *self)
 
   g_hash_table_iter_init (&iter, self->contacts);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
-    if (contact->by_application && !is_reached (self, contact->address))
+    if (contact->by_application && !is_reached (self, contact->address) && !is_own (self, contact->address))
       return TRUE;
 
   return FALSE;
@@ -166,18 +181,89 @@ greet (GkvEngine *self, GkvContact *contact)
                                               : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
 }
 
+/* What is there */
+
+gboolean
+gkv_contacts_is_named (GkvEngine *self, const char *address)
+{
+  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  return contact != NULL && contact->by_application;
+}
+
+gboolean
+gkv_contacts_note (GkvEngine *self, const char *address, GkvContactState state)
+{
+  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  if (contact == NULL)
+    return TRUE;
+
+  contact->found = state;
+  contact->found_at = self->now.mono;
+  if (!contact->by_application)
+    return TRUE;
+  if (contact->told == state)
+    return FALSE;
+
+  contact->told = state;
+  return TRUE;
+}
+
+/* What was found doesn't last for ever. When it is over, it is told again when it comes back. */
+static void
+forget_found (GkvEngine *self, GkvContact *contact)
+{
+  if (contact->found != GKV_CONTACT_SILENT && (contact->reached || self->now.mono - contact->found_at >= FOUND_LASTS))
+    contact->found = contact->told = GKV_CONTACT_SILENT;
+}
+
+/* It is nothing to speak of, unless nobody else is found: nodes may all have the same seeds. */
+static void
+meet_self (GkvEngine *self, GkvContact *contact)
+{
+  GkvLink about = { .address = contact->address };
+
+  if (contact->found != GKV_CONTACT_SELF)
+    {
+      contact->found = GKV_CONTACT_SELF;
+      contact->found_at = self->now.mono;
+    }
+
+  if (self->n_alive > 0 || contact->told == GKV_CONTACT_SELF || self->now.mono - contact->found_at < GKV_ALONE_AFTER)
+    return;
+
+  contact->told = GKV_CONTACT_SELF;
+  gkv_engine_report (self, &about, GKV_ERROR_FAILED,
+                     "%s is this node's own address, and no other node was found; name an address of another node of "
+                     "the cluster \"%s\"",
+                     contact->address, self->cluster);
+}
+
+gboolean
+gkv_contacts_may_refuse (GkvEngine *self)
+{
+  return self->n_refusals++ < MAX_GREETINGS;
+}
+
 static void
 look (GkvEngine *self, GkvContact *contact)
 {
-  contact->reached = is_reached (self, contact->address);
+  gboolean own = is_own (self, contact->address);
 
-  if (contact->reached && contact->by_application)
+  contact->reached = is_reached (self, contact->address);
+  if (!own)
+    forget_found (self, contact);
+
+  if ((contact->reached || own) && contact->by_application)
     {
       /* When the peer is lost it starts over. */
       contact->interval = GREET_FIRST;
       look_at (self, contact, self->now.mono + REACHED_PERIOD);
+      if (own)
+        meet_self (self, contact);
     }
-  else if (contact->reached || g_hash_table_contains (self->own_addresses, contact->address))
+  else if (contact->reached || own)
     {
       remove_contact (self, contact);
     }
@@ -196,7 +282,7 @@ gkv_contacts_tick (GkvEngine *self)
   if (self->now.mono - self->greetings_at >= GKV_SECOND)
     {
       self->greetings_at = self->now.mono;
-      self->n_greetings = 0;
+      self->n_greetings = self->n_refusals = 0;
     }
 
   while ((contact = gkv_deadlines_peek (self->contacts_due, &due)) != NULL)
@@ -247,5 +333,20 @@ gkv_engine_remove_contact (GkvEngine *self, const char *address)
 gboolean
 gkv_engine_is_contact_reached (GkvEngine *self, const char *address)
 {
-  return is_reached (self, address) || g_hash_table_contains (self->own_addresses, address);
+  return is_reached (self, address) || is_own (self, address);
+}
+
+GkvContactState
+gkv_engine_describe_contact (GkvEngine *self, const char *address)
+{
+  const GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  if (is_reached (self, address))
+    return GKV_CONTACT_REACHED;
+  if (is_own (self, address))
+    return GKV_CONTACT_SELF;
+  if (contact == NULL || self->now.mono - contact->found_at >= FOUND_LASTS)
+    return GKV_CONTACT_SILENT;
+
+  return contact->found;
 }

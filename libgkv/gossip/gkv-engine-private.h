@@ -34,6 +34,9 @@ G_BEGIN_DECLS
 /* Who we are is told again when this has passed without the other knowing us. */
 #define GKV_IDENT_PERIOD (200 * GKV_MS)
 
+/* A node that finds nobody in this time is alone. */
+#define GKV_ALONE_AFTER (3 * GKV_SECOND)
+
 /* News are passed on so often at the most: for 16,384 members and more. */
 #define GKV_MAX_RETRANSMITS 48
 
@@ -135,6 +138,11 @@ struct _GkvMember
   gboolean refuses;    /* something of ours, as its clock says; until it confirms */
   GkvStamp horizon;    /* below it this life of it has forgotten deletions */
   gboolean clock_reported;
+
+  /* Where it says that it is, when that isn't where it speaks */
+  char *unreached;       /* nobody has answered there, so it is at the link's address for us; NULL: none */
+  gboolean address_good; /* somebody has */
+  gint64 address_asked;  /* since when it is greeted there; 0: it isn't */
 };
 
 typedef struct
@@ -151,6 +159,7 @@ struct _GkvEngine
   /* Who we are */
   char *id;
   char *cluster;
+  gboolean (*is_confined) (const char *address); /* nullable */
   guint64 life;
   guint64 past_life; /* what it was before it had to be raised; 0: it is the first */
   guint32 incarnation;
@@ -185,8 +194,9 @@ struct _GkvEngine
   /* gkv-contacts */
   GHashTable *contacts;       /* address → GkvContact, owned */
   GkvDeadlines *contacts_due; /* GkvContact: when it is looked at again */
-  gint64 greetings_at;        /* the second that n_greetings counts */
+  gint64 greetings_at;        /* the second that n_greetings and n_refusals count */
   guint n_greetings;
+  guint n_refusals; /* of nodes of other clusters */
 
   /* gkv-members */
   GHashTable *members; /* id → GkvMember, owned */
@@ -331,6 +341,12 @@ void gkv_contacts_tick (GkvEngine *self);
 void gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application);
 /* Somebody is there, but what was said may have got lost: it is said again soon. */
 void gkv_contacts_hasten (GkvEngine *self, const char *address);
+/* Whether the application named it. */
+gboolean gkv_contacts_is_named (GkvEngine *self, const char *address);
+/* Who is there can't be a peer. FALSE: the application was told so already. */
+gboolean gkv_contacts_note (GkvEngine *self, const char *address, GkvContactState state);
+/* Whether one more node of another cluster may be told so in this second. */
+gboolean gkv_contacts_may_refuse (GkvEngine *self);
 /* Whether the application gave an address that nobody has answered from. */
 gboolean gkv_contacts_have_unreached (GkvEngine *self);
 /* Nobody is expected there any more, unless the application said so. */
@@ -351,6 +367,8 @@ void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
 /* Who speaks there is new, and says that it knows @n_known members that live. */
 void gkv_members_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);
 void gkv_members_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
+/* Whether it can be reached where it says that it is. */
+void gkv_members_check_address (GkvEngine *self, GkvMember *member);
 void gkv_members_suspect (GkvEngine *self, GkvMember *member);
 void gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us);
 gboolean gkv_member_is_live (const GkvMember *member);

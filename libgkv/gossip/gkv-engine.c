@@ -26,9 +26,6 @@
 #define REPORT_PERIOD (60 * GKV_SECOND)
 #define MAX_REPORTS   256
 
-/* A node without seeds that finds nobody in this time is alone. */
-#define ALONE_AFTER (3 * GKV_SECOND)
-
 /* Expiries done in one tick. */
 #define MAX_EXPIRIES 256
 
@@ -140,7 +137,8 @@ is_awaited (GkvEngine *self, const GkvMember *member)
 {
   gboolean met = member->link != NULL && gkv_link_is_usable (member->link);
 
-  return gkv_member_is_live (member) && !member->matched && (met || self->now.mono - member->life_since < ALONE_AFTER);
+  return gkv_member_is_live (member) && !member->matched &&
+         (met || self->now.mono - member->life_since < GKV_ALONE_AFTER);
 }
 
 /* TRUE once an exchange with every peer that answers has ended, or when there is nobody to wait for. None of them waits
@@ -160,9 +158,9 @@ gkv_engine_consider_synced (GkvEngine *self)
       if (gkv_contacts_have_unreached (self) || self->n_unresolved > 0)
         return;
 
-      if (self->now.mono - self->started < ALONE_AFTER)
+      if (self->now.mono - self->started < GKV_ALONE_AFTER)
         {
-          gkv_engine_wake_at (self, self->started + ALONE_AFTER);
+          gkv_engine_wake_at (self, self->started + GKV_ALONE_AFTER);
           return;
         }
     }
@@ -452,6 +450,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->id = g_ref_string_new_intern (config->node_id);
   self->cluster = g_strdup (config->cluster);
   self->cluster_hash = gkv_hash_64 (&zero, config->cluster, strlen (config->cluster));
+  self->is_confined = config->is_confined;
   self->life = config->life;
   self->secret = (GkvHashKey){ config->secret[0], config->secret[1] };
   self->gossip_interval = MAX (config->gossip_interval_ms, 1) * GKV_MS;

@@ -36,6 +36,10 @@ typedef struct
   guint gossip_interval_ms;
   guint max_datagram_size; /* bytes, what the transport says */
 
+  /* Whether an address can be reached from its own machine only, or from nowhere, such as a loopback or an unspecified
+   * one; NULL: none is. The engine knows addresses as text only. */
+  gboolean (*is_confined) (const char *address);
+
   /* 0: the usual */
   gint64 tombstone_life_ms;
   guint max_tombstones;
@@ -47,6 +51,17 @@ typedef struct
   char *address; /* numeric "host:port" */
   GBytes *bytes;
 } GkvDatagram;
+
+/* What is known of an address where a peer may be. */
+typedef enum
+{
+  GKV_CONTACT_SILENT,        /* nothing has come from there lately */
+  GKV_CONTACT_REACHED,       /* a live peer has answered */
+  GKV_CONTACT_OTHER_CLUSTER, /* a node of another cluster is there */
+  GKV_CONTACT_OTHER_VERSION, /* one that speaks another version of the protocol */
+  GKV_CONTACT_SELF,          /* this very node */
+  GKV_CONTACT_DUPLICATE_ID,  /* another live node that has this node's id */
+} GkvContactState;
 
 typedef enum
 {
@@ -111,7 +126,10 @@ void gkv_engine_set_advertise_address (GkvEngine *self, const char *address);
  * intervals, and again when the peer behind it is lost. Adding it again starts over from the shortest interval. */
 void gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now);
 void gkv_engine_remove_contact (GkvEngine *self, const char *address);
-/* Whether a live peer has answered from @address since it was added. */
+/* What isn't silent, and isn't a peer, is also reported once as GKV_EVENT_ERROR while it lasts; this very node only
+ * when it is all that was found for a while, as it may well be among its own seeds. */
+GkvContactState gkv_engine_describe_contact (GkvEngine *self, const char *address);
+/* Whether a live peer has answered from @address since it was added, or it is this node's own. */
 gboolean gkv_engine_is_contact_reached (GkvEngine *self, const char *address);
 
 /* How many seeds the application gave that have no address yet: while there are any, and nobody was found, the node

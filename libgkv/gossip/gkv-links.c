@@ -351,11 +351,11 @@ drop_idle_links (GkvEngine *self)
 
 /* Receiving */
 
-/* Somebody whose datagram proves nothing may ask for a token, or be told to: never more bytes than came. */
-static void
-receive_unproved (GkvEngine *self, const char *address, GkvReader *reader)
+/* The last token among the messages that @reader is at; 0: none. */
+static guint64
+read_token (GkvReader *reader)
 {
-  guint64 echo = 0;
+  guint64 token = 0;
 
   while (gkv_reader_get_left (reader) > 0)
     {
@@ -370,9 +370,18 @@ receive_unproved (GkvEngine *self, const char *address, GkvReader *reader)
       if (kind == GKV_MESSAGE_TOKEN)
         {
           gkv_reader_init (&body, bytes, len);
-          echo = gkv_reader_u64 (&body);
+          token = gkv_reader_u64 (&body);
         }
     }
+
+  return token;
+}
+
+/* Somebody whose datagram proves nothing may ask for a token, or be told to: never more bytes than came. */
+static void
+receive_unproved (GkvEngine *self, const char *address, GkvReader *reader)
+{
+  guint64 echo = read_token (reader);
 
   self->counters.datagrams_refused++;
   if (reader->len >= GKV_WIRE_HEADER_SIZE + 10)
@@ -406,9 +415,10 @@ handle_ident (GkvEngine *self, GkvLink *link, GkvReader *reader)
         }
       else
         {
-          gkv_engine_report (self, link, GKV_ERROR_DUPLICATE_ID,
-                             "Another live node, at %s, has this node's id \"%s\"; give each node an id of its own",
-                             link->address, self->id);
+          if (gkv_contacts_note (self, link->address, GKV_CONTACT_DUPLICATE_ID))
+            gkv_engine_report (self, link, GKV_ERROR_DUPLICATE_ID,
+                               "Another live node, at %s, has this node's id \"%s\"; give each node an id of its own",
+                               link->address, self->id);
           if (flags & IDENT_FLAG_ANSWER)
             gkv_links_send_ident (self, link, FALSE);
           link->quiet_until = self->now.mono + DUPLICATE_QUIET;
@@ -590,6 +600,48 @@ receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
   consider_ident (self, link);
 }
 
+/* The answer reveals nothing but that somebody is there, and proves by their token that it isn't forged. */
+static void
+send_refusal (GkvEngine *self, const char *address, const guint8 *data, guint64 token)
+{
+  GByteArray *out = g_byte_array_sized_new (GKV_WIRE_HEADER_SIZE);
+
+  g_byte_array_append (out, data, GKV_WIRE_HEADER_SIZE - 8);
+  out->data[3] = GKV_WIRE_REFUSED;
+  gkv_put_u64 (out, token);
+  queue_datagram (self, address, out);
+}
+
+static void
+report_other_cluster (GkvEngine *self, const char *address)
+{
+  GkvLink about = { .address = (char *) address };
+
+  if (!gkv_contacts_is_named (self, address) || !gkv_contacts_note (self, address, GKV_CONTACT_OTHER_CLUSTER))
+    return;
+
+  gkv_engine_report (self, &about, GKV_ERROR_FAILED,
+                     "The node at %s belongs to another cluster than this one, \"%s\"; give both the same cluster, or "
+                     "don't name that address to this node",
+                     address, self->cluster);
+}
+
+/* A datagram of another cluster. It may be a greeting: then it is answered, with fewer bytes than came. */
+static void
+receive_from_other_cluster (GkvEngine *self, const char *address, const guint8 *data, gsize len)
+{
+  GkvReader reader;
+  guint64 token;
+
+  report_other_cluster (self, address);
+
+  gkv_reader_init (&reader, data, len);
+  gkv_reader_bytes (&reader, GKV_WIRE_HEADER_SIZE);
+  token = read_token (&reader);
+  if (token != 0 && gkv_contacts_may_refuse (self))
+    send_refusal (self, address, data, token);
+}
+
 static gboolean
 check_header (GkvEngine *self, const char *address, const guint8 *data, gsize len)
 {
@@ -603,10 +655,11 @@ check_header (GkvEngine *self, const char *address, const guint8 *data, gsize le
     {
       GkvLink about = { .address = (char *) address };
 
-      gkv_engine_report (self, &about, GKV_ERROR_TRANSPORT,
-                         "The node at %s speaks version %u of the protocol, this one version %u; "
-                         "both need the same major version of the library",
-                         address, data[2], GKV_WIRE_VERSION);
+      if (gkv_contacts_note (self, address, GKV_CONTACT_OTHER_VERSION))
+        gkv_engine_report (self, &about, GKV_ERROR_TRANSPORT,
+                           "The node at %s speaks version %u of the protocol, this one version %u; "
+                           "both need the same major version of the library",
+                           address, data[2], GKV_WIRE_VERSION);
       /* A bare header tells the other side, and is itself never answered. */
       if (len > GKV_WIRE_HEADER_SIZE)
         {
@@ -619,7 +672,17 @@ check_header (GkvEngine *self, const char *address, const guint8 *data, gsize le
     }
 
   gkv_reader_u16 (&reader);
-  return data[3] == GKV_WIRE_PLAIN && gkv_reader_u32 (&reader) == (guint32) self->cluster_hash;
+  if (gkv_reader_u32 (&reader) != (guint32) self->cluster_hash)
+    {
+      if (data[3] == GKV_WIRE_PLAIN)
+        receive_from_other_cluster (self, address, data, len);
+      return FALSE;
+    }
+
+  if (data[3] == GKV_WIRE_REFUSED &&
+      is_proof (self, gkv_links_lookup (self, address), address, gkv_reader_u64 (&reader)))
+    report_other_cluster (self, address);
+  return data[3] == GKV_WIRE_PLAIN;
 }
 
 /* Public */

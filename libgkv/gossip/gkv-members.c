@@ -42,6 +42,9 @@
 #define FORGET_LEFT   (10 * 60 * GKV_SECOND)
 #define FORGET_PERIOD (60 * GKV_SECOND)
 
+/* A member that speaks from another address than it states is greeted there for so long. */
+#define ADDRESS_PATIENCE (10 * GKV_SECOND)
+
 /* A member is told at most so often that it is thought to be dead, or that another has its id. */
 #define TELL_PERIOD      GKV_SECOND
 #define DUPLICATE_PERIOD (60 * GKV_SECOND)
@@ -56,6 +59,7 @@ member_free (GkvMember *member)
 {
   g_free (member->id);
   gkv_given_clear (&member->owed);
+  g_free (member->unreached);
   g_free (member->address);
   g_free (member);
 }
@@ -305,6 +309,9 @@ begin_life (GkvEngine *self, GkvMember *member, guint64 life, guint32 incarnatio
   note_liveness (self, member);
   member->horizon = 0;
   member->clock_reported = FALSE;
+  g_clear_pointer (&member->unreached, g_free);
+  member->address_good = FALSE;
+  member->address_asked = 0;
   member->round_trip_us = -1;
   gkv_ephemerals_hasten (self);
   if (member->link != NULL && member->link->life != life)
@@ -408,6 +415,58 @@ needs_link (GkvEngine *self, const GkvMember *member)
          self->now.mono - link->last_heard > LATELY;
 }
 
+/* An address that a member states, where it is of no use to others than itself, or to nobody. */
+static gboolean
+is_confined (GkvEngine *self, const char *address, const char *seen_at)
+{
+  return self->is_confined != NULL && *address != '\0' && self->is_confined (address) && !self->is_confined (seen_at);
+}
+
+/* From here on it is at the address where it speaks, for us and for those whom we tell of it. */
+static void
+refuse_address (GkvEngine *self, GkvMember *member, GkvLink *link, const char *stated)
+{
+  if (g_strcmp0 (member->unreached, stated) != 0)
+    {
+      g_free (member->unreached);
+      member->unreached = g_strdup (stated);
+      gkv_engine_report (self, link, GKV_ERROR_TRANSPORT,
+                         "The node \"%s\" is seen at %s, and states the address %s, where it can't be reached from "
+                         "here; "
+                         "give it an advertise-address that others can reach",
+                         member->id, link->address, stated);
+    }
+  set_address (self, member, link->address);
+}
+
+void
+gkv_members_check_address (GkvEngine *self, GkvMember *member)
+{
+  GkvLink *stated;
+
+  if (member->link == NULL || !gkv_link_is_usable (member->link) || member->address == NULL || member->address_good ||
+      strcmp (member->address, member->link->address) == 0)
+    return;
+
+  stated = gkv_links_lookup (self, member->address);
+  if (stated != NULL && stated->member == member && gkv_link_is_usable (stated))
+    {
+      member->address_good = TRUE;
+    }
+  else if (member->address_asked == 0)
+    {
+      member->address_asked = self->now.mono;
+      gkv_contacts_add (self, member->address, FALSE);
+    }
+  else if (self->now.mono - member->address_asked >= ADDRESS_PATIENCE)
+    {
+      g_autofree char *address = g_strdup (member->address);
+
+      member->address_asked = 0;
+      refuse_address (self, member, member->link, address);
+    }
+}
+
 gboolean
 gkv_members_identify (
     GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise)
@@ -450,8 +509,19 @@ gkv_members_identify (
       member->link = link;
       gkv_ring_touch (self);
     }
-  if (member->link == link)
-    set_address (self, member, address);
+  if (member->link == link && is_confined (self, advertise, link->address))
+    {
+      refuse_address (self, member, link, advertise);
+    }
+  else if (member->link == link && g_strcmp0 (member->unreached, address) != 0)
+    {
+      if (g_strcmp0 (member->address, address) != 0)
+        {
+          member->address_good = FALSE;
+          member->address_asked = 0;
+        }
+      set_address (self, member, address);
+    }
 
   if (!gkv_member_is_live (member))
     set_status (self, member, GKV_PEER_ALIVE);
@@ -600,6 +670,9 @@ hear_of_member (GkvEngine *self,
     [GKV_PEER_ALIVE] = 0, [GKV_PEER_SUSPECT] = 1, [GKV_PEER_DEAD] = 2, [GKV_PEER_LEFT] = 3
   };
   GkvMember *member = g_hash_table_lookup (self->members, id);
+
+  if (is_confined (self, address, link->address))
+    address = "";
 
   /* A node that tells of itself may not know where it is seen. */
   if (*address == '\0' && link->member == member)

@@ -257,6 +257,7 @@ begin_probe (GkvEngine *self)
   self->probe.indirect_at = self->now.mono + PROBE_DIRECT;
   self->probe.ends = self->now.mono + PROBE_PERIOD;
 
+  gkv_members_check_address (self, member);
   if (member->link != NULL && gkv_link_is_usable (member->link))
     {
       send_ping (self, member->link, self->probe.sequence);

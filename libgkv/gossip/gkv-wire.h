@@ -16,7 +16,8 @@ G_BEGIN_DECLS
  * sender's address (8 bytes), which proves that the sender receives there. */
 #define GKV_WIRE_HEADER_SIZE 16
 #define GKV_WIRE_VERSION     1
-#define GKV_WIRE_PLAIN       0 /* the envelope; others are for sealed datagrams */
+#define GKV_WIRE_PLAIN       0   /* the envelope; others are for sealed datagrams */
+#define GKV_WIRE_REFUSED     255 /* nothing follows: who answers is of another cluster than the tag's */
 
 /* Bounds of what comes in. Keys and contents have theirs in the public headers. */
 #define GKV_WIRE_MAX_ID      255

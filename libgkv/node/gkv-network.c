@@ -844,6 +844,19 @@ gkv_network_connect_modules (GkvNetwork *self)
 
 /* Opening and closing. What belongs to the context is done there. */
 
+/* Whether nobody on another machine can reach an address: it has the unspecified, or a loopback address. */
+static gboolean
+gkv_network_is_confined (const char *address)
+{
+  static const char *const prefixes[] = { "127.", "0.0.0.0:", "[::]:", "[::1]:" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)
+    if (g_str_has_prefix (address, prefixes[i]))
+      return TRUE;
+
+  return FALSE;
+}
+
 static GkvEngine *
 gkv_network_make_engine (GkvNetwork *self, const char *advertised)
 {
@@ -854,6 +867,7 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
     .random_seed = g_random_int (),
     .gossip_interval_ms = self->gossip_interval_ms,
     .max_datagram_size = gkv_transport_get_max_datagram_size (self->transport),
+    .is_confined = gkv_network_is_confined,
   };
   GkvTime now = gkv_network_now ();
   GkvEngine *engine;

@@ -22,19 +22,27 @@ flight_free (Flight *flight)
   g_free (flight);
 }
 
+static gboolean
+is_confined (const char *address)
+{
+  return g_str_has_prefix (address, "loopback");
+}
+
 static void
 start (Pair *pair, guint index)
 {
   PairSide *side = &pair->sides[index];
-  GkvEngineConfig config = { .node_id = side->name,
-                             .cluster = "test",
+  GkvEngineConfig config = { .node_id = side->id != NULL ? side->id : side->name,
+                             .cluster = side->cluster != NULL ? side->cluster : "test",
                              .life = ++side->life,
                              .random_seed = index + 1,
                              .secret = { index + 1, 7 },
                              .gossip_interval_ms = 2000,
-                             .max_datagram_size = 1200 };
+                             .max_datagram_size = 1200,
+                             .is_confined = is_confined };
 
   side->engine = gkv_engine_new (&config, side->store, &side->clock, &pair->now);
+  gkv_engine_set_advertise_address (side->engine, side->advertise);
   for (guint i = 1; index == 0 && i < pair->n; i++)
     gkv_engine_add_contact (side->engine, pair->sides[i].name, &pair->now);
 }
@@ -237,7 +245,12 @@ drain_events (PairSide *side)
   while (gkv_engine_pop_event (side->engine, &event))
     {
       n_changes += event.kind == GKV_EVENT_CHANGED;
-      side->n_errors += event.kind == GKV_EVENT_ERROR;
+      if (event.kind == GKV_EVENT_ERROR)
+        {
+          side->n_errors++;
+          side->last_error = event.error->code;
+          g_test_message ("%s: %s", side->name, event.error->message);
+        }
       side->n_removed += event.kind == GKV_EVENT_PEER_REMOVED;
       side->n_confirmed += event.kind == GKV_EVENT_CONFIRMED;
       gkv_event_clear (&event);

@@ -22,9 +22,16 @@ typedef struct
   GkvEngine *engine;
   guint64 life;
   const char *name; /* the address, too */
+
+  /* For the next start */
+  const char *id;        /* NULL: the name */
+  const char *cluster;   /* NULL: that of all */
+  const char *advertise; /* NULL: nothing */
+
   gint64 wake;
   gboolean down;      /* it does nothing, and what is sent there is lost */
   guint n_errors;     /* that it has told */
+  int last_error;     /* the code of the last one */
   guint n_removed;    /* peers, likewise */
   guint n_confirmed;  /* how often it has told that flushes are to be looked at */
   guint most_changes; /* that it has made in one turn, beside what came in */
