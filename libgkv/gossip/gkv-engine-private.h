@@ -1,5 +1,6 @@
 /* What the rooms of the engine share: its state, and who offers what to whom.
  *
+ *   gkv-events      what the owner is told
  *   gkv-links       addresses: who has proved to receive where, and datagrams to them
  *   gkv-contacts    addresses where a peer may be: greeting them
  *   gkv-members     peers: who lives, as far as is known
@@ -42,6 +43,7 @@ G_BEGIN_DECLS
 
 typedef struct _GkvContact GkvContact;
 typedef struct _GkvEphemerals GkvEphemerals;
+typedef struct _GkvEvents GkvEvents;
 typedef struct _GkvExchange GkvExchange;
 typedef struct _GkvHorizons GkvHorizons;
 typedef struct _GkvLink GkvLink;
@@ -180,7 +182,7 @@ struct _GkvEngine
 
   /* What comes out */
   GkvFifo datagrams; /* GkvDatagram */
-  GkvFifo events;    /* GkvEvent */
+  GkvEvents *events;
 
   /* gkv-links */
   GHashTable *links;         /* address → GkvLink, owned */
@@ -265,7 +267,6 @@ struct _GkvEngine
   guint64 n_held;            /* of these, up to where some peer is known to hold each */
   GHashTable *unconfirmed;   /* GkvRecord: those of them that nobody is known to hold */
   gboolean many_unconfirmed; /* too many to be in there */
-  gboolean confirmed_queued; /* there is an event that says so */
 
   GkvHorizons *horizons;
   GkvEphemerals *ephemerals;
@@ -281,8 +282,6 @@ struct _GkvEngine
 /* gkv-engine: time, events and applying records */
 void gkv_engine_wake_at (GkvEngine *self, gint64 mono);
 void gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
-/* Good until the next is added. */
-GkvEvent *gkv_engine_add_event (GkvEngine *self, GkvEventKind kind);
 /* @record is in the store no more, without a tombstone; takes @replaced, which was visible. */
 void gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced);
 /* NULL when it isn't a valid record. */
@@ -304,6 +303,17 @@ void gkv_engine_set_synced (GkvEngine *self);
 /* The remaining life of a record in ms, -1 for none. */
 gint64 gkv_engine_get_left_ms (GkvEngine *self, GkvRecord *record);
 guint32 gkv_engine_random (GkvEngine *self, guint32 below);
+
+/* gkv-events */
+guint gkv_events_get_length (GkvEngine *self);
+void gkv_events_init (GkvEngine *self);
+void gkv_events_clear (GkvEngine *self);
+/* Takes @replaced (nullable), what was visible of the key before. */
+void gkv_events_add_changed (GkvEngine *self, GkvRecord *record, GkvRecord *replaced);
+void gkv_events_add_peer (GkvEngine *self, GkvEventKind kind, const GkvMember *member);
+void gkv_events_add_error (GkvEngine *self, int code, const char *message);
+void gkv_events_add_synced (GkvEngine *self);
+void gkv_events_add_confirmed (GkvEngine *self);
 
 /* gkv-links */
 void gkv_links_init (GkvEngine *self);

@@ -30,27 +30,10 @@
 #define MAX_EXPIRIES 256
 
 void
-gkv_peer_info_free (GkvPeerInfo *info)
-{
-  g_free (info->node_id);
-  g_free (info->address);
-  g_free (info);
-}
-
-void
 gkv_datagram_clear (GkvDatagram *datagram)
 {
   g_clear_pointer (&datagram->address, g_free);
   g_clear_pointer (&datagram->bytes, g_bytes_unref);
-}
-
-void
-gkv_event_clear (GkvEvent *event)
-{
-  g_clear_pointer (&event->record, gkv_record_unref);
-  g_clear_pointer (&event->replaced, gkv_record_unref);
-  g_clear_pointer (&event->peer, gkv_peer_info_free);
-  g_clear_error (&event->error);
 }
 
 /* Time and chance */
@@ -69,30 +52,12 @@ gkv_engine_random (GkvEngine *self, guint32 below)
 
 /* Events */
 
-GkvEvent *
-gkv_engine_add_event (GkvEngine *self, GkvEventKind kind)
-{
-  GkvEvent *event = gkv_fifo_push (&self->events);
-
-  event->kind = kind;
-  return event;
-}
-
-static void
-add_changed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
-{
-  GkvEvent *event = gkv_engine_add_event (self, GKV_EVENT_CHANGED);
-
-  event->record = gkv_record_ref (record);
-  event->replaced = replaced;
-}
-
 void
 gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
 {
   g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->store), record);
 
-  add_changed_event (self, dead, replaced);
+  gkv_events_add_changed (self, dead, replaced);
 }
 
 /* Tells an error once in a while: the same code about the same address is one thing. */
@@ -116,7 +81,7 @@ gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *format
   va_start (args, format);
   message = g_strdup_vprintf (format, args);
   va_end (args);
-  gkv_engine_add_event (self, GKV_EVENT_ERROR)->error = g_error_new_literal (GKV_ERROR, code, message);
+  gkv_events_add_error (self, code, message);
 }
 
 /* Synced */
@@ -128,7 +93,7 @@ gkv_engine_set_synced (GkvEngine *self)
     return;
 
   self->synced = TRUE;
-  gkv_engine_add_event (self, GKV_EVENT_SYNCED)->synced = TRUE;
+  gkv_events_add_synced (self);
 }
 
 /* A peer that was heard of, and never answered here, is waited for only as long as it may take to meet it. */
@@ -281,7 +246,7 @@ put_own (GkvEngine *self, GkvRecord *record)
   if (gkv_store_put (self->store, record, &replaced) != GKV_STORE_TAKEN)
     return;
 
-  add_changed_event (self, record, replaced);
+  gkv_events_add_changed (self, record, replaced);
   watch (self, record);
   gkv_rumours_add (self, record);
 }
@@ -367,12 +332,12 @@ gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left
     {
       g_autoptr (GkvRecord) lost = g_steal_pointer (&replaced);
 
-      add_changed_event (self, record, gkv_record_ref (lost));
+      gkv_events_add_changed (self, record, gkv_record_ref (lost));
       gkv_engine_write_again (self, lost);
       return TRUE;
     }
 
-  add_changed_event (self, record, replaced);
+  gkv_events_add_changed (self, record, replaced);
   return TRUE;
 }
 
@@ -388,7 +353,7 @@ void
 gkv_engine_hide (GkvEngine *self, GkvRecord *visible)
 {
   gkv_record_ref (visible);
-  add_changed_event (self, gkv_store_hide (self->store, visible), visible);
+  gkv_events_add_changed (self, gkv_store_hide (self->store, visible), visible);
 }
 
 static void
@@ -396,7 +361,7 @@ on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 {
   GkvEngine *self = user_data;
 
-  add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+  gkv_events_add_changed (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
 
   /* What is set aside is looked after when its time has come. */
   if (record->flags & GKV_RECORD_ASIDE)
@@ -423,7 +388,7 @@ on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 
   gkv_clock_observe (self->clock, record->stamp);
   watch (self, record);
-  add_changed_event (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+  gkv_events_add_changed (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
 }
 
 static void
@@ -465,7 +430,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->reports = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->scratch = g_byte_array_new ();
   gkv_fifo_init (&self->datagrams, sizeof (GkvDatagram));
-  gkv_fifo_init (&self->events, sizeof (GkvEvent));
+  gkv_events_init (self);
   gkv_links_init (self);
   gkv_contacts_init (self);
   gkv_members_init (self);
@@ -492,14 +457,11 @@ void
 gkv_engine_free (GkvEngine *self)
 {
   GkvDatagram datagram;
-  GkvEvent event;
 
   while (gkv_engine_pop_datagram (self, &datagram))
     gkv_datagram_clear (&datagram);
-  while (gkv_engine_pop_event (self, &event))
-    gkv_event_clear (&event);
   gkv_fifo_clear (&self->datagrams);
-  gkv_fifo_clear (&self->events);
+  gkv_events_clear (self);
 
   gkv_rumours_clear (self);
   gkv_links_clear (self);
@@ -604,17 +566,6 @@ gboolean
 gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram)
 {
   return gkv_fifo_pop (&self->datagrams, datagram);
-}
-
-gboolean
-gkv_engine_pop_event (GkvEngine *self, GkvEvent *event)
-{
-  if (!gkv_fifo_pop (&self->events, event))
-    return FALSE;
-
-  if (event->kind == GKV_EVENT_CONFIRMED)
-    self->confirmed_queued = FALSE;
-  return TRUE;
 }
 
 gboolean

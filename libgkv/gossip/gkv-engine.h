@@ -150,7 +150,9 @@ gint64 gkv_engine_tick (GkvEngine *self, const GkvTime *now);
 /* Announces that the node leaves. What it sends comes out as datagrams; afterwards only draining makes sense. */
 void gkv_engine_leave (GkvEngine *self, const GkvTime *now);
 
-/* Draining. FALSE: nothing there. */
+/* Draining. FALSE: nothing there. What waits to be drained is bounded: of a peer there are two events at most (it went,
+ * and came back), of errors of one code 16 and then one that tells how many there were beside them, and where some
+ * thousand changes wait, one a key. */
 gboolean gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram);
 gboolean gkv_engine_pop_event (GkvEngine *self, GkvEvent *event);
 

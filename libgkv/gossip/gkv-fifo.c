@@ -16,6 +16,7 @@ gkv_fifo_init (GkvFifo *self, guint item_size)
 {
   self->items = g_array_new (FALSE, TRUE, item_size);
   self->first = 0;
+  self->n_popped = 0;
 }
 
 void
@@ -45,6 +46,18 @@ gkv_fifo_get_length (const GkvFifo *self)
   return self->items->len - self->first;
 }
 
+guint64
+gkv_fifo_get_last (const GkvFifo *self)
+{
+  return self->n_popped + gkv_fifo_get_length (self);
+}
+
+gpointer
+gkv_fifo_peek (GkvFifo *self, guint64 number)
+{
+  return number > self->n_popped ? get_item (self, self->first + (guint) (number - self->n_popped - 1)) : NULL;
+}
+
 /* Lets go of the memory of those that are gone, when it is much. */
 static void
 tidy (GkvFifo *self)
@@ -64,8 +77,8 @@ tidy (GkvFifo *self)
     }
   else
     {
-      gkv_fifo_clear (self);
-      gkv_fifo_init (self, item_size);
+      g_array_unref (self->items);
+      self->items = g_array_new (FALSE, TRUE, item_size);
     }
 
   self->first = 0;
@@ -79,6 +92,7 @@ gkv_fifo_pop (GkvFifo *self, gpointer item)
 
   memcpy (item, get_item (self, self->first), g_array_get_element_size (self->items));
   self->first++;
+  self->n_popped++;
   tidy (self);
 
   return TRUE;

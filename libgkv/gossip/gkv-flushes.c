@@ -82,24 +82,13 @@ gkv_flushes_clear (GkvEngine *self)
   g_hash_table_unref (self->unconfirmed);
 }
 
-/* One event is enough until it is read. */
-static void
-add_event (GkvEngine *self)
-{
-  if (self->confirmed_queued)
-    return;
-
-  self->confirmed_queued = TRUE;
-  gkv_engine_add_event (self, GKV_EVENT_CONFIRMED);
-}
-
 void
 gkv_flushes_members_changed (GkvEngine *self)
 {
   if (g_hash_table_size (self->flushes) > 0)
     {
       gkv_engine_wake_at (self, self->now.mono);
-      add_event (self);
+      gkv_events_add_confirmed (self);
     }
 }
 
@@ -150,7 +139,7 @@ confirm_records (GkvEngine *self, GPtrArray *records)
   if (g_hash_table_size (self->unconfirmed) == 0)
     self->n_held = self->n_written;
   if (g_hash_table_size (self->unconfirmed) < n_before)
-    add_event (self);
+    gkv_events_add_confirmed (self);
 }
 
 static gboolean
@@ -183,14 +172,14 @@ confirm (GkvEngine *self, GkvMember *member, guint64 ticket, guint64 n_written)
       self->n_held = n_written;
       if (self->n_held == self->n_written)
         forget_unconfirmed (self);
-      add_event (self);
+      gkv_events_add_confirmed (self);
     }
 
   if (ticket > member->confirmed)
     {
       member->confirmed = ticket;
       if (g_hash_table_size (self->flushes) > 0)
-        add_event (self);
+        gkv_events_add_confirmed (self);
     }
 }
 

@@ -85,19 +85,6 @@ gkv_member_is_live (const GkvMember *member)
 }
 
 static void
-add_event (GkvEngine *self, GkvEventKind kind, const GkvMember *member)
-{
-  GkvPeerInfo *info = g_new0 (GkvPeerInfo, 1);
-
-  info->node_id = g_strdup (member->id);
-  info->address = g_strdup (member->address);
-  info->status = member->status;
-  info->round_trip_us = member->round_trip_us;
-  info->last_seen_wall = member->last_seen_wall;
-  gkv_engine_add_event (self, kind)->peer = info;
-}
-
-static void
 count (GkvEngine *self, const GkvMember *member, int by)
 {
   gkv_ring_touch (self);
@@ -163,17 +150,17 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
     member_lost (self, member);
 
   if (!member->hidden)
-    add_event (self, GKV_EVENT_PEER_CHANGED, member);
+    gkv_events_add_peer (self, GKV_EVENT_PEER_CHANGED, member);
   else if (gkv_member_is_live (member))
     {
       member->hidden = FALSE;
-      add_event (self, GKV_EVENT_PEER_ADDED, member);
+      gkv_events_add_peer (self, GKV_EVENT_PEER_ADDED, member);
     }
 
   if (status == GKV_PEER_LEFT && !member->hidden)
     {
       member->hidden = TRUE;
-      add_event (self, GKV_EVENT_PEER_REMOVED, member);
+      gkv_events_add_peer (self, GKV_EVENT_PEER_REMOVED, member);
     }
 
   gkv_engine_wake_at (self, self->now.mono);
@@ -213,7 +200,7 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
   member = insert_member (self, id, life, incarnation, GKV_PEER_ALIVE, address);
   gkv_news_spread (self, member);
   note_liveness (self, member);
-  add_event (self, GKV_EVENT_PEER_ADDED, member);
+  gkv_events_add_peer (self, GKV_EVENT_PEER_ADDED, member);
   gkv_engine_wake_at (self, self->now.mono);
   return member;
 }
@@ -250,7 +237,7 @@ remove_member (GkvEngine *self, GkvMember *member)
   gkv_rumours_forget_member (self, member);
   gkv_contacts_drop_hearsay (self, member->address);
   if (!member->hidden)
-    add_event (self, GKV_EVENT_PEER_REMOVED, member);
+    gkv_events_add_peer (self, GKV_EVENT_PEER_REMOVED, member);
   count (self, member, -1);
   g_hash_table_remove (self->members, member->id);
 }
@@ -349,7 +336,7 @@ gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us)
   /* Smoothed, as TCP does it. */
   member->round_trip_us = member->round_trip_us < 0 ? round_trip_us : (7 * member->round_trip_us + round_trip_us) / 8;
   if (!member->hidden)
-    add_event (self, GKV_EVENT_PEER_CHANGED, member);
+    gkv_events_add_peer (self, GKV_EVENT_PEER_CHANGED, member);
 }
 
 /* Introductions */
