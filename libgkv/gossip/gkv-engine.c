@@ -26,8 +26,12 @@
 #define REPORT_PERIOD (60 * GKV_SECOND)
 #define MAX_REPORTS   256
 
-/* Expiries done in one tick. */
-#define MAX_EXPIRIES 256
+/* Records of before, looked at at a time. */
+#define TAKE_IN_SLICE 64
+
+/* Expiries done in one tick, and at a time. */
+#define MAX_EXPIRIES   256
+#define EXPIRIES_SLICE 32
 
 void
 gkv_datagram_clear (GkvDatagram *datagram)
@@ -48,6 +52,37 @@ guint32
 gkv_engine_random (GkvEngine *self, guint32 below)
 {
   return below > 1 ? (guint32) g_rand_int_range (self->rand, 0, below) : 0;
+}
+
+/* The store's lock */
+
+/* So much work is done before others may get at the store: that of 32 records. */
+#define MAX_WORK (32 * GKV_COST_RECORD)
+
+void
+gkv_engine_lock_store (GkvEngine *self)
+{
+  self->work = 0;
+  if (self->store_lock != NULL)
+    self->store_lock (self->store_lock_data);
+}
+
+void
+gkv_engine_unlock_store (GkvEngine *self)
+{
+  if (self->store_unlock != NULL)
+    self->store_unlock (self->store_lock_data);
+}
+
+void
+gkv_engine_breathe (GkvEngine *self, guint cost)
+{
+  self->work += cost;
+  if (self->work < MAX_WORK)
+    return;
+
+  gkv_engine_unlock_store (self);
+  gkv_engine_lock_store (self);
 }
 
 /* Events */
@@ -133,6 +168,7 @@ gkv_engine_consider_synced (GkvEngine *self)
   g_hash_table_iter_init (&iter, self->members);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
+      gkv_engine_breathe (self, GKV_COST_MEMBER);
       if (is_awaited (self, member))
         return;
       n_matched += gkv_member_is_live (member) && member->matched;
@@ -230,11 +266,47 @@ watch (GkvEngine *self, GkvRecord *record)
   gkv_ephemerals_watch (self, record);
 }
 
-static gboolean
-watch_each (GkvRecord *record, gpointer user_data)
+typedef struct
 {
-  watch (user_data, record);
+  GkvEngine *engine;
+  guint64 from; /* the hash of the first record */
+  guint n;
+  gboolean more;
+} TakeIn;
+
+static gboolean
+take_in_each (GkvRecord *record, gpointer user_data)
+{
+  TakeIn *walk = user_data;
+
+  if (walk->n == TAKE_IN_SLICE)
+    {
+      walk->from = record->hash;
+      walk->more = TRUE;
+      return FALSE;
+    }
+
+  walk->n++;
+  watch (walk->engine, record);
+  gkv_flushes_count (walk->engine, record);
   return TRUE;
+}
+
+/* What was written before there was an engine. */
+static void
+take_in (GkvEngine *self)
+{
+  const GkvRange everything = { 0, 0 };
+  TakeIn walk = { .engine = self };
+
+  do
+    {
+      walk.n = 0;
+      walk.more = FALSE;
+      gkv_store_foreach (self->store, everything, walk.from, take_in_each, &walk);
+      gkv_engine_breathe (self, walk.n * GKV_COST_RECORD);
+    }
+  while (walk.more);
 }
 
 /* Puts a record of our own making into the store and sends it on. */
@@ -376,7 +448,14 @@ expire_records (GkvEngine *self)
 {
   gint64 deadline;
 
-  gkv_store_expire_due (self->store, self->now.mono, MAX_EXPIRIES, on_expired, self);
+  for (guint n = 0; n < MAX_EXPIRIES; n += EXPIRIES_SLICE)
+    {
+      guint n_expired = gkv_store_expire_due (self->store, self->now.mono, EXPIRIES_SLICE, on_expired, self);
+
+      gkv_engine_breathe (self, n_expired * GKV_COST_RECORD);
+      if (n_expired < EXPIRIES_SLICE)
+        break;
+    }
   if (gkv_store_peek_deadline (self->store, &deadline) != NULL)
     gkv_engine_wake_at (self, deadline);
 }
@@ -410,7 +489,6 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
 {
   GkvEngine *self = g_new0 (GkvEngine, 1);
   GkvHashKey zero = { 0, 0 };
-  const GkvRange everything = { 0, 0 };
 
   self->id = g_ref_string_new_intern (config->node_id);
   self->cluster = g_strdup (config->cluster);
@@ -422,7 +500,9 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->max_datagram = CLAMP (config->max_datagram_size, MIN_DATAGRAM, MAX_DATAGRAM);
   self->rand = g_rand_new_with_seed (config->random_seed);
   self->store = store;
-  gkv_store_keep_sketch (store);
+  self->store_lock = config->store_lock;
+  self->store_unlock = config->store_unlock;
+  self->store_lock_data = config->store_lock_data;
   self->clock = clock;
   self->now = *now;
   self->started = now->mono;
@@ -447,8 +527,10 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->forget_dead = config->forget_dead_ms > 0 ? config->forget_dead_ms * GKV_MS : FORGET_DEAD;
   self->gossip_due = now->mono + self->gossip_interval;
 
-  /* What was written before there was an engine. */
-  gkv_store_foreach (store, everything, 0, watch_each, self);
+  gkv_engine_lock_store (self);
+  gkv_store_keep_sketch (store); /* in one go: 0.1 s for a million records */
+  take_in (self);
+  gkv_engine_unlock_store (self);
 
   return self;
 }
@@ -512,9 +594,15 @@ void
 gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 {
   self->now = *now;
+  gkv_engine_lock_store (self);
   gkv_flushes_add_write (self, record);
-  watch (self, record);
-  gkv_rumours_add (self, record);
+  /* What has replaced one that is held no more was looked after already, or will be. */
+  if (!(record->flags & GKV_RECORD_GONE))
+    {
+      watch (self, record);
+      gkv_rumours_add (self, record);
+    }
+  gkv_engine_unlock_store (self);
   gkv_engine_wake_at (self, now->mono);
 }
 
@@ -532,6 +620,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       self->wake = G_MAXINT64;
     }
 
+  gkv_engine_lock_store (self);
   gkv_rumours_tick (self);
   if (due)
     {
@@ -547,6 +636,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_horizons_tick (self);
       gkv_engine_consider_synced (self);
     }
+  gkv_engine_unlock_store (self);
 
   gkv_links_flush (self);
   return self->leaving ? G_MAXINT64 : self->wake;
@@ -556,7 +646,9 @@ void
 gkv_engine_leave (GkvEngine *self, const GkvTime *now)
 {
   self->now = *now;
+  gkv_engine_lock_store (self);
   gkv_rumours_tick (self);
+  gkv_engine_unlock_store (self);
   gkv_links_leave (self);
   gkv_links_flush (self);
   self->leaving = TRUE;

@@ -40,6 +40,16 @@ typedef struct
    * one; NULL: none is. The engine knows addresses as text only. */
   gboolean (*is_confined) (const char *address);
 
+  /* For an owner that guards the store, and the clock, by a lock of its own, so that other threads read and write while
+   * the engine works; both or none. The engine takes it in gkv_engine_new (), receive (), push (), tick () and leave
+   * (), and leaves it before they return; nothing else here looks at the store. It never takes it twice. In between it
+   * leaves it and takes it again after about 32 records handled, or as much other work, so it isn't held for more than
+   * about 100 µs at a time, whatever the number of keys; what is longer is named where it happens. Waiting threads have
+   * to get their turn then: that is up to the lock. */
+  void (*store_lock) (gpointer data);
+  void (*store_unlock) (gpointer data);
+  gpointer store_lock_data;
+
   /* 0: the usual */
   gint64 tombstone_life_ms;
   guint max_tombstones;
@@ -140,7 +150,8 @@ void gkv_engine_set_n_unresolved (GkvEngine *self, guint n_unresolved);
 void gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gsize len, const GkvTime *now);
 
 /* A record was written here and the store has taken it already: it is sent on. The caller emits for itself; no event
- * comes of it. */
+ * comes of it. It may be called some time after the write, and is then called once for each, in their order, also for
+ * those that were replaced meanwhile, and for those that were written while the engine was being made. */
 void gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now);
 
 /* Does what is due, and gives the next deadline on the monotonic clock (G_MAXINT64: none). To be called once after any

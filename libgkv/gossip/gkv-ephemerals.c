@@ -228,6 +228,7 @@ mark_records (GkvEngine *self, Owner *owner, guint max)
         gkv_engine_mark_dead (self, record);
       else if (visible != NULL)
         gkv_engine_hide (self, visible);
+      gkv_engine_breathe (self, 2 * GKV_COST_RECORD);
     }
 
   return n;
@@ -243,8 +244,11 @@ judge_owners (GkvEngine *self)
 
   g_hash_table_iter_init (&iter, self->ephemerals->owners);
   while (g_hash_table_iter_next (&iter, (gpointer *) &owner, NULL))
-    if (has_ended (self, owner))
-      g_ptr_array_add (ended, owner);
+    {
+      gkv_engine_breathe (self, GKV_COST_MEMBER);
+      if (has_ended (self, owner))
+        g_ptr_array_add (ended, owner);
+    }
 
   for (guint i = 0; i < ended->len && left > 0; i++)
     left -= mark_records (self, g_ptr_array_index (ended, i), left);

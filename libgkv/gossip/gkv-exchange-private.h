@@ -72,8 +72,8 @@ GkvItem gkv_reader_item (GkvReader *reader);
 /* Whether what the other has may win over what we have. When the stamps tie, both sides show theirs. */
 gboolean gkv_item_is_wanted (const GkvItem *theirs, const GkvRecord *mine);
 gboolean gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine);
-/* Gives records to one who lacks them: few and small ones go at once; otherwise they are offered, and the other asks at
- * its own pace. */
+/* Gives records, each with a reference, to one who lacks them: few and small ones go at once; otherwise they are
+ * offered, and the other asks at its own pace. */
 void gkv_offers_give (GkvEngine *self, GkvLink *link, GPtrArray *records);
 void gkv_offers_send (GkvEngine *self, GkvLink *link, GPtrArray *records);
 void gkv_offers_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);

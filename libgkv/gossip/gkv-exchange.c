@@ -164,6 +164,7 @@ ask_more (GkvEngine *self, GkvLink *link)
       g_autofree GkvRange *range = g_queue_pop_head (&exchange->todo);
 
       gkv_exchange_ask (self, link, *range, 0);
+      gkv_engine_breathe (self, GKV_COST_RECORD);
     }
 }
 
@@ -451,6 +452,7 @@ handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
     {
       for (guint i = 0; i < 16; i++)
         {
+          gkv_engine_breathe (self, GKV_COST_RECORD / 2);
           gkv_store_summarise (self->store, get_child (range, i), &mine);
           gkv_put_u64 (body, mine.fingerprint.lo);
         }
@@ -513,6 +515,7 @@ gkv_exchange_split (GkvEngine *self, GkvLink *link, GkvRange range, const guint6
     {
       GkvRange child = get_child (range, i);
 
+      gkv_engine_breathe (self, GKV_COST_RECORD / 2);
       gkv_store_summarise (self->store, child, &mine);
       if (theirs != NULL && mine.fingerprint.lo == theirs[i])
         continue;
@@ -556,7 +559,7 @@ handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
 static gboolean
 add_to_array (GkvRecord *record, gpointer user_data)
 {
-  g_ptr_array_add (user_data, record);
+  g_ptr_array_add (user_data, gkv_record_ref (record));
   return TRUE;
 }
 
@@ -566,7 +569,7 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
   const guint8 *all = reader->data;
   GkvRange range = gkv_exchange_read_range (self, link, reader);
   g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
-  g_autoptr (GPtrArray) given = g_ptr_array_new ();
+  g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
   GkvSummary mine;
 
   while (gkv_reader_get_left (reader) > 0)
@@ -591,6 +594,7 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
         {
           GkvRange child = get_child (range, i);
 
+          gkv_engine_breathe (self, GKV_COST_RECORD / 2);
           gkv_store_summarise (self->store, child, &mine);
           if (mine.count > 0)
             look_into (link, child);
@@ -605,8 +609,9 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
     }
   else
     {
-      g_autoptr (GPtrArray) records = g_ptr_array_new ();
+      g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
 
+      /* At most so many as are given, and one leaf more. */
       gkv_store_foreach (self->store, range, 0, add_to_array, records);
       for (guint i = 0; i < records->len; i++)
         {
@@ -615,7 +620,7 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
           if (item == NULL ? gkv_horizons_stands (self, link, record) : gkv_item_is_given (item, record))
             {
-              g_ptr_array_add (given, record);
+              g_ptr_array_add (given, gkv_record_ref (record));
               gkv_given_add (&link->exchange->given, record, item != NULL ? item->stamp : 0);
             }
         }
@@ -628,8 +633,11 @@ handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
     g_hash_table_iter_init (&iter, listed);
     while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &item))
-      if (gkv_item_is_wanted (item, gkv_store_lookup_hash (self->store, item->hash)))
-        gkv_transfer_want (self, link, item->hash);
+      {
+        gkv_engine_breathe (self, GKV_COST_RECORD);
+        if (gkv_item_is_wanted (item, gkv_store_lookup_hash (self->store, item->hash)))
+          gkv_transfer_want (self, link, item->hash);
+      }
   }
 
   gkv_exchange_consider_end (self, link);
@@ -712,6 +720,7 @@ repeat_questions (GkvEngine *self, GkvLink *link)
 
       question->sent = self->now.mono;
       send_ask (self, link, question);
+      gkv_engine_breathe (self, GKV_COST_RECORD);
       look_at (self, self->now.mono + ASK_PATIENCE);
     }
 }
@@ -764,6 +773,7 @@ ask_unmatched (GkvEngine *self)
   g_hash_table_iter_init (&iter, self->members);
   while (self->exchanging->len < MAX_EXCHANGES && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
+      gkv_engine_breathe (self, GKV_COST_MEMBER);
       if (!gkv_member_is_live (member) || member->matched || member->link == NULL || member->link->n_repeats > 0 ||
           member->link->exchange != NULL || !gkv_transfer_is_idle (self, member->link))
         continue;

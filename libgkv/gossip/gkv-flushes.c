@@ -40,39 +40,22 @@ typedef struct
   GkvStamp theirs; /* of what the other side had of that key; 0: nothing, or it isn't known */
 } GivenRecord;
 
-typedef struct
-{
-  GkvEngine *engine;
-  GkvWriter *last; /* whose id was compared last */
-  gboolean last_is_own;
-} OwnRecords;
-
-static gboolean
-count_own (GkvRecord *record, gpointer user_data)
-{
-  OwnRecords *own = user_data;
-
-  if (record->writer != own->last)
-    {
-      own->last = record->writer;
-      own->last_is_own = strcmp (record->writer->origin, own->engine->id) == 0;
-    }
-  own->engine->n_written += own->last_is_own;
-  return TRUE;
-}
-
 void
 gkv_flushes_init (GkvEngine *self)
 {
-  const GkvRange everything = { 0, 0 };
-  OwnRecords own = { .engine = self };
-
   self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   self->unconfirmed = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) gkv_record_unref, NULL);
+}
 
-  /* What was written before there was an engine. */
-  gkv_store_foreach (self->store, everything, 0, count_own, &own);
-  self->many_unconfirmed = self->n_written > 0;
+/* What was written before there was an engine. */
+void
+gkv_flushes_count (GkvEngine *self, const GkvRecord *record)
+{
+  if (strcmp (record->writer->origin, self->id) != 0)
+    return;
+
+  self->n_written++;
+  self->many_unconfirmed = TRUE;
 }
 
 void
@@ -101,11 +84,17 @@ forget_unconfirmed (GkvEngine *self)
   self->many_unconfirmed = FALSE;
 }
 
+static gboolean
+is_replaced (gpointer record, gpointer value, gpointer user_data)
+{
+  return (((GkvRecord *) record)->flags & GKV_RECORD_GONE) != 0;
+}
+
 void
 gkv_flushes_add_write (GkvEngine *self, GkvRecord *record)
 {
   self->n_written++;
-  if (self->many_unconfirmed)
+  if (self->many_unconfirmed || is_replaced (record, NULL, NULL))
     return;
 
   if (g_hash_table_size (self->unconfirmed) >= MAX_UNCONFIRMED)
@@ -140,12 +129,6 @@ confirm_records (GkvEngine *self, GPtrArray *records)
     self->n_held = self->n_written;
   if (g_hash_table_size (self->unconfirmed) < n_before)
     gkv_events_add_confirmed (self);
-}
-
-static gboolean
-is_replaced (gpointer record, gpointer value, gpointer user_data)
-{
-  return (((GkvRecord *) record)->flags & GKV_RECORD_GONE) != 0;
 }
 
 guint64
@@ -391,6 +374,7 @@ ask (GkvEngine *self, Flush *flush)
       /* A suspect is asked, but not relied upon. */
       n_asked += member->status == GKV_PEER_ALIVE;
       gkv_exchange_begin (self, member->link);
+      gkv_engine_breathe (self, GKV_COST_RECORD);
       if (flush->n_peers > 0 && n_asked >= flush->n_peers - state.n_confirmed + SPARE)
         break;
     }

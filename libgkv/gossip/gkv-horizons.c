@@ -307,6 +307,7 @@ drop_deleted (GkvEngine *self)
       g_autoptr (GkvRecord) record = g_ptr_array_steal_index_fast (horizons->deleted, horizons->deleted->len - 1);
       GkvRecord *visible;
 
+      gkv_engine_breathe (self, 2 * GKV_COST_RECORD);
       if (!is_held (self, record))
         continue;
 
@@ -338,6 +339,7 @@ get_confirmed (GkvEngine *self, gboolean by_the_dead)
     {
       const Common *common = lookup_common (self, member);
 
+      gkv_engine_breathe (self, GKV_COST_MEMBER);
       if (member->status == GKV_PEER_LEFT || (!by_the_dead && !gkv_member_is_live (member)))
         continue;
 
@@ -380,6 +382,7 @@ collect (GkvEngine *self)
           self->counters.tombstones_collected++;
         }
       take_first (horizons);
+      gkv_engine_breathe (self, GKV_COST_RECORD);
     }
 
   horizons->due = self->now.mono + (horizons->tombstones.length > 0 ? GKV_MS : batch);

@@ -592,6 +592,7 @@ receive_proved (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
       gkv_reader_init (&body, bytes, len);
       dispatch (self, link, kind, &body);
+      gkv_engine_breathe (self, GKV_COST_RECORD);
     }
 
   if (link->member != NULL)
@@ -731,5 +732,7 @@ gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gs
       link = add_link (self, address);
     }
 
+  gkv_engine_lock_store (self);
   receive_proved (self, link, &reader);
+  gkv_engine_unlock_store (self);
 }

@@ -740,8 +740,11 @@ gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except)
 
   g_hash_table_iter_init (&iter, self->members);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (member != except && gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link))
-      g_ptr_array_add (picked, member);
+    {
+      gkv_engine_breathe (self, GKV_COST_MEMBER);
+      if (member != except && gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link))
+        g_ptr_array_add (picked, member);
+    }
 
   for (guint i = 0; i < MIN (max, picked->len); i++)
     {
@@ -782,6 +785,7 @@ tick_suspects (GkvEngine *self)
   g_hash_table_iter_init (&iter, self->members);
   while (n_lost < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
+      gkv_engine_breathe (self, GKV_COST_MEMBER);
       if (member->status != GKV_PEER_SUSPECT)
         continue;
 
@@ -818,6 +822,7 @@ tick_forget (GkvEngine *self)
       self->forget_due = self->now.mono + FORGET_PERIOD;
       forgotten = g_ptr_array_new ();
       g_hash_table_iter_init (&iter, self->members);
+      gkv_engine_breathe (self, g_hash_table_size (self->members) * GKV_COST_MEMBER);
       while (forgotten->len < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
         if (!gkv_member_is_live (member) && self->now.mono - member->status_since >=
                                                 (member->status == GKV_PEER_LEFT ? FORGET_LEFT : self->forget_dead))

@@ -53,6 +53,7 @@ gkv_offers_send (GkvEngine *self, GkvLink *link, GPtrArray *records)
   for (guint i = 0; i < records->len; i++)
     {
       gkv_put_item (body, g_ptr_array_index (records, i));
+      gkv_engine_breathe (self, GKV_COST_MEMBER);
       if (body->len + GKV_ITEM_SIZE > gkv_engine_get_max_body (self) || i + 1 == records->len)
         {
           gkv_link_send (self, link, GKV_MESSAGE_OFFER);
@@ -77,7 +78,14 @@ gkv_offers_give (GkvEngine *self, GkvLink *link, GPtrArray *records)
     }
 
   for (guint i = 0; i < records->len; i++)
-    gkv_transfer_send_record (self, link, g_ptr_array_index (records, i), GKV_MESSAGE_RECORD);
+    {
+      GkvRecord *record = g_ptr_array_index (records, i);
+
+      gkv_engine_breathe (self, GKV_COST_RECORD / 2);
+      /* What was replaced just now is on its way as a rumour. */
+      if (!(record->flags & GKV_RECORD_GONE))
+        gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
+    }
 }
 
 void
@@ -86,10 +94,13 @@ gkv_offers_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
   while (gkv_reader_get_left (reader) > 0)
     {
       GkvItem item = gkv_reader_item (reader);
-      GkvRecord *mine = gkv_store_lookup_hash (self->store, item.hash);
+      GkvRecord *mine;
 
       if (reader->failed)
         break;
+
+      gkv_engine_breathe (self, GKV_COST_RECORD);
+      mine = gkv_store_lookup_hash (self->store, item.hash);
       if (gkv_item_is_wanted (&item, mine))
         gkv_transfer_want (self, link, item.hash);
       if (mine != NULL && gkv_item_is_given (&item, mine))

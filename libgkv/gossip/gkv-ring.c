@@ -63,6 +63,7 @@ refresh (GkvEngine *self)
   if (!self->ring_stale)
     return;
 
+  gkv_engine_unlock_store (self);
   self->ring_stale = FALSE;
   g_ptr_array_set_size (self->ring, 0);
   g_hash_table_iter_init (&iter, self->members);
@@ -70,6 +71,7 @@ refresh (GkvEngine *self)
     if (gkv_member_is_live (member) && member->link != NULL)
       g_ptr_array_add (self->ring, member);
   g_ptr_array_sort (self->ring, compare_places);
+  gkv_engine_lock_store (self);
 }
 
 /* The first in the ring whose place is at least @place, or its length. */

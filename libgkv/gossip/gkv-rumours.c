@@ -138,7 +138,7 @@ gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc)
 {
   Rumour *rumour;
 
-  if (self->n_alive == 0)
+  if (self->n_alive == 0 || is_stale (record))
     return;
 
   rumour = g_hash_table_lookup (self->rumours_by_hash, &record->hash);
@@ -188,8 +188,13 @@ send_delegation (GkvEngine *self, Delegation *delegation)
     {
       GkvRecord *record = g_ptr_array_index (delegation->records, i);
 
+      /* It may have been replaced just now. */
+      if (is_stale (record))
+        continue;
+
       gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RUMOUR);
       self->counters.rumours_sent++;
+      gkv_engine_breathe (self, GKV_COST_RECORD / 4);
     }
 
   delegation->due = self->now.mono + get_patience (delegation->member);
@@ -347,6 +352,7 @@ repeat_late (GkvEngine *self)
     {
       GkvLink *link;
 
+      gkv_engine_breathe (self, GKV_COST_RECORD);
       delegation = g_ptr_array_index (late, i);
       link = delegation->member->link;
       if (!forget_stale (delegation))

@@ -121,8 +121,8 @@ static void
 settle (GkvEngine *self, GkvLink *link, GArray *differences)
 {
   g_autoptr (GHashTable) ours = g_hash_table_new (g_int64_hash, g_int64_equal);
-  g_autoptr (GPtrArray) given = g_ptr_array_new ();
-  g_autoptr (GPtrArray) offered = g_ptr_array_new ();
+  g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  g_autoptr (GPtrArray) offered = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
   GHashTableIter iter;
   guint64 *hash;
 
@@ -137,14 +137,16 @@ settle (GkvEngine *self, GkvLink *link, GArray *differences)
   for (guint i = 0; i < differences->len; i++)
     {
       Difference *difference = &g_array_index (differences, Difference, i);
-      GkvRecord *held = gkv_store_lookup_hash (self->store, difference->hash);
+      GkvRecord *held;
 
+      gkv_engine_breathe (self, GKV_COST_RECORD);
+      held = gkv_store_lookup_hash (self->store, difference->hash);
       if (difference->ours || (held != NULL && (guint32) held->fingerprint.lo == difference->version))
         continue;
 
       if (held != NULL && g_hash_table_remove (ours, &difference->hash))
         {
-          g_ptr_array_add (offered, held);
+          g_ptr_array_add (offered, gkv_record_ref (held));
           gkv_transfer_expect (self, link, difference->hash);
         }
       else
@@ -156,10 +158,12 @@ settle (GkvEngine *self, GkvLink *link, GArray *differences)
   g_hash_table_iter_init (&iter, ours);
   while (g_hash_table_iter_next (&iter, (gpointer *) &hash, NULL))
     {
-      GkvRecord *held = gkv_store_lookup_hash (self->store, *hash);
+      GkvRecord *held;
 
+      gkv_engine_breathe (self, GKV_COST_RECORD);
+      held = gkv_store_lookup_hash (self->store, *hash);
       if (held != NULL && gkv_horizons_stands (self, link, held))
-        g_ptr_array_add (given, held);
+        g_ptr_array_add (given, gkv_record_ref (held));
     }
 
   for (guint i = 0; i < given->len; i++)
@@ -180,7 +184,9 @@ read_level (GkvEngine *self, GkvLink *link)
   gboolean complete;
 
   sketching->levels |= 1 << sketching->level;
+  gkv_engine_unlock_store (self);
   complete = gkv_sketch_decode (copy, sketching->levels, add_difference, differences);
+  gkv_engine_lock_store (self);
 
   if (!complete && sketching->level + 1 < GKV_SKETCH_N_LEVELS && sketching->estimate <= MANY)
     {

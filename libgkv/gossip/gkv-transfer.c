@@ -26,6 +26,9 @@
 #define PAGE_TRIES       8
 #define MAX_PULLS        4096
 
+/* Records looked at for a page at a time. */
+#define PAGE_SLICE 32
+
 /* What it costs to look at a record for a page, beside sending it. */
 #define LOOK_COST 32
 
@@ -194,7 +197,10 @@ handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
     {
       guint64 hash = gkv_reader_u64 (reader);
       gboolean empty = gkv_reader_u8 (reader) & FLAG_EMPTY;
-      GkvRecord *record = gkv_store_lookup_hash (self->store, hash);
+      GkvRecord *record;
+
+      gkv_engine_breathe (self, GKV_COST_RECORD);
+      record = gkv_store_lookup_hash (self->store, hash);
 
       /* Ours is newer: theirs isn't needed. */
       decided = forget_expected (link, hash) || decided;
@@ -229,6 +235,8 @@ typedef struct
   guint n_seen;
   gboolean more;
   guint64 next;
+  guint n_slice; /* seen since others could get at the store */
+  gboolean paused;
 } Page;
 
 static gboolean
@@ -237,6 +245,14 @@ send_paged (GkvRecord *record, gpointer user_data)
   Page *page = user_data;
   gsize size = MIN (gkv_record_get_wire_size (record), page->engine->max_datagram);
 
+  if (page->n_slice == PAGE_SLICE)
+    {
+      page->paused = TRUE;
+      page->next = record->hash;
+      return FALSE;
+    }
+
+  page->n_slice++;
   if (page->n_seen >= PAGE_MAX_RECORDS || (page->n_sent > 0 && size > page->bytes_left))
     {
       page->more = TRUE;
@@ -271,7 +287,17 @@ handle_pull (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || !gkv_engine_spend (self, 0))
     return;
 
-  gkv_store_foreach (self->store, range, from, send_paged, &page);
+  do
+    {
+      page.n_slice = 0;
+      page.paused = FALSE;
+      gkv_store_foreach (self->store, range, from, send_paged, &page);
+      from = page.next;
+      gkv_engine_breathe (self, page.n_slice * GKV_COST_RECORD);
+    }
+  while (page.paused);
+  if (!page.more)
+    page.next = 0;
   gkv_engine_spend (self, asked - page.bytes_left + (gsize) page.n_seen * LOOK_COST);
 
   body = gkv_engine_begin_message (self);
@@ -303,6 +329,7 @@ want_more (GkvEngine *self, GkvLink *link)
       want->sent = self->now.mono;
       g_queue_push_tail_link (&transfer->asked_queue, &want->link);
       transfer->n_wanted++;
+      gkv_engine_breathe (self, GKV_COST_RECORD / 2);
       gkv_put_u64 (body, want->hash);
       gkv_put_u8 (body, gkv_store_lookup_hash (self->store, want->hash) == NULL ? FLAG_EMPTY : 0);
     }

@@ -29,6 +29,26 @@ is_confined (const char *address)
 }
 
 static void
+lock_store (gpointer data)
+{
+  PairSide *side = data;
+
+  g_assert_false (side->locked);
+  side->locked = TRUE;
+  side->n_locked++;
+}
+
+static void
+unlock_store (gpointer data)
+{
+  PairSide *side = data;
+
+  g_assert_true (side->locked);
+  side->locked = FALSE;
+  side->on_unlocked (side);
+}
+
+static void
 start (Pair *pair, guint index)
 {
   PairSide *side = &pair->sides[index];
@@ -39,7 +59,10 @@ start (Pair *pair, guint index)
                              .secret = { index + 1, 7 },
                              .gossip_interval_ms = 2000,
                              .max_datagram_size = 1200,
-                             .is_confined = is_confined };
+                             .is_confined = is_confined,
+                             .store_lock = side->on_unlocked != NULL ? lock_store : NULL,
+                             .store_unlock = side->on_unlocked != NULL ? unlock_store : NULL,
+                             .store_lock_data = side };
 
   side->engine = gkv_engine_new (&config, side->store, &side->clock, &pair->now);
   gkv_engine_set_advertise_address (side->engine, side->advertise);

@@ -15,7 +15,9 @@ G_BEGIN_DECLS
 
 #define PAIR_MAX 3
 
-typedef struct
+typedef struct _PairSide PairSide;
+
+struct _PairSide
 {
   GkvStore *store;
   GkvClock clock;
@@ -29,13 +31,20 @@ typedef struct
   const char *advertise; /* NULL: nothing */
 
   gint64 wake;
+
+  /* For the next start, too: when others may get at its store. NULL: it has no lock. */
+  void (*on_unlocked) (PairSide *side);
+  gboolean locked;
+  guint n_locked;
+  gpointer data; /* for the test's own use */
+
   gboolean down;      /* it does nothing, and what is sent there is lost */
   guint n_errors;     /* that it has told */
   int last_error;     /* the code of the last one */
   guint n_removed;    /* peers, likewise */
   guint n_confirmed;  /* how often it has told that flushes are to be looked at */
   guint most_changes; /* that it has made in one turn, beside what came in */
-} PairSide;
+};
 
 typedef struct _Pair Pair;
 
