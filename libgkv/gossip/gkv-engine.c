@@ -31,7 +31,7 @@
 
 /* Expiries done in one tick, and at a time. */
 #define MAX_EXPIRIES   256
-#define EXPIRIES_SLICE 32
+#define EXPIRIES_SLICE 8
 
 void
 gkv_datagram_clear (GkvDatagram *datagram)
@@ -452,7 +452,7 @@ expire_records (GkvEngine *self)
     {
       guint n_expired = gkv_store_expire_due (self->store, self->now.mono, EXPIRIES_SLICE, on_expired, self);
 
-      gkv_engine_breathe (self, n_expired * GKV_COST_RECORD);
+      gkv_engine_breathe (self, 3 * n_expired * GKV_COST_RECORD);
       if (n_expired < EXPIRIES_SLICE)
         break;
     }
@@ -528,7 +528,8 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->gossip_due = now->mono + self->gossip_interval;
 
   gkv_engine_lock_store (self);
-  gkv_store_keep_sketch (store); /* in one go: 0.1 s for a million records */
+  while (!gkv_store_keep_sketch_of (store, TAKE_IN_SLICE))
+    gkv_engine_breathe (self, TAKE_IN_SLICE * GKV_COST_RECORD / 2);
   take_in (self);
   gkv_engine_unlock_store (self);
 

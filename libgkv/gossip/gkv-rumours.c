@@ -227,6 +227,7 @@ delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gb
           if (size > room && delegation->records->len > 0)
             break;
           g_ptr_array_add (delegation->records, gkv_record_ref (record));
+          gkv_engine_breathe (self, GKV_COST_RECORD / 4);
           i++;
         }
       while (i < records->len);
@@ -294,6 +295,7 @@ send_waiting (GkvEngine *self)
           bytes += MIN (gkv_record_get_wire_size (rumour->record), self->max_datagram);
           g_ptr_array_add (records, gkv_record_ref (rumour->record));
           rumour_free (rumour);
+          gkv_engine_breathe (self, GKV_COST_RECORD / 4);
         }
       spread (self, arc, records, FALSE);
     }

@@ -44,7 +44,9 @@ struct _GkvStore
   GkvHashKey hash_key;
   Node *root;
   GkvDeadlines *deadlines;
-  GkvSketch *sketch;   /* NULL: not kept */
+  GkvSketch *sketch;  /* NULL: not kept */
+  gboolean sketching; /* it has only the records below this hash yet: */
+  guint64 sketch_from;
   GHashTable *shadows; /* record set aside → what is visible in its place, or NULL */
   guint64 n_visible;
   guint64 n_tombstones;
@@ -345,7 +347,7 @@ gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len)
 static void
 sketch_record (GkvStore *self, GkvRecord *record, int by)
 {
-  if (self->sketch == NULL)
+  if (self->sketch == NULL || (self->sketching && record->hash >= self->sketch_from))
     return;
 
   if (by > 0)
@@ -700,29 +702,65 @@ gkv_store_foreach (GkvStore *self, GkvRange range, guint64 from, GkvStoreFunc fu
 
 /* The sketch */
 
+typedef struct
+{
+  GkvStore *store;
+  guint left;
+  guint64 last;
+} SketchWalk;
+
 static gboolean
 sketch_each (GkvRecord *record, gpointer user_data)
 {
-  sketch_record (user_data, record, 1);
+  SketchWalk *walk = user_data;
+
+  /* Those of one hash come together. */
+  if (walk->left == 0 && record->hash != walk->last)
+    {
+      walk->store->sketch_from = record->hash;
+      return FALSE;
+    }
+
+  walk->left -= MIN (walk->left, 1);
+  walk->last = record->hash;
+  gkv_sketch_add (walk->store->sketch, record->hash, record->fingerprint.lo);
   return TRUE;
+}
+
+gboolean
+gkv_store_keep_sketch_of (GkvStore *self, guint max)
+{
+  const GkvRange everything = { 0, 0 };
+  SketchWalk walk = { .store = self, .left = MAX (max, 1) };
+  guint64 from;
+
+  if (self->sketch == NULL)
+    {
+      self->sketch = g_new0 (GkvSketch, 1);
+      self->sketching = TRUE;
+      self->sketch_from = 0;
+    }
+  if (!self->sketching)
+    return TRUE;
+
+  from = self->sketch_from;
+  self->sketching = FALSE;
+  walk.last = from;
+  gkv_store_foreach (self, everything, from, sketch_each, &walk);
+  self->sketching = self->sketch_from != from;
+  return !self->sketching;
 }
 
 void
 gkv_store_keep_sketch (GkvStore *self)
 {
-  const GkvRange everything = { 0, 0 };
-
-  if (self->sketch != NULL)
-    return;
-
-  self->sketch = g_new0 (GkvSketch, 1);
-  gkv_store_foreach (self, everything, 0, sketch_each, self);
+  gkv_store_keep_sketch_of (self, G_MAXUINT);
 }
 
 const GkvSketch *
 gkv_store_get_sketch (GkvStore *self)
 {
-  return self->sketch;
+  return self->sketching ? NULL : self->sketch;
 }
 
 /* Counts */

@@ -102,7 +102,10 @@ void gkv_store_summarise (GkvStore *self, GkvRange range, GkvSummary *summary);
 /* Keeps a sketch of all records up to date from now on: of use to nodes that have peers. It reads over all of them
  * once, if it wasn't kept already. */
 void gkv_store_keep_sketch (GkvStore *self);
-/* NULL when none is kept. */
+/* The same a little at a time: reads over about @max records more. TRUE: it is complete, and kept. In between the store
+ * may change. */
+gboolean gkv_store_keep_sketch_of (GkvStore *self, guint max);
+/* NULL when none is kept, or it isn't complete. */
 const GkvSketch *gkv_store_get_sketch (GkvStore *self);
 
 /* Walks the winning records of a range in the order of their hashes, from the first whose hash is at least @from. */

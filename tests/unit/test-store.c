@@ -401,6 +401,47 @@ test_alike (void)
 }
 
 static gboolean
+sketch_each (GkvRecord *record, gpointer user_data)
+{
+  gkv_sketch_add (user_data, record->hash, record->fingerprint.lo);
+  return TRUE;
+}
+
+/* A sketch that is made in slices, while the store changes, is the one that is made at once in the end. */
+static void
+test_sketch_in_slices (void)
+{
+  g_autoptr (GkvStore) store = gkv_store_new (&hash_key);
+  g_autofree GkvSketch *sketch = NULL;
+  const GkvRange everything = { 0, 0 };
+  GkvStamp stamp = 1;
+
+  for (guint i = 0; i < 3000; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("%u", i);
+
+      put (store, key, 0, stamp++, "");
+    }
+
+  while (!gkv_store_keep_sketch_of (store, g_test_rand_int_range (1, 100)))
+    for (guint i = 0; i < 50; i++)
+      {
+        g_autofree char *key = g_strdup_printf ("%d", g_test_rand_int_range (0, 4000));
+        GkvRecord *held = gkv_store_lookup (store, key, strlen (key));
+
+        g_assert_null (gkv_store_get_sketch (store));
+        if (held != NULL && g_test_rand_bit ())
+          gkv_store_remove (store, held);
+        else
+          put (store, key, 0, stamp++, "");
+      }
+
+  sketch = g_new0 (GkvSketch, 1);
+  gkv_store_foreach (store, everything, 0, sketch_each, sketch);
+  g_assert_cmpmem (sketch, sizeof *sketch, gkv_store_get_sketch (store), sizeof *sketch);
+}
+
+static gboolean
 stop_after_three (GkvRecord *record, gpointer user_data)
 {
   guint *n = user_data;
@@ -579,6 +620,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/store/aside", test_aside);
   g_test_add_func ("/store/aside-expiry", test_aside_expiry);
   g_test_add_func ("/store/expiry", test_expiry);
+
+  g_test_add_func ("/store/sketch-in-slices", test_sketch_in_slices);
 
   return g_test_run ();
 }
