@@ -452,7 +452,7 @@ expire_records (GkvEngine *self)
     {
       guint n_expired = gkv_store_expire_due (self->store, self->now.mono, EXPIRIES_SLICE, on_expired, self);
 
-      gkv_engine_breathe (self, 3 * n_expired * GKV_COST_RECORD);
+      gkv_engine_breathe (self, 4 * n_expired * GKV_COST_RECORD);
       if (n_expired < EXPIRIES_SLICE)
         break;
     }
