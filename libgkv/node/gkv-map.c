@@ -20,6 +20,9 @@
  * in the store, where anti-entropy finds them. */
 #define MAX_WRITTEN (16384)
 
+/* A slice of the engine lets those that wait for the map go first, up to so many turns of the scheduler. */
+#define MAX_YIELDS (100)
+
 struct _GkvMap
 {
   /* the same for life */
@@ -27,6 +30,7 @@ struct _GkvMap
   char *node_id;
 
   GMutex lock;
+  int n_waiting;  /* atomic: threads that wait for the lock */
   gboolean ready; /* atomic: the options were validated, and the map isn't closed */
   gboolean closed;
   gboolean refusing;     /* what is to be written */
@@ -100,7 +104,31 @@ gkv_map_unref (GkvMap *self)
 void
 gkv_map_lock (GkvMap *self)
 {
+  if (g_mutex_trylock (&self->lock))
+    return;
+
+  g_atomic_int_inc (&self->n_waiting);
   g_mutex_lock (&self->lock);
+  g_atomic_int_add (&self->n_waiting, -1);
+}
+
+/* A mutex goes to whoever comes first after it was left, which is whoever has just left it. So those that wait are let
+ * in, for a bounded time, as one of them may not be running. */
+void
+gkv_map_lock_after_others (gpointer self)
+{
+  GkvMap *map = self;
+
+  for (guint i = 0; i < MAX_YIELDS && g_atomic_int_get (&map->n_waiting) > 0; i++)
+    g_thread_yield ();
+
+  g_mutex_lock (&map->lock);
+}
+
+void
+gkv_map_unlock_after_slice (gpointer self)
+{
+  g_mutex_unlock (&((GkvMap *) self)->lock);
 }
 
 void
@@ -112,19 +140,19 @@ gkv_map_unlock (GkvMap *self)
 void
 gkv_map_refuse_writes (GkvMap *self)
 {
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   self->refusing = TRUE;
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 }
 
 void
 gkv_map_close (GkvMap *self)
 {
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   self->closed = TRUE;
   g_atomic_int_set (&self->ready, FALSE);
   gkv_changes_drop (&self->changes);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 }
 
 gboolean
@@ -151,9 +179,9 @@ gkv_map_take_codec_locked (GkvMap *self, GkvCodecHandle *codec)
 void
 gkv_map_set_codec (GkvMap *self, GkvCodecHandle *codec)
 {
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   gkv_map_take_codec_locked (self, codec);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 }
 
 const GkvCodecHandle *
@@ -161,9 +189,9 @@ gkv_map_get_codec (GkvMap *self)
 {
   const GkvCodecHandle *codec;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   codec = self->codec;
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return codec;
 }
@@ -183,11 +211,11 @@ gkv_map_ensure_codec (GkvMap *self, GError **error)
     return NULL;
 
   handle = gkv_codec_handle_new (made);
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   if (self->codec == NULL)
     gkv_map_take_codec_locked (self, g_steal_pointer (&handle));
   codec = self->codec;
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
   g_clear_pointer (&handle, gkv_codec_handle_free);
 
   return codec;
@@ -222,7 +250,7 @@ gkv_map_is_ready (GkvMap *self)
 void
 gkv_map_set_ready (GkvMap *self, gboolean ready)
 {
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   if (ready && !self->closed)
     {
       g_clear_pointer (&self->writer, gkv_writer_unref);
@@ -231,7 +259,7 @@ gkv_map_set_ready (GkvMap *self, gboolean ready)
       self->dead_writer = gkv_writer_intern (self->node_id, -1, "", 0);
     }
   g_atomic_int_set (&self->ready, ready && !self->closed);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 }
 
 /* Reading */
@@ -288,9 +316,9 @@ gkv_map_contains (GkvMap *self, const char *key)
 {
   gboolean found;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   found = !self->closed && gkv_map_find_locked (self, key) != NULL;
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return found;
 }
@@ -300,9 +328,9 @@ gkv_map_get_expires (GkvMap *self, GkvRecord *record)
 {
   gint64 expires_us;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   expires_us = gkv_map_get_expires_locked (self, record);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return expires_us;
 }
@@ -312,14 +340,14 @@ gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us)
 {
   GkvRecord *record;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   record = self->closed ? NULL : gkv_map_find_locked (self, key);
   if (record != NULL)
     {
       gkv_record_ref (record);
       *expires_us = gkv_map_get_expires_locked (self, record);
     }
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return record;
 }
@@ -357,10 +385,10 @@ gkv_map_dup_records (GkvMap *self, const char *prefix)
   GkvGathering gathering = { self, prefix != NULL ? prefix : "", records };
   GkvRange all = { 0, 0 };
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   if (!self->closed)
     gkv_store_foreach (self->store, all, 0, gkv_map_gather_locked, &gathering);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   g_ptr_array_sort (records, gkv_map_compare_keys);
 
@@ -372,9 +400,9 @@ gkv_map_get_n_keys (GkvMap *self)
 {
   guint64 n_keys;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   n_keys = self->closed ? 0 : gkv_store_get_n_visible (self->store);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return n_keys;
 }
@@ -391,14 +419,14 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
   GkvRange all = { 0, 0 };
   GkvSummary summary;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   gkv_store_summarise (self->store, all, &summary);
   gkv_map_add_number (builder, "n-keys", gkv_store_get_n_visible (self->store));
   gkv_map_add_number (builder, "n-records", summary.count);
   gkv_map_add_number (builder, "n-tombstones", gkv_store_get_n_tombstones (self->store));
   gkv_map_add_number (builder, "n-bytes", gkv_store_get_n_bytes (self->store));
   gkv_map_add_number (builder, "n-aside", gkv_store_get_n_aside (self->store));
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 }
 
 /* Decodes @record. @keep: whether the value belongs into the cache. */
@@ -426,10 +454,10 @@ gkv_map_decode_with (GkvMap *self, GkvRecord *record, const GkvCodecHandle *code
   if (value != NULL && keep)
     {
       /* It may have been replaced meanwhile; then it is in the way of nothing, and goes when its slot is needed. */
-      g_mutex_lock (&self->lock);
+      gkv_map_lock (self);
       if (codec == self->codec)
         gkv_value_cache_insert (self->cache, record, value);
-      g_mutex_unlock (&self->lock);
+      gkv_map_unlock (self);
     }
 
   return value;
@@ -445,13 +473,13 @@ gkv_map_decode (GkvMap *self, GkvRecord *record, GError **error)
   if (codec == NULL)
     return NULL;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   value = gkv_value_cache_lookup (self->cache, record);
   if (value != NULL)
     g_variant_ref (value);
   else
     keep = gkv_value_cache_admit (self->cache, record);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return value != NULL ? value : gkv_map_decode_with (self, record, codec, keep, error);
 }
@@ -474,7 +502,7 @@ gkv_map_get_value (GkvMap *self, const char *key, GError **error)
   GkvRecord *found;
   gboolean keep = FALSE;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   if (self->closed)
     {
       gkv_map_fail_closed (error);
@@ -493,7 +521,7 @@ gkv_map_get_value (GkvMap *self, const char *key, GError **error)
       keep = gkv_value_cache_admit (self->cache, found);
       record = gkv_record_ref (found);
     }
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return record != NULL ? gkv_map_decode_with (self, record, codec, keep, error) : value;
 }
@@ -620,7 +648,13 @@ gkv_map_expire_locked (GkvMap *self)
 gboolean
 gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed)
 {
-  GkvRecord *visible = gkv_store_get_visible (self->store, record);
+  GkvRecord *visible;
+
+  /* It may be reported later than it was put, and have been replaced meanwhile. */
+  if ((record->flags & GKV_RECORD_GONE) != 0)
+    visible = gkv_store_find_visible (self->store, record->hash, gkv_record_get_key (record), record->key_len);
+  else
+    visible = gkv_store_get_visible (self->store, record);
 
   if (visible == replaced)
     return FALSE;
@@ -686,9 +720,9 @@ gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
 void
 gkv_map_drop_changes (GkvMap *self)
 {
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   gkv_changes_drop (&self->changes);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 }
 
 gboolean
@@ -696,9 +730,9 @@ gkv_map_has_changes (GkvMap *self)
 {
   gboolean has;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   has = !gkv_changes_is_empty (&self->changes);
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return has;
 }
@@ -724,9 +758,9 @@ gkv_map_get_n_written (GkvMap *self)
 {
   guint n_written;
 
-  g_mutex_lock (&self->lock);
+  gkv_map_lock (self);
   n_written = self->written != NULL ? self->written->len : 0;
-  g_mutex_unlock (&self->lock);
+  gkv_map_unlock (self);
 
   return n_written;
 }

@@ -49,6 +49,9 @@ void gkv_map_unref (GkvMap *self);
 
 void gkv_map_lock (GkvMap *self);
 void gkv_map_unlock (GkvMap *self);
+/* The same for the engine, which works in slices: others that wait come first. */
+void gkv_map_lock_after_others (gpointer self);
+void gkv_map_unlock_after_slice (gpointer self);
 
 /* Refuses writes from now on with GKV_ERROR_CLOSED. */
 void gkv_map_refuse_writes (GkvMap *self);

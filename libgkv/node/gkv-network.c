@@ -368,11 +368,12 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
 
   gkv_map_lock (self->map);
   written = gkv_map_take_written_locked (self->map);
+  gkv_map_unlock (self->map);
+
   for (guint i = 0; written != NULL && i < written->len; i++)
     gkv_engine_push (self->engine, written->pdata[i], &now);
 
-  self->next = gkv_engine_tick (self->engine, &now);
-  gkv_map_unlock (self->map);
+  __atomic_store_n (&self->next, gkv_engine_tick (self->engine, &now), __ATOMIC_SEQ_CST);
 
   more = gkv_network_take_events_locked (self);
   while (datagrams->len < BATCH && gkv_engine_pop_datagram (self->engine, &datagram))
@@ -390,7 +391,7 @@ gkv_network_expire_locked (GkvNetwork *self)
   g_atomic_int_set (&self->dirty, FALSE);
 
   gkv_map_lock (self->map);
-  self->next = gkv_map_expire_locked (self->map);
+  __atomic_store_n (&self->next, gkv_map_expire_locked (self->map), __ATOMIC_SEQ_CST);
   gkv_map_unlock (self->map);
 
   gkv_waits_check (self->waits);
@@ -704,7 +705,7 @@ gkv_network_resolve_seeds (GkvNetwork *self)
       if (self->seeds != NULL)
         {
           seed = g_strdup (gkv_seeds_next (self->seeds, &now));
-          self->next = MIN (self->next, gkv_seeds_get_due (self->seeds));
+          __atomic_store_n (&self->next, MIN (self->next, gkv_seeds_get_due (self->seeds)), __ATOMIC_SEQ_CST);
         }
       g_mutex_unlock (&self->lock);
 
@@ -769,9 +770,7 @@ gkv_network_received (GkvTransport *transport, const char *address, GBytes *data
   g_mutex_lock (&self->lock);
   if (self->engine != NULL)
     {
-      gkv_map_lock (self->map);
       gkv_engine_receive (self->engine, address, data, len, &now);
-      gkv_map_unlock (self->map);
       gkv_network_wake_locked (self);
     }
   g_mutex_unlock (&self->lock);
@@ -868,6 +867,9 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
     .gossip_interval_ms = self->gossip_interval_ms,
     .max_datagram_size = gkv_transport_get_max_datagram_size (self->transport),
     .is_confined = gkv_network_is_confined,
+    .store_lock = gkv_map_lock_after_others,
+    .store_unlock = gkv_map_unlock_after_slice,
+    .store_lock_data = self->map,
   };
   GkvTime now = gkv_network_now ();
   GkvEngine *engine;
@@ -875,10 +877,11 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
   if (getrandom (config.secret, sizeof config.secret, 0) != sizeof config.secret)
     g_error ("There are no random numbers to be had from the system: %s", g_strerror (errno));
 
+  /* First, so that nothing which is written meanwhile is missed. */
   gkv_map_lock (self->map);
-  engine = gkv_engine_new (&config, gkv_map_get_store (self->map), gkv_map_get_clock (self->map), &now);
   gkv_map_set_networked_locked (self->map, TRUE);
   gkv_map_unlock (self->map);
+  engine = gkv_engine_new (&config, gkv_map_get_store (self->map), gkv_map_get_clock (self->map), &now);
   gkv_engine_set_advertise_address (engine, advertised);
 
   return engine;
@@ -1225,12 +1228,10 @@ gkv_network_finish_closing (gpointer data)
 
   if (engine != NULL)
     {
-      gkv_map_lock (self->map);
       gkv_engine_leave (engine, &now);
       while (gkv_engine_pop_datagram (engine, &datagram))
         g_array_append_val (farewell, datagram);
       gkv_engine_free (engine);
-      gkv_map_unlock (self->map);
 
       gkv_network_send_datagrams (self, farewell, &n_errors);
       gkv_network_disconnect_modules (self);
