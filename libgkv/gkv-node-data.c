@@ -593,8 +593,7 @@ gkv_node_list_keys (GkvNode *self, const char *prefix)
  * gkv_node_get_n_keys:
  * @self: a node
  *
- * Gets how many keys there are. May be called from any thread. A key whose life has ended is counted until the node's
- * main context has run.
+ * Gets how many keys there are; one whose life has ended is not counted. May be called from any thread.
  *
  * Returns: the number of keys; 0 when the node is closed
  */

@@ -11,6 +11,7 @@ typedef struct
   GList link;
   GkvRecord *record;
   gboolean value_changed;
+  gboolean was_absent; /* when the key was emitted last */
 } GkvChange;
 
 static void
@@ -41,8 +42,15 @@ gkv_changes_drop (GkvChanges *self)
   gkv_changes_init (self);
 }
 
+static void
+gkv_changes_remove (GkvChanges *self, GkvChange *change)
+{
+  g_queue_unlink (&self->queue, &change->link);
+  gkv_table_remove (self->by_key, gkv_record_get_key (change->record));
+}
+
 void
-gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean value_changed)
+gkv_changes_push (GkvChanges *self, GkvRecord *record, GkvChangesKind kind)
 {
   GkvChange *change;
 
@@ -52,11 +60,17 @@ gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean value_changed)
       change = g_new0 (GkvChange, 1);
       change->link.data = change;
       change->record = gkv_record_ref (record);
+      change->was_absent = kind == GKV_CHANGES_APPEARED;
       gkv_table_insert (self->by_key, (char *) gkv_record_get_key (record), change);
       g_queue_push_tail_link (&self->queue, &change->link);
     }
+  else if (kind == GKV_CHANGES_VANISHED && change->was_absent)
+    {
+      gkv_changes_remove (self, change);
+      return;
+    }
 
-  change->value_changed = change->value_changed || value_changed;
+  change->value_changed = change->value_changed || kind != GKV_CHANGES_REWRITTEN;
 }
 
 gboolean
@@ -68,8 +82,7 @@ gkv_changes_take (GkvChanges *self, const char *key, gboolean *value_changed)
     return FALSE;
 
   *value_changed = change->value_changed;
-  g_queue_unlink (&self->queue, &change->link);
-  gkv_table_remove (self->by_key, key);
+  gkv_changes_remove (self, change);
 
   return TRUE;
 }
@@ -89,8 +102,8 @@ gkv_changes_pop (GkvChanges *self, gboolean *value_changed)
   return g_steal_pointer (&record);
 }
 
-gboolean
-gkv_changes_is_empty (GkvChanges *self)
+guint
+gkv_changes_get_n (GkvChanges *self)
 {
-  return g_queue_is_empty (&self->queue);
+  return g_queue_get_length (&self->queue);
 }

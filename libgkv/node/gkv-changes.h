@@ -1,7 +1,8 @@
 /* GkvChanges: the keys whose change waits to be emitted, each once, in the order in which they first changed.
  *
  * It holds no values: what is emitted is what the store has by then, so that a key that changes often costs one
- * emission. Not thread-safe: the map's lock guards it.
+ * emission, and one that comes and goes meanwhile costs none. So it never has more keys than there are now and were at
+ * the last emission. Not thread-safe: the map's lock guards it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -26,8 +27,17 @@ void gkv_changes_clear (GkvChanges *self);
 /* Drops all that is in it. */
 void gkv_changes_drop (GkvChanges *self);
 
-/* @value_changed: whether the value changed, and not only who wrote it and when. */
-void gkv_changes_push (GkvChanges *self, GkvRecord *record, gboolean value_changed);
+/* What an application could see of a key before and after a change. */
+typedef enum
+{
+  GKV_CHANGES_APPEARED,
+  GKV_CHANGES_REWRITTEN, /* who wrote it and when, with the same value */
+  GKV_CHANGES_REPLACED,  /* with another value */
+  GKV_CHANGES_VANISHED,
+} GkvChangesKind;
+
+/* @record: of the key; only the key is used, but all of it is kept. */
+void gkv_changes_push (GkvChanges *self, GkvRecord *record, GkvChangesKind kind);
 
 /* Takes that of @key, to be emitted out of turn. FALSE when there is none. */
 gboolean gkv_changes_take (GkvChanges *self, const char *key, gboolean *value_changed);
@@ -35,6 +45,6 @@ gboolean gkv_changes_take (GkvChanges *self, const char *key, gboolean *value_ch
 /* Takes the first. Gives a record of the key, for its key only; NULL when there is none. */
 GkvRecord *gkv_changes_pop (GkvChanges *self, gboolean *value_changed);
 
-gboolean gkv_changes_is_empty (GkvChanges *self);
+guint gkv_changes_get_n (GkvChanges *self);
 
 G_END_DECLS

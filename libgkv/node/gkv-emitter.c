@@ -21,6 +21,8 @@
 #define MAX_DEPTH (8)
 /* The same error is emitted again after this long. */
 #define ERROR_PAUSE_US (60 * G_USEC_PER_SEC)
+/* So many changes wait for the context to run; beyond that it seems not to, and writes there emit what waits. */
+#define MAX_WAITING (4096)
 /* Errors remembered for that. */
 #define MAX_ERRORS (64)
 
@@ -641,7 +643,7 @@ gkv_emitter_add_write_locked (
   /* Looked for after the record was put: a list that comes later finds it in the map. */
   if (!gkv_emitter_has_listeners (self, node))
     {
-      gkv_map_skip_change_locked (self->map, record, replaced, &change.value_changed);
+      gkv_map_ignore_change_locked (self->map, record, replaced);
       return;
     }
 
@@ -658,6 +660,7 @@ gkv_emitter_add_write_locked (
       return;
     }
 
+  emission->relieve = self->emitting == NULL && gkv_map_get_n_changes_locked (self->map) > MAX_WAITING;
   if (!gkv_map_skip_change_locked (self->map, record, replaced, &change.value_changed))
     return;
 
@@ -684,6 +687,10 @@ gkv_emitter_end_writes (GkvEmitter *self, GObject *node, GkvEmission *emission)
       for (guint i = 0; i < changes->len; i++)
         gkv_emitter_emit_change (self, node, &g_array_index (changes, GkvChange, i));
     }
+
+  /* Two for each that a write adds, so that it gets less. */
+  for (guint i = 0; emission->relieve && i < 2 && !gkv_emitter_is_closed (self); i++)
+    gkv_emitter_emit_next_change (self, node);
 
   if (emission->wake)
     gkv_emitter_wake (self);

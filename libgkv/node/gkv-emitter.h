@@ -60,12 +60,13 @@ typedef struct
   gboolean begun;
   gboolean entered; /* this thread is in the node's context, and is to leave it */
   gboolean wake;    /* the node's context is to emit what was queued */
+  gboolean relieve; /* so much waits that this thread is to emit some of it */
   GArray *changes;  /* GkvChange, to be emitted by this thread; NULL: none */
 } GkvEmission;
 
 #define GKV_EMISSION_INIT \
   { \
-    FALSE, FALSE, FALSE, NULL \
+    FALSE, FALSE, FALSE, FALSE, NULL \
   }
 
 /* @record was put by this thread, and @replaced was visible before. To be called under the map's lock, for one write or

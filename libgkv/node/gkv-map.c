@@ -262,6 +262,45 @@ gkv_map_set_ready (GkvMap *self, gboolean ready)
   gkv_map_unlock (self);
 }
 
+/* Expiry */
+
+static void gkv_map_queue_written_locked (GkvMap *self, GkvRecord *record);
+
+static void
+gkv_map_expired_locked (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  GkvMap *self = user_data;
+
+  gkv_map_queue_change_locked (self, record, replaced);
+  gkv_map_queue_written_locked (self, record);
+}
+
+gint64
+gkv_map_expire_locked (GkvMap *self)
+{
+  gint64 deadline;
+  gint64 now;
+
+  if (gkv_store_peek_deadline (self->store, &deadline) == NULL)
+    return G_MAXINT64;
+
+  now = g_get_monotonic_time ();
+  if (deadline <= now && self->networked)
+    gkv_store_expire_due (self->store, now, MAX_EXPIRED, gkv_map_expired_locked, self);
+  else if (deadline <= now)
+    gkv_store_drop_due (self->store, now, MAX_EXPIRED, gkv_map_expired_locked, self);
+
+  return gkv_store_peek_deadline (self->store, &deadline) != NULL ? MAX (deadline, 1) : G_MAXINT64;
+}
+
+/* Without a network no context has to run for records to end: whoever comes by ends what is due. */
+static void
+gkv_map_expire_alone_locked (GkvMap *self)
+{
+  if (!self->networked)
+    gkv_map_expire_locked (self);
+}
+
 /* Reading */
 
 /* Its life has ended, and it is only not yet marked: nobody is to see it. */
@@ -317,6 +356,7 @@ gkv_map_contains (GkvMap *self, const char *key)
   gboolean found;
 
   gkv_map_lock (self);
+  gkv_map_expire_alone_locked (self);
   found = !self->closed && gkv_map_find_locked (self, key) != NULL;
   gkv_map_unlock (self);
 
@@ -341,6 +381,7 @@ gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us)
   GkvRecord *record;
 
   gkv_map_lock (self);
+  gkv_map_expire_alone_locked (self);
   record = self->closed ? NULL : gkv_map_find_locked (self, key);
   if (record != NULL)
     {
@@ -386,6 +427,7 @@ gkv_map_dup_records (GkvMap *self, const char *prefix)
   GkvRange all = { 0, 0 };
 
   gkv_map_lock (self);
+  gkv_map_expire_alone_locked (self);
   if (!self->closed)
     gkv_store_foreach (self->store, all, 0, gkv_map_gather_locked, &gathering);
   gkv_map_unlock (self);
@@ -395,13 +437,24 @@ gkv_map_dup_records (GkvMap *self, const char *prefix)
   return g_steal_pointer (&records);
 }
 
+/* What has expired and is only not yet marked is not counted, as nobody is to see it. */
+static guint64
+gkv_map_get_n_keys_locked (GkvMap *self)
+{
+  guint64 n_visible = gkv_store_get_n_visible (self->store);
+  guint64 n_due = gkv_store_count_due (self->store, g_get_monotonic_time ());
+
+  return n_visible - MIN (n_due, n_visible);
+}
+
 guint64
 gkv_map_get_n_keys (GkvMap *self)
 {
   guint64 n_keys;
 
   gkv_map_lock (self);
-  n_keys = self->closed ? 0 : gkv_store_get_n_visible (self->store);
+  gkv_map_expire_alone_locked (self);
+  n_keys = self->closed ? 0 : gkv_map_get_n_keys_locked (self);
   gkv_map_unlock (self);
 
   return n_keys;
@@ -420,8 +473,9 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
   GkvSummary summary;
 
   gkv_map_lock (self);
+  gkv_map_expire_alone_locked (self);
   gkv_store_summarise (self->store, all, &summary);
-  gkv_map_add_number (builder, "n-keys", gkv_store_get_n_visible (self->store));
+  gkv_map_add_number (builder, "n-keys", gkv_map_get_n_keys_locked (self));
   gkv_map_add_number (builder, "n-records", summary.count);
   gkv_map_add_number (builder, "n-tombstones", gkv_store_get_n_tombstones (self->store));
   gkv_map_add_number (builder, "n-bytes", gkv_store_get_n_bytes (self->store));
@@ -503,6 +557,7 @@ gkv_map_get_value (GkvMap *self, const char *key, GError **error)
   gboolean keep = FALSE;
 
   gkv_map_lock (self);
+  gkv_map_expire_alone_locked (self);
   if (self->closed)
     {
       gkv_map_fail_closed (error);
@@ -593,6 +648,8 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   gsize len = 0;
   gconstpointer data = write->bytes != NULL ? g_bytes_get_data (write->bytes, &len) : NULL;
 
+  gkv_map_expire_alone_locked (self);
+
   if (!gkv_map_check_write_locked (self, write, error))
     return NULL;
 
@@ -621,32 +678,11 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   return g_steal_pointer (&record);
 }
 
-static void
-gkv_map_expired_locked (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
-{
-  GkvMap *self = user_data;
-
-  gkv_map_queue_change_locked (self, record, replaced);
-  gkv_map_queue_written_locked (self, record);
-}
-
-gint64
-gkv_map_expire_locked (GkvMap *self)
-{
-  gint64 deadline;
-
-  if (gkv_store_peek_deadline (self->store, &deadline) == NULL)
-    return G_MAXINT64;
-
-  gkv_store_expire_due (self->store, g_get_monotonic_time (), MAX_EXPIRED, gkv_map_expired_locked, self);
-
-  return gkv_store_peek_deadline (self->store, &deadline) != NULL ? MAX (deadline, 1) : G_MAXINT64;
-}
-
 /* What has changed, for the application */
 
-gboolean
-gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed)
+/* Why it is a change. FALSE when an application sees what it saw. */
+static gboolean
+gkv_map_find_kind_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, GkvChangesKind *kind)
 {
   GkvRecord *visible;
 
@@ -662,7 +698,25 @@ gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, 
   if (replaced != NULL)
     gkv_value_cache_drop (self->cache, replaced);
 
-  *value_changed = visible == NULL || replaced == NULL || !gkv_record_same_value (visible, replaced);
+  if (visible == NULL)
+    *kind = GKV_CHANGES_VANISHED;
+  else if (replaced == NULL)
+    *kind = GKV_CHANGES_APPEARED;
+  else
+    *kind = gkv_record_same_value (visible, replaced) ? GKV_CHANGES_REWRITTEN : GKV_CHANGES_REPLACED;
+
+  return TRUE;
+}
+
+gboolean
+gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed)
+{
+  GkvChangesKind kind;
+
+  if (!gkv_map_find_kind_locked (self, record, replaced, &kind))
+    return FALSE;
+
+  *value_changed = kind != GKV_CHANGES_REWRITTEN;
 
   return TRUE;
 }
@@ -670,10 +724,20 @@ gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, 
 void
 gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced)
 {
+  GkvChangesKind kind;
+
+  if (!self->closed && gkv_map_find_kind_locked (self, record, replaced, &kind))
+    gkv_changes_push (&self->changes, record, kind);
+}
+
+void
+gkv_map_ignore_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced)
+{
   gboolean value_changed;
 
-  if (!self->closed && gkv_map_is_change_locked (self, record, replaced, &value_changed))
-    gkv_changes_push (&self->changes, record, value_changed);
+  gkv_map_is_change_locked (self, record, replaced, &value_changed);
+  if (gkv_changes_get_n (&self->changes) > 0)
+    gkv_changes_drop (&self->changes);
 }
 
 gboolean
@@ -685,7 +749,7 @@ gkv_map_skip_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced
     return FALSE;
 
   /* What another thread wrote of the key may be queued: then one report is for both. */
-  if (!gkv_changes_is_empty (&self->changes) && gkv_changes_take (&self->changes, gkv_record_get_key (record), &queued))
+  if (gkv_changes_get_n (&self->changes) > 0 && gkv_changes_take (&self->changes, gkv_record_get_key (record), &queued))
     *value_changed = *value_changed || queued;
 
   return TRUE;
@@ -697,6 +761,7 @@ gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
   GkvRecord *visible;
   GkvRecord *first = NULL;
 
+  gkv_map_expire_alone_locked (self);
   change->key = gkv_changes_pop (&self->changes, &change->value_changed);
   if (change->key == NULL)
     return FALSE;
@@ -725,13 +790,19 @@ gkv_map_drop_changes (GkvMap *self)
   gkv_map_unlock (self);
 }
 
+guint
+gkv_map_get_n_changes_locked (GkvMap *self)
+{
+  return gkv_changes_get_n (&self->changes);
+}
+
 gboolean
 gkv_map_has_changes (GkvMap *self)
 {
   gboolean has;
 
   gkv_map_lock (self);
-  has = !gkv_changes_is_empty (&self->changes);
+  has = gkv_map_get_n_changes_locked (self) > 0;
   gkv_map_unlock (self);
 
   return has;

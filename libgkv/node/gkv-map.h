@@ -102,8 +102,9 @@ gboolean gkv_map_check_write_locked (GkvMap *self, const GkvWrite *write, GError
 /* Puts a record with a new stamp. The record, or NULL with an error, which may also be GKV_ERROR_CLOCK; what was
  * visible before in @replaced. */
 GkvRecord *gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, GError **error);
-/* Removes up to a bounded number of records whose life has ended. Gives when the next one's does, on the monotonic
- * clock; G_MAXINT64 for none. */
+/* Ends up to a bounded number of records that are due: with a dead mark where there is a network, otherwise by removing
+ * them. Gives when the next one is, on the monotonic clock; G_MAXINT64 for none. Where there is no network every read
+ * and write begins with it. */
 gint64 gkv_map_expire_locked (GkvMap *self);
 
 /* What has changed, for the application */
@@ -112,14 +113,17 @@ gint64 gkv_map_expire_locked (GkvMap *self);
 gboolean gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed);
 /* Queues that. */
 void gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced);
-/* The same without queueing: for what is reported at once, and for what nobody listens to. Takes along what is queued
- * of the key. FALSE when an application sees what it saw. */
+/* The same without queueing, where nobody listens: what is queued is dropped with it. */
+void gkv_map_ignore_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced);
+/* The same without queueing, for what is reported at once. Takes along what is queued of the key. FALSE when an
+ * application sees what it saw. */
 gboolean gkv_map_skip_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed);
 /* Takes the change that was queued first. FALSE when there is none. */
 gboolean gkv_map_take_change_locked (GkvMap *self, GkvChange *change);
 /* Drops all. */
 void gkv_map_drop_changes (GkvMap *self);
 gboolean gkv_map_has_changes (GkvMap *self);
+guint gkv_map_get_n_changes_locked (GkvMap *self);
 
 /* For the network */
 

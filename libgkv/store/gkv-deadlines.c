@@ -143,3 +143,19 @@ gkv_deadlines_peek (GkvDeadlines *self, gint64 *deadline)
   *deadline = get_slot (self, 0)->deadline;
   return get_slot (self, 0)->item;
 }
+
+/* Below an item that isn't due yet nothing is. */
+static guint
+count_due_below (GkvDeadlines *self, guint index, gint64 now)
+{
+  if (index >= self->heap->len || get_slot (self, index)->deadline > now)
+    return 0;
+
+  return 1 + count_due_below (self, 2 * index + 1, now) + count_due_below (self, 2 * index + 2, now);
+}
+
+guint
+gkv_deadlines_count_due (GkvDeadlines *self, gint64 now)
+{
+  return count_due_below (self, 0, now);
+}

@@ -6,8 +6,8 @@
 
 #include "gkv-expiry.h"
 
-guint
-gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data)
+static guint
+end_due (GkvStore *self, gint64 mono, guint max, gboolean mark, GkvStoreReleaseFunc func, gpointer user_data)
 {
   guint n_expired = 0;
 
@@ -32,11 +32,31 @@ gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFun
           continue;
         }
 
-      /* The dead mark is above the live record in the total order, so that the store always takes it. */
       dead = gkv_record_new_dead (gkv_store_get_hash_key (self), record);
-      gkv_store_put (self, dead, &replaced);
+      if (mark)
+        {
+          /* The dead mark is above the live record in the total order, so that the store always takes it. */
+          gkv_store_put (self, dead, &replaced);
+        }
+      else
+        {
+          replaced = gkv_record_ref (record);
+          gkv_store_remove (self, record);
+        }
       func (dead, replaced, user_data);
     }
 
   return n_expired;
+}
+
+guint
+gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data)
+{
+  return end_due (self, mono, max, TRUE, func, user_data);
+}
+
+guint
+gkv_store_drop_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data)
+{
+  return end_due (self, mono, max, FALSE, func, user_data);
 }

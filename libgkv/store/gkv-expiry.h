@@ -16,4 +16,8 @@ G_BEGIN_DECLS
  * were: @max means that more may be due. */
 guint gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data);
 
+/* The same without dead marks, where nobody else has the records: they are removed. @func is given the dead record that
+ * would have taken the place. */
+guint gkv_store_drop_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data);
+
 G_END_DECLS

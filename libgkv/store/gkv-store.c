@@ -615,6 +615,12 @@ gkv_store_peek_deadline (GkvStore *self, gint64 *deadline)
   return gkv_deadlines_peek (self->deadlines, deadline);
 }
 
+guint
+gkv_store_count_due (GkvStore *self, gint64 now)
+{
+  return gkv_deadlines_count_due (self->deadlines, now);
+}
+
 /* Ranges */
 
 static gboolean

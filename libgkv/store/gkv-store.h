@@ -88,6 +88,8 @@ void gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline)
 gint64 gkv_store_get_deadline (GkvStore *self, GkvRecord *record);
 /* The next record due, borrowed, NULL if none; its deadline in @deadline. O(1). */
 GkvRecord *gkv_store_peek_deadline (GkvStore *self, gint64 *deadline);
+/* How many records are due at @now. Takes time in proportion to that. */
+guint gkv_store_count_due (GkvStore *self, gint64 now);
 
 /* Records that an application sees. O(1). */
 guint64 gkv_store_get_n_visible (GkvStore *self);
