@@ -175,6 +175,8 @@ struct _GkvEngine
   /* What we hold; borrowed */
   GkvStore *store;
   GkvClock *clock;
+  void (*changed) (GkvRecord *record, GkvRecord *replaced, gpointer data); /* NULL: changes are events */
+  gpointer changed_data;
   void (*store_lock) (gpointer data); /* nullable */
   void (*store_unlock) (gpointer data);
   gpointer store_lock_data;

@@ -503,6 +503,8 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->store_lock = config->store_lock;
   self->store_unlock = config->store_unlock;
   self->store_lock_data = config->store_lock_data;
+  self->changed = config->changed;
+  self->changed_data = config->changed_data;
   self->clock = clock;
   self->now = *now;
   self->started = now->mono;

@@ -50,6 +50,11 @@ typedef struct
   void (*store_unlock) (gpointer data);
   gpointer store_lock_data;
 
+  /* Called for each change at once, with the store's lock held, in place of GKV_EVENT_CHANGED; nullable. @replaced was
+   * visible before (nullable). */
+  void (*changed) (GkvRecord *record, GkvRecord *replaced, gpointer data);
+  gpointer changed_data;
+
   /* 0: the usual */
   gint64 tombstone_life_ms;
   guint max_tombstones;

@@ -124,10 +124,19 @@ void
 gkv_events_add_changed (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
 {
   GkvEvents *events = self->events;
-  /* As long as any is known by its key, the last of each is. */
-  gboolean many = gkv_fifo_get_length (&events->queue) >= MANY || g_hash_table_size (events->changes) > 0;
-  GkvEvent *event = many ? find_change (events, record) : NULL;
+  GkvEvent *event;
+  gboolean many;
 
+  if (self->changed != NULL)
+    {
+      self->changed (record, replaced, self->changed_data);
+      g_clear_pointer (&replaced, gkv_record_unref);
+      return;
+    }
+
+  /* As long as any is known by its key, the last of each is. */
+  many = gkv_fifo_get_length (&events->queue) >= MANY || g_hash_table_size (events->changes) > 0;
+  event = many ? find_change (events, record) : NULL;
   if (event != NULL)
     {
       /* What was visible before the first of them stays. */

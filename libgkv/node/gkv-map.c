@@ -684,13 +684,7 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
 static gboolean
 gkv_map_find_kind_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, GkvChangesKind *kind)
 {
-  GkvRecord *visible;
-
-  /* It may be reported later than it was put, and have been replaced meanwhile. */
-  if ((record->flags & GKV_RECORD_GONE) != 0)
-    visible = gkv_store_find_visible (self->store, record->hash, gkv_record_get_key (record), record->key_len);
-  else
-    visible = gkv_store_get_visible (self->store, record);
+  GkvRecord *visible = gkv_store_get_visible (self->store, record);
 
   if (visible == replaced)
     return FALSE;

@@ -311,10 +311,6 @@ gkv_network_take_event_locked (GkvNetwork *self, GkvEvent *event)
 {
   switch (event->kind)
     {
-    case GKV_EVENT_CHANGED:
-      gkv_map_queue_change_locked (self->map, event->record, event->replaced);
-      break;
-
     case GKV_EVENT_PEER_ADDED:
     case GKV_EVENT_PEER_CHANGED:
     case GKV_EVENT_PEER_REMOVED:
@@ -330,6 +326,7 @@ gkv_network_take_event_locked (GkvNetwork *self, GkvEvent *event)
       gkv_emitter_post_notify (self->emitter, self->synced_pspec);
       break;
 
+    case GKV_EVENT_CHANGED:   /* queued already */
     case GKV_EVENT_CONFIRMED: /* the waits are looked at anyway */
     default:
       break;
@@ -345,12 +342,13 @@ gkv_network_take_events_locked (GkvNetwork *self)
 
   gkv_map_lock (self->map);
   gkv_map_set_generation_locked (self->map, gkv_engine_get_life (self->engine));
+  gkv_map_unlock (self->map);
+
   for (n_events = 0; n_events < BATCH && gkv_engine_pop_event (self->engine, &event); n_events++)
     {
       gkv_network_take_event_locked (self, &event);
       gkv_event_clear (&event);
     }
-  gkv_map_unlock (self->map);
 
   return n_events == BATCH;
 }
@@ -856,6 +854,12 @@ gkv_network_is_confined (const char *address)
   return FALSE;
 }
 
+static void
+gkv_network_changed_locked (GkvRecord *record, GkvRecord *replaced, gpointer map)
+{
+  gkv_map_queue_change_locked (map, record, replaced);
+}
+
 static GkvEngine *
 gkv_network_make_engine (GkvNetwork *self, const char *advertised)
 {
@@ -870,6 +874,8 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
     .store_lock = gkv_map_lock_after_others,
     .store_unlock = gkv_map_unlock_after_slice,
     .store_lock_data = self->map,
+    .changed = gkv_network_changed_locked,
+    .changed_data = self->map,
   };
   GkvTime now = gkv_network_now ();
   GkvEngine *engine;
