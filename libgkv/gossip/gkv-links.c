@@ -549,8 +549,9 @@ consider_ident (GkvEngine *self, GkvLink *link)
   gboolean current = member != NULL && link->life == member->life;
   gboolean known = current && gkv_member_is_live (member);
 
-  /* One that has said that it leaves, and speaks all the same, is told so (gkv-members). */
-  if (current && member->status == GKV_PEER_LEFT)
+  /* One that has said that it leaves, and speaks all the same, is told so (gkv-members); but with another token than
+   * before it is somebody who began anew. */
+  if (current && member->status == GKV_PEER_LEFT && link->last_ident != 0)
     return;
 
   if (link->their_token == 0 || g_hash_table_contains (self->own_addresses, link->address))

@@ -45,6 +45,10 @@
 /* A member that speaks from another address than it states is greeted there for so long. */
 #define ADDRESS_PATIENCE (10 * GKV_SECOND)
 
+/* A life above one that has ended is at most so far above it, by chance: others may have heard only of the one before,
+ * and two starts must not take the same. */
+#define LIFE_STEP 65536
+
 /* A member is told at most so often that it is thought to be dead, or that another has its id. */
 #define TELL_PERIOD      GKV_SECOND
 #define DUPLICATE_PERIOD (60 * GKV_SECOND)
@@ -523,6 +527,7 @@ gkv_members_leave (GkvEngine *self, GkvLink *link, const char *id, guint64 life,
   if (member == NULL)
     {
       gkv_members_forget_link (self, link);
+      link->last_ident = self->now.mono;
       remember_left (self, id, life, incarnation, link->address);
       link->member = g_hash_table_lookup (self->members, id);
       link->life = life;
@@ -538,6 +543,7 @@ gkv_members_leave (GkvEngine *self, GkvLink *link, const char *id, guint64 life,
     gkv_members_forget_link (self, link);
   link->member = member;
   link->life = life;
+  link->last_ident = self->now.mono;
   if (life > member->life)
     begin_life (self, member, life, incarnation);
   else
@@ -627,7 +633,7 @@ hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation,
   /* One that has ended, and that we can't have been in before: the clock was set back since. */
   if (life > self->life && life < G_MAXUINT64 && (status == GKV_PEER_DEAD || status == GKV_PEER_LEFT))
     {
-      gkv_engine_take_life (self, life + 1);
+      gkv_engine_take_life (self, life + 1 + gkv_engine_random (self, MIN (LIFE_STEP, G_MAXUINT64 - life)));
       gkv_news_spread_self (self);
       gkv_links_send_ident (self, link, TRUE);
       return;

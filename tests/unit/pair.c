@@ -56,7 +56,7 @@ start (Pair *pair, guint index)
                              .cluster = side->cluster != NULL ? side->cluster : "test",
                              .life = ++side->life,
                              .random_seed = index + 1,
-                             .secret = { index + 1, 7 },
+                             .secret = { index + 1, 6 + side->life },
                              .gossip_interval_ms = 2000,
                              .max_datagram_size = 1200,
                              .is_confined = is_confined,

@@ -143,6 +143,7 @@ test_clock_set_back (void)
 {
   Pair pair;
   GkvRecord *record;
+  guint64 life;
 
   pair_init (&pair);
   pair_run (&pair, 5 * SECOND, FALSE);
@@ -157,7 +158,8 @@ test_clock_set_back (void)
   pair_write (&pair, 0, "after", "value", GKV_RECORD_EPHEMERAL);
   pair_run (&pair, 10 * SECOND, FALSE);
 
-  g_assert_cmpuint (gkv_engine_get_life (pair.sides[0].engine), ==, 1002);
+  life = gkv_engine_get_life (pair.sides[0].engine);
+  g_assert_cmpuint (life, >, 1001);
   g_assert_true (pair_is_same (&pair));
   for (guint i = 0; i < 2; i++)
     {
@@ -166,7 +168,7 @@ test_clock_set_back (void)
       g_assert_null (gkv_store_lookup_visible (pair.sides[i].store, "before", 6));
       record = gkv_store_lookup_visible (pair.sides[i].store, "after", 5);
       g_assert_nonnull (record);
-      g_assert_cmpuint (gkv_record_get_life (record), ==, 1002);
+      g_assert_cmpuint (gkv_record_get_life (record), ==, life);
     }
   pair_clear (&pair);
 }

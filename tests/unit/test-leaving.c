@@ -72,6 +72,24 @@ test_three (gconstpointer side)
     }
 }
 
+/* One that left comes back at the same address, where only the other looks for it; or one with another name does. */
+static void
+test_return (gconstpointer id)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_leave (&pair, 1);
+  pair_run (&pair, 30 * SECOND, FALSE);
+  pair.sides[1].id = id;
+  pair_restart (&pair, 1);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);
+  g_assert_cmpuint (pair_get_stat (&pair, 1, "peers-alive"), ==, 1);
+  pair_clear (&pair);
+}
+
 /* A datagram that says who it is comes in after the one that says that it has left. */
 static gboolean
 delay_idents (Pair *pair, guint from, guint to, GBytes *datagram)
@@ -197,6 +215,8 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/leaving/pair/second", GUINT_TO_POINTER (1), test_pair);
   g_test_add_data_func ("/leaving/three/second", GUINT_TO_POINTER (1), test_three);
   g_test_add_data_func ("/leaving/three/third", GUINT_TO_POINTER (2), test_three);
+  g_test_add_data_func ("/leaving/return/same", NULL, test_return);
+  g_test_add_data_func ("/leaving/return/other", "other", test_return);
   g_test_add_func ("/leaving/overtaken", test_overtaken);
   g_test_add_func ("/leaving/command", test_command);
   g_test_add_func ("/leaving/forged", test_forged);
