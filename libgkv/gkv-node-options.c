@@ -77,9 +77,9 @@ gkv_node_get_node_id (GkvNode *self)
  * gkv_node_get_cluster: (get-property cluster)
  * @self: a node
  *
- * Gets the name of the node's cluster. May be called from any thread.
+ * Gets the name of the node's cluster, as it was given. May be called from any thread.
  *
- * Returns: (transfer none): the name
+ * Returns: (transfer none) (nullable): the name, or %NULL for the cluster "default"
  */
 const char *
 gkv_node_get_cluster (GkvNode *self)
@@ -342,7 +342,8 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
  *
  * Gets the codec that values travel with.
  *
- * Returns: (transfer none) (nullable): a codec; %NULL only if none was set and the default, "variant", can't be loaded
+ * Returns: (transfer none) (nullable): a codec, or %NULL while none was set and the one named "variant" wasn't needed
+ * yet
  */
 GkvCodec *
 gkv_node_get_codec (GkvNode *self)
@@ -351,7 +352,7 @@ gkv_node_get_codec (GkvNode *self)
 
   g_return_val_if_fail (GKV_IS_NODE (self), NULL);
 
-  codec = gkv_map_ensure_codec (self->map, NULL);
+  codec = gkv_map_get_codec (self->map);
 
   return codec != NULL ? codec->codec : NULL;
 }
@@ -512,7 +513,8 @@ gkv_node_set_network_thread (GkvNode *self, gboolean network_thread)
  * gkv_node_get_peers: (get-property peers)
  * @self: a node
  *
- * Gets the peers that are known, as a list model of [class@Gkv.Peer] that follows what is known.
+ * Gets the peers that live, as a list model of [class@Gkv.Peer] that follows what is known. It has the properties
+ * `item-type` and `n-items`, and belongs to the thread that runs the node's main context.
  *
  * Returns: (transfer none): a list model of [class@Gkv.Peer]
  */

@@ -162,8 +162,7 @@ gkv_node_constructed (GObject *object)
     self->options.node_id = g_strdup_printf ("%08x%08x", g_random_int (), g_random_int ());
 
   /* An empty cluster is refused later, as is an empty id. */
-  self->map = gkv_map_new (self->owner, self->options.node_id,
-                           self->options.cluster != NULL ? self->options.cluster : "", generation);
+  self->map = gkv_map_new (self->owner, self->options.node_id, gkv_options_get_cluster (&self->options), generation);
   self->emitter = gkv_emitter_new (self->owner, self->map, &signals);
   self->network = gkv_network_new (self->owner, self->map, self->emitter, props[PROP_SYNCED]);
   gkv_emitter_set_node (self->emitter, object);
@@ -307,9 +306,11 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:cluster: (getter get_cluster)
    *
-   * The cluster's name. Nodes of different clusters ignore each other, on the network and in discovery.
+   * The cluster's name. Nodes of different clusters ignore each other, on the network and in discovery. %NULL is the
+   * cluster "default"; with [property@Gkv.Node:discovery] a cluster has to be given, so that the nodes of other
+   * applications nearby aren't met: the application's id is a good name.
    */
-  props[PROP_CLUSTER] = g_param_spec_string ("cluster", NULL, NULL, "default", identity);
+  props[PROP_CLUSTER] = g_param_spec_string ("cluster", NULL, NULL, NULL, identity);
 
   /**
    * GkvNode:bind-address: (getter get_bind_address) (setter set_bind_address)
@@ -382,8 +383,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:peers: (getter get_peers)
    *
-   * The peers that are known, those that have died included until they are forgotten, a day later: a list of
-   * [class@Gkv.Peer] that follows what is known.
+   * The peers that live, as far as is known (alive or suspect): a list of [class@Gkv.Peer], sorted by node id, that
+   * follows what is known. Only the node changes it.
    */
   props[PROP_PEERS] = g_param_spec_object ("peers", NULL, NULL, G_TYPE_LIST_MODEL, known);
 
@@ -452,7 +453,7 @@ gkv_node_class_init (GkvNodeClass *klass)
    * @self: the node
    * @peer: the peer
    *
-   * A peer has left, or has been dead for a day and was forgotten; its [property@Gkv.Peer:state] says which.
+   * A peer has left or has died; its [property@Gkv.Peer:state] says which.
    * Emitted in the node's main context, after [property@Gkv.Node:peers] has lost it.
    */
   signals.peer_removed = g_signal_new ("peer-removed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
@@ -464,8 +465,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    * @error: what went wrong
    *
    * Something went wrong that isn't the answer to a call: a seed can't be resolved, a peer's value can't be decoded, a
-   * peer has the same id. The node goes on. The same message comes at most once a minute. Emitted in the node's main
-   * context.
+   * peer has the same id. The node goes on. The same message comes at most once a minute. Where nothing is connected,
+   * it goes to the log. Emitted in the node's main context.
    */
   signals.error = g_signal_new ("error", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
                                 G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
@@ -546,7 +547,7 @@ gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **err
   if (self->state == GKV_NODE_CLOSING)
     return gkv_map_fail_closed (error);
 
-  return gkv_node_check_usable (self, error);
+  return gkv_node_check_usable (self, error) && gkv_options_validate_start (&self->options, error);
 }
 
 GkvTransport *
@@ -593,7 +594,7 @@ gkv_node_make_config (GkvNode *self, GkvTransport *transport)
 {
   GkvNetworkConfig config = {
     .node_id = self->options.node_id,
-    .cluster = self->options.cluster,
+    .cluster = gkv_options_get_cluster (&self->options),
     .bind_address = self->options.bind_address,
     .advertise_address = self->options.advertise_address,
     .seeds = (const char *const *) self->options.seeds,

@@ -57,11 +57,6 @@ G_DEFINE_ENUM_TYPE (GkvPeerState,
 
 G_DEFINE_FINAL_TYPE (GkvPeer, gkv_peer, G_TYPE_OBJECT)
 
-G_STATIC_ASSERT ((int) GKV_PEER_STATE_ALIVE == (int) GKV_PEER_ALIVE);
-G_STATIC_ASSERT ((int) GKV_PEER_STATE_SUSPECT == (int) GKV_PEER_SUSPECT);
-G_STATIC_ASSERT ((int) GKV_PEER_STATE_LEFT == (int) GKV_PEER_LEFT);
-G_STATIC_ASSERT ((int) GKV_PEER_STATE_DEAD == (int) GKV_PEER_DEAD);
-
 static void
 gkv_peer_finalize (GObject *object)
 {
@@ -176,7 +171,7 @@ void
 gkv_peer_update (GkvPeer *self, const GkvPeerInfo *info)
 {
   GObject *object = G_OBJECT (self);
-  GkvPeerState state = (GkvPeerState) info->status;
+  GkvPeerState state = info->state;
 
   g_object_freeze_notify (object);
 

@@ -14,27 +14,7 @@
 
 G_BEGIN_DECLS
 
-/**
- * GkvPeerState:
- * @GKV_PEER_STATE_ALIVE: the peer answers
- * @GKV_PEER_STATE_SUSPECT: the peer has not answered, and has a little time left to show that it lives
- * @GKV_PEER_STATE_LEFT: the peer has said that it leaves
- * @GKV_PEER_STATE_DEAD: the peer has not answered for so long that it is given up; it is still tried now and then
- *
- * What a node believes of a peer.
- */
-typedef enum
-{
-  GKV_PEER_STATE_ALIVE,
-  GKV_PEER_STATE_SUSPECT,
-  GKV_PEER_STATE_LEFT,
-  GKV_PEER_STATE_DEAD,
-} GkvPeerState;
-
-#define GKV_TYPE_PEER_STATE (gkv_peer_state_get_type ())
-
-GKV_AVAILABLE_IN_ALL
-GType gkv_peer_state_get_type (void);
+#include "gkv-peer-state.h"
 
 #define GKV_TYPE_PEER (gkv_peer_get_type ())
 

@@ -14,6 +14,7 @@
 #include "gkv-transport.h"
 #include "gkv-discovery.h"
 #include "gkv-entry.h"
+#include "gkv-peer-state.h"
 #include "gkv-peer.h"
 #include "gkv-node.h"
 

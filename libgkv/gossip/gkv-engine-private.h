@@ -114,7 +114,7 @@ struct _GkvMember
   char *id;
   guint64 life;
   guint32 incarnation;
-  GkvPeerStatus status;
+  GkvPeerState status;
   char *address;     /* where it says that it is, or where it was seen; NULL: nowhere yet */
   GkvLink *link;     /* where to speak with it; NULL: nowhere yet */
   gboolean hidden;   /* the application was told that it is gone */
@@ -412,7 +412,7 @@ void gkv_news_forget (GkvEngine *self, GkvMember *member);
 void gkv_news_add (GkvEngine *self, GkvLink *link);
 /* At once. */
 void gkv_news_tell (GkvEngine *self, GkvLink *link, const GkvMember *member);
-void gkv_news_tell_self (GkvEngine *self, GkvLink *link, GkvPeerStatus status);
+void gkv_news_tell_self (GkvEngine *self, GkvLink *link, GkvPeerState status);
 void gkv_news_tell_death (GkvEngine *self, GkvMember *member);
 /* Some of those who live, in proportion. */
 void gkv_news_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);

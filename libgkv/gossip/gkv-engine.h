@@ -14,6 +14,7 @@
 
 G_BEGIN_DECLS
 
+#include "gkv-peer-state.h"
 #include "../store/gkv-store.h"
 
 typedef struct _GkvEngine GkvEngine;
@@ -78,20 +79,12 @@ typedef enum
   GKV_CONTACT_DUPLICATE_ID,  /* another live node that has this node's id */
 } GkvContactState;
 
-typedef enum
-{
-  GKV_PEER_ALIVE,
-  GKV_PEER_SUSPECT,
-  GKV_PEER_LEFT,
-  GKV_PEER_DEAD,
-} GkvPeerStatus; /* the numbers are those of GkvPeerState */
-
 /* A peer as the engine tells of it. Strings are borrowed by the reader of the event. */
 typedef struct
 {
   char *node_id;
   char *address; /* nullable */
-  GkvPeerStatus status;
+  GkvPeerState state;
   gint64 round_trip_us; /* -1: not known yet */
   gint64 last_seen_wall;
 } GkvPeerInfo;

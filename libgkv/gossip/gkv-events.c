@@ -167,7 +167,7 @@ describe (const GkvMember *member)
 
   info->node_id = g_strdup (member->id);
   info->address = g_strdup (member->address);
-  info->status = member->status;
+  info->state = member->status;
   info->round_trip_us = member->round_trip_us;
   info->last_seen_wall = member->last_seen_wall;
   return info;

@@ -372,7 +372,7 @@ ask (GkvEngine *self, Flush *flush)
         continue;
 
       /* A suspect is asked, but not relied upon. */
-      n_asked += member->status == GKV_PEER_ALIVE;
+      n_asked += member->status == GKV_PEER_STATE_ALIVE;
       gkv_exchange_begin (self, member->link);
       gkv_engine_breathe (self, GKV_COST_RECORD);
       if (flush->n_peers > 0 && n_asked >= flush->n_peers - state.n_confirmed + SPARE)

@@ -340,7 +340,7 @@ get_confirmed (GkvEngine *self, gboolean by_the_dead)
       const Common *common = lookup_common (self, member);
 
       gkv_engine_breathe (self, GKV_COST_MEMBER);
-      if (member->status == GKV_PEER_LEFT || (!by_the_dead && !gkv_member_is_live (member)))
+      if (member->status == GKV_PEER_STATE_LEFT || (!by_the_dead && !gkv_member_is_live (member)))
         continue;
 
       confirmed = MIN (confirmed, common != NULL ? common->agreed : 0);

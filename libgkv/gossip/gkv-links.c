@@ -309,7 +309,7 @@ gkv_links_leave (GkvEngine *self)
         continue;
 
       send_ident (self, link, IDENT_FLAG_LEAVING);
-      gkv_news_tell_self (self, link, GKV_PEER_LEFT);
+      gkv_news_tell_self (self, link, GKV_PEER_STATE_LEFT);
     }
 }
 
@@ -551,7 +551,7 @@ consider_ident (GkvEngine *self, GkvLink *link)
 
   /* One that has said that it leaves, and speaks all the same, is told so (gkv-members); but with another token than
    * before it is somebody who began anew. */
-  if (current && member->status == GKV_PEER_LEFT && link->last_ident != 0)
+  if (current && member->status == GKV_PEER_STATE_LEFT && link->last_ident != 0)
     return;
 
   if (link->their_token == 0 || g_hash_table_contains (self->own_addresses, link->address))

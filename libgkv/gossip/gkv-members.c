@@ -85,7 +85,7 @@ gkv_members_clear (GkvEngine *self)
 gboolean
 gkv_member_is_live (const GkvMember *member)
 {
-  return member->status == GKV_PEER_ALIVE || member->status == GKV_PEER_SUSPECT;
+  return member->status == GKV_PEER_STATE_ALIVE || member->status == GKV_PEER_STATE_SUSPECT;
 }
 
 static void
@@ -94,7 +94,7 @@ count (GkvEngine *self, const GkvMember *member, int by)
   gkv_ring_touch (self);
   if (gkv_member_is_live (member))
     self->n_alive += by;
-  if (member->status == GKV_PEER_SUSPECT)
+  if (member->status == GKV_PEER_STATE_SUSPECT)
     self->n_suspect += by;
 }
 
@@ -118,7 +118,7 @@ member_lost (GkvEngine *self, GkvMember *member)
   if (member->link != NULL)
     gkv_exchange_free (self, member->link);
 
-  if (member->status == GKV_PEER_LEFT)
+  if (member->status == GKV_PEER_STATE_LEFT)
     gkv_contacts_drop_hearsay (self, member->address);
   else if (member->address != NULL)
     gkv_contacts_add (self, member->address, FALSE);
@@ -133,7 +133,7 @@ note_liveness (GkvEngine *self, GkvMember *member)
 }
 
 static void
-set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
+set_status (GkvEngine *self, GkvMember *member, GkvPeerState status)
 {
   gboolean was_live = gkv_member_is_live (member);
 
@@ -146,7 +146,7 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
   if (was_live != gkv_member_is_live (member))
     note_liveness (self, member);
   member->status_since = self->now.mono;
-  if (status == GKV_PEER_SUSPECT)
+  if (status == GKV_PEER_STATE_SUSPECT)
     look_at_suspects (self, self->now.mono);
   gkv_news_spread (self, member);
 
@@ -161,7 +161,7 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
       gkv_events_add_peer (self, GKV_EVENT_PEER_ADDED, member);
     }
 
-  if (status == GKV_PEER_LEFT && !member->hidden)
+  if (status == GKV_PEER_STATE_LEFT && !member->hidden)
     {
       member->hidden = TRUE;
       gkv_events_add_peer (self, GKV_EVENT_PEER_REMOVED, member);
@@ -173,7 +173,7 @@ set_status (GkvEngine *self, GkvMember *member, GkvPeerStatus status)
 /* In a table that isn't full. */
 static GkvMember *
 insert_member (
-    GkvEngine *self, const char *id, guint64 life, guint32 incarnation, GkvPeerStatus status, const char *address)
+    GkvEngine *self, const char *id, guint64 life, guint32 incarnation, GkvPeerState status, const char *address)
 {
   GkvMember *member = g_new0 (GkvMember, 1);
 
@@ -201,7 +201,7 @@ add_member (GkvEngine *self, const char *id, guint64 life, guint32 incarnation, 
   if (g_hash_table_size (self->members) >= MAX_MEMBERS)
     return NULL;
 
-  member = insert_member (self, id, life, incarnation, GKV_PEER_ALIVE, address);
+  member = insert_member (self, id, life, incarnation, GKV_PEER_STATE_ALIVE, address);
   gkv_news_spread (self, member);
   note_liveness (self, member);
   gkv_events_add_peer (self, GKV_EVENT_PEER_ADDED, member);
@@ -219,7 +219,7 @@ remember_left (GkvEngine *self, const char *id, guint64 life, guint32 incarnatio
   if (g_hash_table_size (self->members) >= MAX_MEMBERS)
     return;
 
-  member = insert_member (self, id, life, incarnation, GKV_PEER_LEFT, address);
+  member = insert_member (self, id, life, incarnation, GKV_PEER_STATE_LEFT, address);
   member->hidden = TRUE;
   member->last_told = self->now.mono;
   gkv_contacts_drop_hearsay (self, address);
@@ -330,8 +330,8 @@ gkv_members_forget_link (GkvEngine *self, GkvLink *link)
 void
 gkv_members_suspect (GkvEngine *self, GkvMember *member)
 {
-  if (member->status == GKV_PEER_ALIVE)
-    set_status (self, member, GKV_PEER_SUSPECT);
+  if (member->status == GKV_PEER_STATE_ALIVE)
+    set_status (self, member, GKV_PEER_STATE_SUSPECT);
 }
 
 void
@@ -389,7 +389,7 @@ identify_earlier (GkvEngine *self, GkvLink *link)
     }
 
   if (gkv_member_is_live (member))
-    set_status (self, member, GKV_PEER_DEAD);
+    set_status (self, member, GKV_PEER_STATE_DEAD);
   link->quiet_until = self->now.mono + GKV_SECOND;
   gkv_links_send_ident (self, link, FALSE);
   tell_status (self, member, link);
@@ -483,7 +483,7 @@ gkv_members_identify (
     return identify_earlier (self, link);
 
   /* It left; then this comes in late, or somebody else said so, and it refutes that by a higher incarnation. */
-  if (life == member->life && member->status == GKV_PEER_LEFT && incarnation <= member->incarnation)
+  if (life == member->life && member->status == GKV_PEER_STATE_LEFT && incarnation <= member->incarnation)
     {
       if (self->now.mono - member->last_told >= TELL_PERIOD)
         tell_status (self, member, link);
@@ -515,7 +515,7 @@ gkv_members_identify (
     }
 
   if (!gkv_member_is_live (member))
-    set_status (self, member, GKV_PEER_ALIVE);
+    set_status (self, member, GKV_PEER_STATE_ALIVE);
   return TRUE;
 }
 
@@ -550,7 +550,7 @@ gkv_members_leave (GkvEngine *self, GkvLink *link, const char *id, guint64 life,
     member->incarnation = MAX (member->incarnation, incarnation);
   gkv_contacts_drop_hearsay (self, link->address);
   member->last_told = self->now.mono;
-  set_status (self, member, GKV_PEER_LEFT);
+  set_status (self, member, GKV_PEER_STATE_LEFT);
 }
 
 void
@@ -594,13 +594,13 @@ gkv_members_heard (GkvEngine *self, GkvLink *link)
       gkv_ring_touch (self);
     }
 
-  if (member->status != GKV_PEER_ALIVE && gkv_link_is_usable (link) &&
+  if (member->status != GKV_PEER_STATE_ALIVE && gkv_link_is_usable (link) &&
       self->now.mono - member->last_told >= TELL_PERIOD)
     tell_status (self, member, link);
 
   /* Others may still suspect it: that is for itself to refute. */
-  if (member->status == GKV_PEER_SUSPECT)
-    set_status (self, member, GKV_PEER_ALIVE);
+  if (member->status == GKV_PEER_STATE_SUSPECT)
+    set_status (self, member, GKV_PEER_STATE_ALIVE);
 }
 
 /* Hearsay */
@@ -625,13 +625,13 @@ ask_suspect (GkvEngine *self, GkvMember *member)
 }
 
 static void
-hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation, GkvPeerStatus status)
+hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation, GkvPeerState status)
 {
   if (self->leaving)
     return;
 
   /* One that has ended, and that we can't have been in before: the clock was set back since. */
-  if (life > self->life && life < G_MAXUINT64 && (status == GKV_PEER_DEAD || status == GKV_PEER_LEFT))
+  if (life > self->life && life < G_MAXUINT64 && (status == GKV_PEER_STATE_DEAD || status == GKV_PEER_STATE_LEFT))
     {
       gkv_engine_take_life (self, life + 1 + gkv_engine_random (self, MIN (LIFE_STEP, G_MAXUINT64 - life)));
       gkv_news_spread_self (self);
@@ -639,7 +639,7 @@ hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation,
       return;
     }
 
-  if (life != self->life || status == GKV_PEER_ALIVE || incarnation < self->incarnation)
+  if (life != self->life || status == GKV_PEER_STATE_ALIVE || incarnation < self->incarnation)
     return;
 
   if (incarnation == G_MAXUINT32)
@@ -647,7 +647,7 @@ hear_of_self (GkvEngine *self, GkvLink *link, guint64 life, guint32 incarnation,
   else
     self->incarnation = incarnation + 1;
   gkv_news_spread_self (self);
-  gkv_news_tell_self (self, link, GKV_PEER_ALIVE);
+  gkv_news_tell_self (self, link, GKV_PEER_STATE_ALIVE);
 }
 
 static void
@@ -656,11 +656,11 @@ hear_of_member (GkvEngine *self,
                 const char *id,
                 guint64 life,
                 guint32 incarnation,
-                GkvPeerStatus status,
+                GkvPeerState status,
                 const char *address)
 {
   static const guint rank[] = {
-    [GKV_PEER_ALIVE] = 0, [GKV_PEER_SUSPECT] = 1, [GKV_PEER_DEAD] = 2, [GKV_PEER_LEFT] = 3
+    [GKV_PEER_STATE_ALIVE] = 0, [GKV_PEER_STATE_SUSPECT] = 1, [GKV_PEER_STATE_DEAD] = 2, [GKV_PEER_STATE_LEFT] = 3
   };
   GkvMember *member = g_hash_table_lookup (self->members, id);
 
@@ -673,7 +673,7 @@ hear_of_member (GkvEngine *self,
 
   if (member == NULL)
     {
-      if (status == GKV_PEER_DEAD || status == GKV_PEER_LEFT || *address == '\0')
+      if (status == GKV_PEER_STATE_DEAD || status == GKV_PEER_STATE_LEFT || *address == '\0')
         return;
 
       member = add_member (self, id, life, incarnation, address);
@@ -688,8 +688,8 @@ hear_of_member (GkvEngine *self,
     return;
 
   /* We know better; but it should know what is said of it. */
-  if (life == member->life && (status == GKV_PEER_SUSPECT || status == GKV_PEER_DEAD) && member->link != NULL &&
-      gkv_link_is_usable (member->link) && self->now.mono - member->last_seen < JUST_HEARD)
+  if (life == member->life && (status == GKV_PEER_STATE_SUSPECT || status == GKV_PEER_STATE_DEAD) &&
+      member->link != NULL && gkv_link_is_usable (member->link) && self->now.mono - member->last_seen < JUST_HEARD)
     {
       ask_suspect (self, member);
       return;
@@ -709,7 +709,7 @@ hear_of_member (GkvEngine *self,
   if (member->link == NULL && *address != '\0')
     {
       set_address (self, member, address);
-      if (status == GKV_PEER_ALIVE || status == GKV_PEER_SUSPECT)
+      if (status == GKV_PEER_STATE_ALIVE || status == GKV_PEER_STATE_SUSPECT)
         gkv_contacts_add (self, address, FALSE);
     }
 
@@ -727,7 +727,7 @@ gkv_members_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
       g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
       g_autofree char *address = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
 
-      if (reader->failed || status > GKV_PEER_DEAD || *id == '\0')
+      if (reader->failed || status > GKV_PEER_STATE_DEAD || *id == '\0')
         return;
 
       if (strcmp (id, self->id) == 0)
@@ -792,7 +792,7 @@ tick_suspects (GkvEngine *self)
   while (n_lost < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       gkv_engine_breathe (self, GKV_COST_MEMBER);
-      if (member->status != GKV_PEER_SUSPECT)
+      if (member->status != GKV_PEER_STATE_SUSPECT)
         continue;
 
       can_ask = member->link != NULL && gkv_link_is_usable (member->link);
@@ -800,7 +800,7 @@ tick_suspects (GkvEngine *self)
       if (self->now.mono - member->status_since >= patience)
         {
           n_lost++;
-          set_status (self, member, GKV_PEER_DEAD);
+          set_status (self, member, GKV_PEER_STATE_DEAD);
           if (can_ask)
             gkv_news_tell_death (self, member);
           else
@@ -830,8 +830,9 @@ tick_forget (GkvEngine *self)
       g_hash_table_iter_init (&iter, self->members);
       gkv_engine_breathe (self, g_hash_table_size (self->members) * GKV_COST_MEMBER);
       while (forgotten->len < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-        if (!gkv_member_is_live (member) && self->now.mono - member->status_since >=
-                                                (member->status == GKV_PEER_LEFT ? FORGET_LEFT : self->forget_dead))
+        if (!gkv_member_is_live (member) &&
+            self->now.mono - member->status_since >=
+                (member->status == GKV_PEER_STATE_LEFT ? FORGET_LEFT : self->forget_dead))
           g_ptr_array_add (forgotten, member);
 
       for (guint i = 0; i < forgotten->len; i++)

@@ -89,7 +89,7 @@ put_member (GByteArray *body, const GkvMember *member)
 }
 
 static void
-put_self (GkvEngine *self, GByteArray *body, GkvPeerStatus status)
+put_self (GkvEngine *self, GByteArray *body, GkvPeerState status)
 {
   gkv_put_u8 (body, status);
   gkv_put_u64 (body, self->life);
@@ -106,7 +106,7 @@ gkv_news_tell (GkvEngine *self, GkvLink *link, const GkvMember *member)
 }
 
 void
-gkv_news_tell_self (GkvEngine *self, GkvLink *link, GkvPeerStatus status)
+gkv_news_tell_self (GkvEngine *self, GkvLink *link, GkvPeerState status)
 {
   put_self (self, gkv_engine_begin_message (self), status);
   gkv_link_send (self, link, GKV_MESSAGE_MEMBERS);
@@ -170,7 +170,7 @@ gkv_news_add (GkvEngine *self, GkvLink *link)
   GkvMember *news[MAX_GOSSIP];
   guint n = 0, n_news;
 
-  if (link->member != NULL && link->member->status != GKV_PEER_ALIVE && link->life == link->member->life)
+  if (link->member != NULL && link->member->status != GKV_PEER_STATE_ALIVE && link->life == link->member->life)
     {
       put_member (body, link->member);
       n++;
@@ -179,7 +179,7 @@ gkv_news_add (GkvEngine *self, GkvLink *link)
   if (self->n_gossip > 0)
     {
       self->n_gossip--;
-      put_self (self, body, GKV_PEER_ALIVE);
+      put_self (self, body, GKV_PEER_STATE_ALIVE);
       n++;
     }
 

@@ -9,6 +9,7 @@
 #include "gkv-error.h"
 #include "gkv-list.h"
 #include "gkv-objects.h"
+#include "gkv-peer-list.h"
 #include "gkv-prefixes.h"
 #include "store/gkv-table.h"
 
@@ -40,7 +41,7 @@ struct _GkvEmitting
 typedef struct
 {
   GkvPeerInfo *peer;
-  gboolean removed;
+  gboolean live;
   GError *error;
   GParamSpec *pspec;
 } GkvNotice;
@@ -73,8 +74,7 @@ struct _GkvEmitter
   GHashTable *batch_by_key; /* key → index + 1 */
   GkvPrefixes *lists;       /* GkvList */
   GkvWatches *watches;
-  GListStore *peers;
-  GHashTable *peers_by_id;
+  GkvPeerList *peers;
   guint n_peers; /* atomic: for other threads */
 };
 
@@ -105,8 +105,7 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   self->batch_by_key = g_hash_table_new (gkv_hash_string, g_str_equal);
   self->lists = gkv_prefixes_new (g_object_ref);
   self->watches = gkv_watches_new (map);
-  self->peers = g_list_store_new (GKV_TYPE_PEER);
-  self->peers_by_id = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
+  self->peers = gkv_peer_list_new ();
 
   return self;
 }
@@ -159,7 +158,6 @@ void
 gkv_emitter_drop_objects (GkvEmitter *self)
 {
   gkv_emitter_drop_watches (self);
-  g_clear_pointer (&self->peers_by_id, g_hash_table_unref);
   g_clear_object (&self->peers);
   g_clear_pointer (&self->lists, gkv_prefixes_unref);
   g_clear_pointer (&self->batch_by_key, g_hash_table_unref);
@@ -295,12 +293,12 @@ gkv_emitter_post_locked (GkvEmitter *self, GkvNotice *notice)
 }
 
 void
-gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean removed)
+gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean live)
 {
   GkvNotice *notice = g_new0 (GkvNotice, 1);
 
   notice->peer = info;
-  notice->removed = removed;
+  notice->live = live;
 
   g_mutex_lock (&self->lock);
   gkv_emitter_post_locked (self, notice);
@@ -358,33 +356,36 @@ gkv_emitter_post_notify (GkvEmitter *self, GParamSpec *pspec)
 /* Emitting peers, errors and notifications */
 
 static void
-gkv_emitter_emit_peer (GkvEmitter *self, GObject *node, const GkvPeerInfo *info, gboolean removed)
+gkv_emitter_count_peers (GkvEmitter *self)
 {
-  g_autoptr (GkvPeer) peer = g_hash_table_lookup (self->peers_by_id, info->node_id);
-  guint position;
+  g_atomic_int_set (&self->n_peers, g_list_model_get_n_items (G_LIST_MODEL (self->peers)));
+}
 
-  if (peer != NULL)
+/* @live: as far as is known. One that left or died goes at once. */
+static void
+gkv_emitter_emit_peer (GkvEmitter *self, GObject *node, const GkvPeerInfo *info, gboolean live)
+{
+  g_autoptr (GkvPeer) peer = gkv_peer_list_find (self->peers, info->node_id);
+
+  if (peer == NULL && live)
+    {
+      peer = gkv_peer_new (info);
+      gkv_peer_list_add (self->peers, peer);
+      gkv_emitter_count_peers (self);
+      if (!gkv_emitter_is_closed (self))
+        g_signal_emit (node, self->signals.peer_added, 0, peer);
+    }
+  else if (peer != NULL)
     {
       g_object_ref (peer);
       gkv_peer_update (peer, info);
-      if (!removed)
+      if (live)
         return;
 
-      g_hash_table_remove (self->peers_by_id, info->node_id);
-      if (g_list_store_find (self->peers, peer, &position))
-        g_list_store_remove (self->peers, position);
-      g_atomic_int_set (&self->n_peers, g_hash_table_size (self->peers_by_id));
+      gkv_peer_list_remove (self->peers, peer);
+      gkv_emitter_count_peers (self);
       if (!gkv_emitter_is_closed (self))
         g_signal_emit (node, self->signals.peer_removed, 0, peer);
-    }
-  else if (!removed)
-    {
-      peer = gkv_peer_new (info);
-      g_hash_table_insert (self->peers_by_id, g_strdup (info->node_id), g_object_ref (peer));
-      g_list_store_append (self->peers, peer);
-      g_atomic_int_set (&self->n_peers, g_hash_table_size (self->peers_by_id));
-      if (!gkv_emitter_is_closed (self))
-        g_signal_emit (node, self->signals.peer_added, 0, peer);
     }
 }
 
@@ -395,16 +396,25 @@ gkv_emitter_get_n_peers (GkvEmitter *self)
 }
 
 static void
+gkv_emitter_emit_error (GkvEmitter *self, GObject *node, const GError *error)
+{
+  /* An application that doesn't listen is not to miss it altogether. */
+  if (!g_signal_has_handler_pending (node, self->signals.error, 0, TRUE))
+    g_message ("%s", error->message);
+
+  g_signal_emit (node, self->signals.error, 0, error);
+}
+
+static void
 gkv_emitter_emit_notice (GkvEmitter *self, GObject *node, const GkvNotice *notice)
 {
   if (notice->peer != NULL)
     {
-      gkv_emitter_emit_peer (self, node, notice->peer, notice->removed);
+      gkv_emitter_emit_peer (self, node, notice->peer, notice->live);
     }
   else if (notice->error != NULL)
     {
-      g_debug ("%s", notice->error->message);
-      g_signal_emit (node, self->signals.error, 0, notice->error);
+      gkv_emitter_emit_error (self, node, notice->error);
     }
   else
     {

@@ -46,8 +46,8 @@ void gkv_emitter_drop_objects (GkvEmitter *self);
 
 /* The map has queued changes. */
 void gkv_emitter_wake (GkvEmitter *self);
-/* Takes @info. @removed: the peer is forgotten. */
-void gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean removed);
+/* Takes @info. @live: whether the peer lives, as far as is known. */
+void gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean live);
 /* The same message is emitted once a minute at most. */
 void gkv_emitter_post_error (GkvEmitter *self, const GError *error);
 void gkv_emitter_post_notify (GkvEmitter *self, GParamSpec *pspec);

@@ -475,7 +475,7 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
   gkv_map_lock (self);
   gkv_map_expire_alone_locked (self);
   gkv_store_summarise (self->store, all, &summary);
-  gkv_map_add_number (builder, "n-keys", gkv_map_get_n_keys_locked (self));
+  gkv_map_add_number (builder, "n-keys", self->closed ? 0 : gkv_map_get_n_keys_locked (self));
   gkv_map_add_number (builder, "n-records", summary.count);
   gkv_map_add_number (builder, "n-tombstones", gkv_store_get_n_tombstones (self->store));
   gkv_map_add_number (builder, "n-bytes", gkv_store_get_n_bytes (self->store));

@@ -6,6 +6,7 @@
 
 #include "gkv-network.h"
 
+#include "gkv-debug.h"
 #include "gkv-error.h"
 #include "gkv-opening.h"
 #include "gkv-seeds.h"
@@ -309,12 +310,16 @@ gkv_network_get_n_undelivered (GkvNetwork *self)
 static void
 gkv_network_take_event_locked (GkvNetwork *self, GkvEvent *event)
 {
+  gboolean live;
+
   switch (event->kind)
     {
     case GKV_EVENT_PEER_ADDED:
     case GKV_EVENT_PEER_CHANGED:
     case GKV_EVENT_PEER_REMOVED:
-      gkv_emitter_post_peer (self->emitter, g_steal_pointer (&event->peer), event->kind == GKV_EVENT_PEER_REMOVED);
+      live = event->kind != GKV_EVENT_PEER_REMOVED &&
+             (event->peer->state == GKV_PEER_STATE_ALIVE || event->peer->state == GKV_PEER_STATE_SUSPECT);
+      gkv_emitter_post_peer (self->emitter, g_steal_pointer (&event->peer), live);
       break;
 
     case GKV_EVENT_ERROR:
@@ -801,15 +806,41 @@ gkv_network_failed (gpointer module, const GError *error, GkvNetwork *self)
   gkv_emitter_post_error (self->emitter, error);
 }
 
+/* The canonical form of an address from the discovery; NULL for what can't be used. */
+static char *
+gkv_network_normalize_found (GkvNetwork *self, const char *address)
+{
+  g_autoptr (GError) error = NULL;
+  char *canonical;
+
+  if (self->transport == NULL)
+    return NULL;
+
+  canonical = gkv_transport_normalize (self->transport, address, GKV_ADDRESS_USE_PEER, &error);
+  if (error != NULL)
+    {
+      g_prefix_error (&error, "The discovery has found an address that can't be used: ");
+      gkv_emitter_post_error (self->emitter, error);
+    }
+
+  return canonical;
+}
+
+/* Also with our own id: that of a clone is to be met, and we know ourselves. */
 static void
 gkv_network_found (GkvDiscovery *discovery, const char *node_id, const char *address, GkvNetwork *self)
 {
+  g_autofree char *canonical = gkv_network_normalize_found (self, address);
   GkvTime now = gkv_network_now ();
+
+  gkv_debug (GKV_DEBUG_DISCOVERY, self->node_id, "found %s at %s", node_id, address);
+  if (canonical == NULL)
+    return;
 
   g_mutex_lock (&self->lock);
   if (self->engine != NULL)
     {
-      gkv_engine_add_contact (self->engine, address, &now);
+      gkv_engine_add_contact (self->engine, canonical, &now);
       gkv_network_wake_locked (self);
     }
   g_mutex_unlock (&self->lock);
@@ -818,9 +849,15 @@ gkv_network_found (GkvDiscovery *discovery, const char *node_id, const char *add
 static void
 gkv_network_lost (GkvDiscovery *discovery, const char *node_id, const char *address, GkvNetwork *self)
 {
+  g_autofree char *canonical = gkv_network_normalize_found (self, address);
+
+  gkv_debug (GKV_DEBUG_DISCOVERY, self->node_id, "lost %s at %s", node_id, address);
+  if (canonical == NULL)
+    return;
+
   g_mutex_lock (&self->lock);
   if (self->engine != NULL)
-    gkv_engine_remove_contact (self->engine, address);
+    gkv_engine_remove_contact (self->engine, canonical);
   g_mutex_unlock (&self->lock);
 }
 

@@ -20,8 +20,6 @@ typedef struct
   GkvOpeningEnded ended;
   gpointer data;
 
-  GStrv bind_addresses; /* to be tried in turn */
-  guint next;
   char *advertised;
 } GkvOpening;
 
@@ -34,7 +32,6 @@ gkv_opening_end (GkvOpening *self, const GError *error)
   g_free (self->bind_address);
   g_free (self->advertise_address);
   g_clear_object (&self->cancellable);
-  g_strfreev (self->bind_addresses);
   g_free (self->advertised);
   g_free (self);
 }
@@ -54,43 +51,22 @@ gkv_opening_find_advertised (GkvTransport *transport)
   return local != NULL ? gkv_transport_normalize (transport, local, GKV_ADDRESS_USE_ADVERTISE, NULL) : NULL;
 }
 
-/* Trying the addresses */
-
-static void gkv_opening_try_next (GkvOpening *self);
-
 static void
-gkv_opening_tried (GObject *source, GAsyncResult *result, gpointer data)
+gkv_opening_opened (GObject *source, GAsyncResult *result, gpointer data)
 {
   GkvOpening *self = data;
   g_autoptr (GError) error = NULL;
-  gboolean open = gkv_transport_open_finish (self->transport, result, &error);
 
-  if (open && g_cancellable_set_error_if_cancelled (self->cancellable, &error))
-    {
-      gkv_transport_close (self->transport);
-      gkv_opening_end (self, error);
-    }
-  else if (open)
-    {
-      if (self->advertised == NULL)
-        self->advertised = gkv_opening_find_advertised (self->transport);
-      gkv_opening_end (self, NULL);
-    }
-  else if (self->bind_addresses[self->next] == NULL || g_cancellable_is_cancelled (self->cancellable))
-    {
-      gkv_opening_end (self, error);
-    }
-  else
-    {
-      gkv_opening_try_next (self);
-    }
+  if (gkv_transport_open_finish (self->transport, result, &error) && self->advertised == NULL)
+    self->advertised = gkv_opening_find_advertised (self->transport);
+
+  gkv_opening_end (self, error);
 }
 
 static void
-gkv_opening_try_next (GkvOpening *self)
+gkv_opening_open (GkvOpening *self)
 {
-  gkv_transport_open_async (self->transport, self->bind_addresses[self->next++], self->cancellable, gkv_opening_tried,
-                            self);
+  gkv_transport_open_async (self->transport, self->bind_address, self->cancellable, gkv_opening_opened, self);
 }
 
 /* What peers are to use */
@@ -129,7 +105,7 @@ gkv_opening_advertised_resolved (GObject *source, GAsyncResult *result, gpointer
       return;
     }
 
-  gkv_opening_try_next (self);
+  gkv_opening_open (self);
 }
 
 static void
@@ -153,55 +129,15 @@ gkv_opening_advertise (GkvOpening *self)
     }
   else
     {
-      gkv_opening_try_next (self);
+      gkv_opening_open (self);
     }
-}
-
-/* Where to bind */
-
-static void
-gkv_opening_bind_resolved (GObject *source, GAsyncResult *result, gpointer data)
-{
-  GkvOpening *self = data;
-  g_autoptr (GError) error = NULL;
-
-  self->bind_addresses = gkv_transport_resolve_finish (self->transport, result, &error);
-  if (self->bind_addresses == NULL || self->bind_addresses[0] == NULL)
-    {
-      if (error == NULL)
-        g_set_error_literal (&error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS, "it stands for no address");
-      gkv_opening_prefix (&error, BIND, self->bind_address);
-      gkv_opening_end (self, error);
-      return;
-    }
-
-  gkv_opening_advertise (self);
 }
 
 /* Later than the call that began it. */
 static gboolean
 gkv_opening_start (gpointer data)
 {
-  GkvOpening *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *numeric = NULL;
-
-  numeric = gkv_transport_normalize (self->transport, self->bind_address, GKV_ADDRESS_USE_BIND, &error);
-  if (error != NULL)
-    {
-      gkv_opening_prefix (&error, BIND, self->bind_address);
-      gkv_opening_end (self, error);
-    }
-  else if (numeric != NULL)
-    {
-      self->bind_addresses = g_strdupv ((char *[]){ numeric, NULL });
-      gkv_opening_advertise (self);
-    }
-  else
-    {
-      gkv_transport_resolve_async (self->transport, self->bind_address, self->cancellable, gkv_opening_bind_resolved,
-                                   self);
-    }
+  gkv_opening_advertise (data);
 
   return G_SOURCE_REMOVE;
 }

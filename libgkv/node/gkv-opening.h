@@ -1,5 +1,4 @@
-/* Opening a transport: names are looked up, the addresses that they stand for are tried in turn, and it is found out
- * what peers are to use.
+/* Opening a transport, and finding out which address peers are to use.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -83,11 +83,34 @@ gkv_options_validate_seed (const char *seed, GkvTransport *transport, GError **e
   return gkv_options_validate_address ("seeds", seed, transport, GKV_ADDRESS_USE_PEER, error);
 }
 
+const char *
+gkv_options_get_cluster (const GkvOptions *self)
+{
+  return self->cluster != NULL ? self->cluster : "default";
+}
+
+gboolean
+gkv_options_validate_start (const GkvOptions *self, GError **error)
+{
+  GApplication *application = g_application_get_default ();
+  const char *id = application != NULL ? g_application_get_application_id (application) : NULL;
+
+  if (self->discovery == NULL || self->cluster != NULL)
+    return TRUE;
+
+  g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+               "The option cluster has to be given with a discovery, so that the nodes of other applications nearby "
+               "aren't met; the application's id will do, such as \"%s\"",
+               id != NULL ? id : "org.example.App");
+
+  return FALSE;
+}
+
 gboolean
 gkv_options_validate (const GkvOptions *self, GkvTransport *transport, GError **error)
 {
   if (!gkv_options_validate_name ("node-id", self->node_id, error) ||
-      !gkv_options_validate_name ("cluster", self->cluster, error))
+      !gkv_options_validate_name ("cluster", gkv_options_get_cluster (self), error))
     return FALSE;
 
   if (self->gossip_interval == 0)

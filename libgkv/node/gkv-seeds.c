@@ -181,6 +181,37 @@ gkv_seeds_resolved (GkvSeeds *self, const char *name, const char *const *address
   return FALSE;
 }
 
+/* What is at the addresses of @seed in place of a peer. */
+static const char *
+gkv_seeds_describe_what_is_there (GkvSeeds *self, GkvSeed *seed)
+{
+  if (seed->addresses[0] == NULL)
+    return " (can't be resolved)";
+
+  for (guint i = 0; seed->addresses[i] != NULL; i++)
+    switch (gkv_engine_describe_contact (self->engine, seed->addresses[i]))
+      {
+      case GKV_CONTACT_OTHER_CLUSTER:
+        return " (a node of another cluster is there)";
+
+      case GKV_CONTACT_OTHER_VERSION:
+        return " (a node with another version of the protocol is there)";
+
+      case GKV_CONTACT_SELF:
+        return " (that is this node)";
+
+      case GKV_CONTACT_DUPLICATE_ID:
+        return " (a node with the id of this one is there)";
+
+      case GKV_CONTACT_SILENT:
+      case GKV_CONTACT_REACHED:
+      default:
+        break;
+      }
+
+  return "";
+}
+
 char *
 gkv_seeds_describe_unreached (GkvSeeds *self)
 {
@@ -191,7 +222,8 @@ gkv_seeds_describe_unreached (GkvSeeds *self)
       GkvSeed *seed = self->seeds->pdata[i];
 
       if (!gkv_seeds_is_reached (self, seed))
-        g_string_append_printf (names, "%s%s", names->len > 0 ? ", " : "", seed->name);
+        g_string_append_printf (names, "%s%s%s", names->len > 0 ? ", " : "", seed->name,
+                                gkv_seeds_describe_what_is_there (self, seed));
     }
 
   return g_string_free (names, FALSE);

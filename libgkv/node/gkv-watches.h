@@ -1,7 +1,7 @@
 /* GkvWatches: the functions that an application has called for the changes of keys under a prefix.
  *
- * A watch may want what is there first: then it gets each key that is present once, in the order of the keys and a slice
- * at a time, and before that nothing of the keys that are still to come.
+ * A watch may want what is there first: then it gets each key that is present once, in the order of the keys and a
+ * slice at a time, and before that nothing of the keys that are still to come.
  *
  * Belongs to the node's context, except gkv_watches_is_empty () and what says so.
  *

@@ -80,7 +80,9 @@ class Processes(unittest.TestCase):
     def test_kill_and_return(self):
         node = Gkv.Node(bind_address="127.0.0.1:0")
         errors = []
+        gone = []
         node.connect("error", lambda _node, error: errors.append(error.message))
+        node.connect("peer-removed", lambda _node, peer: gone.append((peer.get_node_id(), peer.get_state())))
         node.start()
         first = Process("first", node.get_local_address())
         second = Process("second", first.address)
@@ -93,7 +95,8 @@ class Processes(unittest.TestCase):
         self.assertEqual(errors, [], "a cluster where nothing is wrong reports errors")
 
         first.kill()
-        self.wait_until(lambda: self.get_state(node, "first") == Gkv.PeerState.DEAD, "the killed one is dead")
+        self.wait_until(lambda: gone == [("first", Gkv.PeerState.DEAD)], "the killed one is dead")
+        self.assertIsNone(self.get_state(node, "first"))
         self.assertEqual(node["color"], "blue")
         second.tell("color -")
         self.wait_until(lambda: "color" not in node, "the key is deleted")

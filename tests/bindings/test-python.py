@@ -389,7 +389,15 @@ class Modules(unittest.TestCase):
         one = Gkv.Node(bind_address="10.0.0.1:1", transport=Hub())
         one.start()
         Notice.known = one.get_local_address()
+
+        # Who finds others by itself must say which.
         two = Gkv.Node(bind_address="10.0.0.2:1", transport=Hub(), discovery=Notice())
+        with self.assertRaises(GLib.Error) as caught:
+            two.start()
+        self.assertTrue(caught.exception.matches(Gkv.Error.quark(), Gkv.Error.INVALID_OPTION))
+        self.assertIn("cluster", caught.exception.message)
+
+        two = Gkv.Node(bind_address="10.0.0.2:1", cluster="default", transport=Hub(), discovery=Notice())
         two.start()
         one["key"] = "over the hub"
         wait_until(lambda: "key" in two)

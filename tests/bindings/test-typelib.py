@@ -174,7 +174,7 @@ CALLS = {
     "gkv_node_set_network_thread": (lambda: Gkv.Node().set_network_thread(False), anything),
     "gkv_node_get_network_thread": (lambda: Gkv.Node(network_thread=False).get_network_thread(), equals(False)),
     "gkv_node_get_node_id": (lambda: len(node.get_node_id()), equals(16)),
-    "gkv_node_get_cluster": (lambda: node.get_cluster(), equals("default")),
+    "gkv_node_get_cluster": (lambda: (node.get_cluster(), Gkv.Node(cluster="c").get_cluster()), equals((None, "c"))),
     "gkv_node_set_bind_address": (lambda: Gkv.Node().set_bind_address("127.0.0.1:0"), anything),
     "gkv_node_get_bind_address": (lambda: node.get_bind_address(), equals("127.0.0.1:0")),
     "gkv_node_set_advertise_address": (lambda: Gkv.Node().set_advertise_address("127.0.0.1:5"), anything),

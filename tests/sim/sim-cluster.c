@@ -100,10 +100,10 @@ handle_event (SimNode *self, GkvEvent *event)
       break;
 
     case GKV_EVENT_PEER_CHANGED:
-      if (event->peer->status == GKV_PEER_DEAD)
+      if (event->peer->state == GKV_PEER_STATE_DEAD)
         self->n_peers_died++;
       sim_cluster_log (self->cluster, "%s: peer %s at %s is now %d", self->id, event->peer->node_id,
-                       event->peer->address, event->peer->status);
+                       event->peer->address, event->peer->state);
       break;
 
     case GKV_EVENT_ERROR:

@@ -197,7 +197,7 @@ put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life, const char
 }
 
 static void
-put_member (GByteArray *body, GkvPeerStatus status, const char *id, guint64 life, const char *address)
+put_member (GByteArray *body, GkvPeerState status, const char *id, guint64 life, const char *address)
 {
   gkv_put_u8 (body, status);
   gkv_put_u64 (body, life);
@@ -258,7 +258,7 @@ tell_of_crowd (Pair *pair)
     {
       g_autofree char *id = g_strdup_printf ("nobody-%u", i);
 
-      put_member (body, GKV_PEER_ALIVE, id, 1, "nowhere:1");
+      put_member (body, GKV_PEER_STATE_ALIVE, id, 1, "nowhere:1");
       if (i % 20 == 19)
         {
           send_message (pair, pair->sides[1].name, GKV_MESSAGE_MEMBERS, body);
@@ -368,7 +368,7 @@ test_removed (void)
   g_assert_cmpuint (engine->assembly_bytes, ==, all->len);
   g_assert_false (gkv_transfer_is_idle (engine, link));
 
-  put_member (left, GKV_PEER_LEFT, "b:2", pair.sides[1].life, "b:2");
+  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].life, "b:2");
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
   send_ident (&pair, "c:3", "c:3", 1);
   g_assert_null (g_hash_table_lookup (engine->members, "b:2"));
@@ -519,7 +519,7 @@ test_gone_and_dripping (gconstpointer left)
   send_large (&pair, "d:4", record, all->len);
   g_assert_cmpuint (engine->assembly_bytes, ==, all->len);
 
-  put_member (news, left ? GKV_PEER_LEFT : GKV_PEER_ALIVE, "d:4", left ? 1 : 2, "d:4");
+  put_member (news, left ? GKV_PEER_STATE_LEFT : GKV_PEER_STATE_ALIVE, "d:4", left ? 1 : 2, "d:4");
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, news);
   for (guint i = 0; i < 60; i++)
     {
@@ -658,7 +658,7 @@ test_removed_among_three (void)
   g_assert_cmpint (gkv_links_lookup (pair.sides[2].engine, "a:1")->pieces_sent, >, 0);
   g_assert_cmpuint (pair.n_asked, >, 4);
 
-  put_member (left, GKV_PEER_LEFT, "b:2", pair.sides[1].life, "b:2");
+  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].life, "b:2");
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
   pair.sides[1].down = TRUE;
   send_ident (&pair, "d:4", "d:4", 1);

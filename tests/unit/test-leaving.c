@@ -22,7 +22,7 @@ assert_nobody (Pair *pair, guint side)
 
   g_hash_table_iter_init (&iter, engine->members);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (member->status != GKV_PEER_LEFT)
+    if (member->status != GKV_PEER_STATE_LEFT)
       g_error ("%s holds %s in state %d", pair->sides[side].name, member->id, member->status);
   g_assert_cmpuint (engine->exchanging->len, ==, 0);
 }
