@@ -61,11 +61,12 @@ struct _GkvEmitter
   GWeakRef node;
 
   GMutex lock;
-  gboolean closed; /* atomic */
-  GSource *source; /* NULL: nothing was to be emitted yet */
-  gboolean woken;
-  GQueue notices;   /* GkvNotice */
-  GHashTable *told; /* errors emitted of late → when */
+  gboolean closed;   /* atomic */
+  GSource *source;   /* NULL: nothing was to be emitted yet */
+  gboolean woken;    /* atomic: there is something to be emitted */
+  gboolean sleeping; /* atomic: the context may be waiting for that */
+  GQueue notices;    /* GkvNotice */
+  GHashTable *told;  /* errors emitted of late → when */
 
   /* the node's context's */
   GkvEmitting *emitting;
@@ -216,25 +217,49 @@ gkv_emitter_close (GkvEmitter *self)
 
 /* The source */
 
+/* Whoever has something to be emitted first says so and then looks whether the context sleeps; here it is the other way
+ * round, so that one of the two sees the other. A ready time would do, but costs system calls in both threads. */
+static gboolean
+gkv_emitter_source_prepare (GSource *source, int *timeout_ms)
+{
+  GkvEmitter *self = ((GkvEmitterSource *) source)->emitter;
+
+  *timeout_ms = -1;
+  g_atomic_int_set (&self->sleeping, TRUE);
+  if (!g_atomic_int_get (&self->woken))
+    return FALSE;
+
+  g_atomic_int_set (&self->sleeping, FALSE);
+
+  return TRUE;
+}
+
+static gboolean
+gkv_emitter_source_check (GSource *source)
+{
+  GkvEmitter *self = ((GkvEmitterSource *) source)->emitter;
+
+  g_atomic_int_set (&self->sleeping, FALSE);
+
+  return g_atomic_int_get (&self->woken);
+}
+
 /* While there is more to emit than fits a turn, frames are drawn in between. */
 static gboolean
 gkv_emitter_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   GkvEmitter *self = ((GkvEmitterSource *) source)->emitter;
   gboolean more;
+  int priority;
 
-  g_mutex_lock (&self->lock);
-  self->woken = FALSE;
-  g_source_set_ready_time (source, -1);
-  g_mutex_unlock (&self->lock);
-
+  g_atomic_int_set (&self->woken, FALSE);
   more = gkv_emitter_run (self, g_get_monotonic_time () + DISPATCH_US);
-
-  if (!g_source_is_destroyed (source) &&
-      g_source_get_priority (source) != (more ? G_PRIORITY_DEFAULT_IDLE : G_PRIORITY_DEFAULT))
-    g_source_set_priority (source, more ? G_PRIORITY_DEFAULT_IDLE : G_PRIORITY_DEFAULT);
   if (more)
-    gkv_emitter_wake (self);
+    g_atomic_int_set (&self->woken, TRUE);
+
+  priority = more ? G_PRIORITY_DEFAULT_IDLE : G_PRIORITY_DEFAULT;
+  if (!g_source_is_destroyed (source) && g_source_get_priority (source) != priority)
+    g_source_set_priority (source, priority);
 
   return G_SOURCE_CONTINUE;
 }
@@ -246,17 +271,17 @@ gkv_emitter_source_finalize (GSource *source)
 }
 
 static GSourceFuncs gkv_emitter_source_funcs = {
+  .prepare = gkv_emitter_source_prepare,
+  .check = gkv_emitter_source_check,
   .dispatch = gkv_emitter_source_dispatch,
   .finalize = gkv_emitter_source_finalize,
 };
 
 static void
-gkv_emitter_wake_locked (GkvEmitter *self)
+gkv_emitter_attach_source (GkvEmitter *self)
 {
-  if (self->woken || self->closed)
-    return;
-
-  if (self->source == NULL)
+  g_mutex_lock (&self->lock);
+  if (self->source == NULL && !self->closed)
     {
       self->source = g_source_new (&gkv_emitter_source_funcs, sizeof (GkvEmitterSource));
       g_source_set_static_name (self->source, "GkvNode signals");
@@ -264,32 +289,35 @@ gkv_emitter_wake_locked (GkvEmitter *self)
       g_source_set_can_recurse (self->source, TRUE); /* a handler may run a loop of its own */
       g_source_attach (self->source, gkv_owner_get_context (self->owner));
     }
-
-  self->woken = TRUE;
-  g_source_set_ready_time (self->source, 0);
+  g_mutex_unlock (&self->lock);
 }
 
 void
 gkv_emitter_wake (GkvEmitter *self)
 {
-  g_mutex_lock (&self->lock);
-  gkv_emitter_wake_locked (self);
-  g_mutex_unlock (&self->lock);
+  g_atomic_int_set (&self->woken, TRUE);
+
+  if (g_atomic_pointer_get (&self->source) == NULL)
+    gkv_emitter_attach_source (self);
+  else if (g_atomic_int_compare_and_exchange (&self->sleeping, TRUE, FALSE))
+    g_main_context_wakeup (gkv_owner_get_context (self->owner));
 }
 
 /* Posting */
 
+/* Takes @notice. */
 static void
-gkv_emitter_post_locked (GkvEmitter *self, GkvNotice *notice)
+gkv_emitter_post (GkvEmitter *self, GkvNotice *notice)
 {
-  if (self->closed)
-    {
-      gkv_notice_free (notice);
-      return;
-    }
+  g_mutex_lock (&self->lock);
+  if (!self->closed)
+    g_queue_push_tail (&self->notices, g_steal_pointer (&notice));
+  g_mutex_unlock (&self->lock);
 
-  g_queue_push_tail (&self->notices, notice);
-  gkv_emitter_wake_locked (self);
+  if (notice != NULL)
+    gkv_notice_free (notice);
+  else
+    gkv_emitter_wake (self);
 }
 
 void
@@ -300,9 +328,7 @@ gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean live)
   notice->peer = info;
   notice->live = live;
 
-  g_mutex_lock (&self->lock);
-  gkv_emitter_post_locked (self, notice);
-  g_mutex_unlock (&self->lock);
+  gkv_emitter_post (self, notice);
 }
 
 static gboolean
@@ -330,15 +356,19 @@ gkv_emitter_note_error_locked (GkvEmitter *self, const GError *error)
 void
 gkv_emitter_post_error (GkvEmitter *self, const GError *error)
 {
-  g_mutex_lock (&self->lock);
-  if (!self->closed && gkv_emitter_note_error_locked (self, error))
-    {
-      GkvNotice *notice = g_new0 (GkvNotice, 1);
+  GkvNotice *notice;
+  gboolean noted;
 
-      notice->error = g_error_copy (error);
-      gkv_emitter_post_locked (self, notice);
-    }
+  g_mutex_lock (&self->lock);
+  noted = !self->closed && gkv_emitter_note_error_locked (self, error);
   g_mutex_unlock (&self->lock);
+
+  if (!noted)
+    return;
+
+  notice = g_new0 (GkvNotice, 1);
+  notice->error = g_error_copy (error);
+  gkv_emitter_post (self, notice);
 }
 
 void
@@ -348,9 +378,7 @@ gkv_emitter_post_notify (GkvEmitter *self, GParamSpec *pspec)
 
   notice->pspec = pspec;
 
-  g_mutex_lock (&self->lock);
-  gkv_emitter_post_locked (self, notice);
-  g_mutex_unlock (&self->lock);
+  gkv_emitter_post (self, notice);
 }
 
 /* Emitting peers, errors and notifications */

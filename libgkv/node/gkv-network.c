@@ -107,17 +107,23 @@ gkv_network_now (void)
 
 static void gkv_network_attach_source_locked (GkvNetwork *self);
 
-/* Has the context run the network. */
+/* Has the context run the network, which has its source there. */
 static void
-gkv_network_wake_locked (GkvNetwork *self)
+gkv_network_wake (GkvNetwork *self)
 {
   g_atomic_int_set (&self->dirty, TRUE);
 
+  if (g_atomic_int_compare_and_exchange (&self->sleeping, TRUE, FALSE))
+    g_main_context_wakeup (self->context);
+}
+
+static void
+gkv_network_wake_locked (GkvNetwork *self)
+{
   if (self->source == NULL && self->state < GKV_NETWORK_CLOSING)
     gkv_network_attach_source_locked (self);
 
-  if (g_atomic_int_compare_and_exchange (&self->sleeping, TRUE, FALSE))
-    g_main_context_wakeup (self->context);
+  gkv_network_wake (self);
 }
 
 /* Waiting */
@@ -481,7 +487,7 @@ gkv_network_run (GkvNetwork *self)
 {
   gint64 until = g_get_monotonic_time () + DISPATCH_US;
 
-  while (gkv_network_run_once (self))
+  while (gkv_network_run_once (self) || g_atomic_int_get (&self->dirty))
     if (g_get_monotonic_time () >= until)
       {
         g_atomic_int_set (&self->dirty, TRUE);
@@ -494,43 +500,49 @@ gkv_network_run (GkvNetwork *self)
   gkv_network_resolve_seeds (self);
 }
 
+/* Has the thread that writes send, where nobody has to be waited for: that is sooner than to wake the worker. FALSE:
+ * the worker is to do it. */
+static gboolean
+gkv_network_send_here (GkvNetwork *self)
+{
+  g_autoptr (GArray) datagrams = NULL;
+  gint64 now = g_get_monotonic_time ();
+  gboolean more = TRUE;
+
+  if (!g_mutex_trylock (&self->lock))
+    return FALSE;
+
+  if (self->engine != NULL && now >= self->written_at + BURST_US && self->next > now)
+    {
+      datagrams = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
+      g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
+      more = gkv_network_turn_locked (self, datagrams);
+      gkv_network_send_and_relock (self, datagrams);
+      more = more || self->next < self->wakes_at;
+    }
+  self->written_at = now;
+  g_mutex_unlock (&self->lock);
+
+  return !more;
+}
+
 void
 gkv_network_poke (GkvNetwork *self)
 {
-  gint64 now;
-
   if (g_atomic_int_get (&self->dirty))
     return;
 
-  /* The thread that writes sends, where nobody has to be waited for: that is sooner than to wake the worker. */
-  now = g_get_monotonic_time ();
-  if (self->threaded && g_mutex_trylock (&self->lock))
+  if (!self->threaded || !gkv_network_is_active (self))
     {
-      g_autoptr (GArray) datagrams = NULL;
-      gboolean more;
-
-      if (self->engine == NULL || now < self->written_at + BURST_US || self->next <= now)
-        {
-          self->written_at = now;
-          gkv_network_wake_locked (self);
-          g_mutex_unlock (&self->lock);
-          return;
-        }
-
-      datagrams = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
-      g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
-      self->written_at = now;
-      more = gkv_network_turn_locked (self, datagrams);
-      gkv_network_send_and_relock (self, datagrams);
-      if (more || self->next < self->wakes_at)
-        gkv_network_wake_locked (self);
+      g_mutex_lock (&self->lock);
+      gkv_network_wake_locked (self);
       g_mutex_unlock (&self->lock);
-      return;
     }
-
-  g_mutex_lock (&self->lock);
-  gkv_network_wake_locked (self);
-  g_mutex_unlock (&self->lock);
+  else if (!gkv_network_send_here (self))
+    {
+      /* Without the lock, which the worker may have: then it looks again before it sleeps. */
+      gkv_network_wake (self);
+    }
 }
 
 /* The source */
@@ -787,14 +799,9 @@ gkv_network_drained (GkvTransport *transport, GkvNetwork *network)
   GkvNetwork *self = gkv_network_ref (network);
 
   if (!self->threaded)
-    {
-      g_mutex_lock (&self->lock);
-      while (self->engine != NULL && gkv_network_take_events_locked (self))
-        ;
-      g_mutex_unlock (&self->lock);
-
-      gkv_emitter_run (self->emitter, g_get_monotonic_time () + HANDLERS_US);
-    }
+    gkv_emitter_run (self->emitter, g_get_monotonic_time () + HANDLERS_US);
+  else if (gkv_map_has_changes (self->map))
+    gkv_emitter_wake (self->emitter); /* before anything is sent, so that both go on at once */
 
   gkv_network_run (self);
   gkv_network_unref (self);

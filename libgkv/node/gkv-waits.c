@@ -30,6 +30,7 @@ struct _GkvWaits
   GMutex lock;
   GCond ended;
   GPtrArray *list; /* GkvWait, each with a reference */
+  guint n_listed;  /* atomic: their number */
   gboolean closed;
 };
 
@@ -92,6 +93,7 @@ gkv_waits_add_locked (GkvWaits *self, const GkvWaitGoal *goal)
 
   wait->listed = TRUE;
   g_ptr_array_add (self->list, gkv_wait_ref (wait));
+  g_atomic_int_set (&self->n_listed, self->list->len);
 
   return wait;
 }
@@ -105,6 +107,7 @@ gkv_waits_take_locked (GkvWaits *self, GkvWait *wait)
 
   wait->listed = FALSE;
   g_ptr_array_remove_fast (self->list, wait);
+  g_atomic_int_set (&self->n_listed, self->list->len);
 
   return TRUE;
 }
@@ -298,18 +301,6 @@ gkv_waits_block (GkvWaits *self,
 
 /* Ending */
 
-gboolean
-gkv_waits_is_empty (GkvWaits *self)
-{
-  gboolean empty;
-
-  g_mutex_lock (&self->lock);
-  empty = self->list->len == 0;
-  g_mutex_unlock (&self->lock);
-
-  return empty;
-}
-
 /* Takes @wait off the list, and has whoever waits go on. Consumes @error. */
 static void
 gkv_waits_end_locked (GkvWaits *self, GkvWait *wait, GError *error)
@@ -325,6 +316,11 @@ gkv_waits_end_locked (GkvWaits *self, GkvWait *wait, GError *error)
 void
 gkv_waits_check (GkvWaits *self)
 {
+  gboolean any = FALSE;
+
+  if (g_atomic_int_get (&self->n_listed) == 0)
+    return;
+
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->list->len;)
     {
@@ -332,11 +328,17 @@ gkv_waits_check (GkvWaits *self)
       GError *error = NULL;
 
       if (self->funcs.reached (&wait->goal, self->data, &error) || error != NULL)
-        gkv_waits_end_locked (self, wait, error); /* another takes its place */
+        {
+          gkv_waits_end_locked (self, wait, error); /* another takes its place */
+          any = TRUE;
+        }
       else
-        i++;
+        {
+          i++;
+        }
     }
-  g_cond_broadcast (&self->ended);
+  if (any)
+    g_cond_broadcast (&self->ended);
   g_mutex_unlock (&self->lock);
 }
 

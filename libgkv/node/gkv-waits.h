@@ -50,7 +50,6 @@ gboolean gkv_waits_block (GkvWaits *self,
                           GCancellable *cancellable,
                           GError **error);
 
-gboolean gkv_waits_is_empty (GkvWaits *self);
 /* Ends what has come. */
 void gkv_waits_check (GkvWaits *self);
 /* Ends all with GKV_ERROR_CLOSED, and what comes later, too. */
