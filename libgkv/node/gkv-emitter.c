@@ -252,6 +252,10 @@ gkv_emitter_source_dispatch (GSource *source, GSourceFunc callback, gpointer use
   gboolean more;
   int priority;
 
+  /* A forked child runs the context that it has got; the node is its parent's. */
+  if (!gkv_owner_is_here (self->owner))
+    return G_SOURCE_REMOVE;
+
   g_atomic_int_set (&self->woken, FALSE);
   more = gkv_emitter_run (self, g_get_monotonic_time () + DISPATCH_US);
   if (more)
@@ -786,7 +790,12 @@ gkv_emitter_dup_list (GkvEmitter *self, const char *prefix)
 {
   GkvListSource source = { gkv_emitter_decode_entry, gkv_emitter_get_entry_expires, NULL, gkv_emitter_drop_map };
   g_autoptr (GPtrArray) records = NULL;
-  GkvList *list = gkv_prefixes_lookup (self->lists, prefix);
+  GkvList *list;
+
+  if (!gkv_owner_is_here (self->owner))
+    return G_LIST_MODEL (g_list_store_new (GKV_TYPE_ENTRY));
+
+  list = gkv_prefixes_lookup (self->lists, prefix);
 
   if (list != NULL)
     return G_LIST_MODEL (list);

@@ -131,6 +131,18 @@ gkv_map_unlock_after_slice (gpointer self)
   g_mutex_unlock (&((GkvMap *) self)->lock);
 }
 
+/* For what can be called in a forked child, too. */
+static gboolean
+gkv_map_lock_here (GkvMap *self)
+{
+  if (!gkv_owner_is_here (self->owner))
+    return FALSE;
+
+  gkv_map_lock (self);
+
+  return TRUE;
+}
+
 void
 gkv_map_unlock (GkvMap *self)
 {
@@ -189,7 +201,9 @@ gkv_map_get_codec (GkvMap *self)
 {
   const GkvCodecHandle *codec;
 
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return NULL;
+
   codec = self->codec;
   gkv_map_unlock (self);
 
@@ -205,6 +219,9 @@ gkv_map_ensure_codec (GkvMap *self, GError **error)
 
   if (codec != NULL)
     return codec;
+
+  if (!gkv_owner_check_here (self->owner, error))
+    return NULL;
 
   made = gkv_codec_new_for_name ("variant", error);
   if (made == NULL)
@@ -355,7 +372,9 @@ gkv_map_contains (GkvMap *self, const char *key)
 {
   gboolean found;
 
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return FALSE;
+
   gkv_map_expire_alone_locked (self);
   found = !self->closed && gkv_map_find_locked (self, key) != NULL;
   gkv_map_unlock (self);
@@ -368,7 +387,9 @@ gkv_map_get_expires (GkvMap *self, GkvRecord *record)
 {
   gint64 expires_us;
 
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return -1;
+
   expires_us = gkv_map_get_expires_locked (self, record);
   gkv_map_unlock (self);
 
@@ -380,7 +401,9 @@ gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us)
 {
   GkvRecord *record;
 
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return NULL;
+
   gkv_map_expire_alone_locked (self);
   record = self->closed ? NULL : gkv_map_find_locked (self, key);
   if (record != NULL)
@@ -426,7 +449,9 @@ gkv_map_dup_records (GkvMap *self, const char *prefix)
   GkvGathering gathering = { self, prefix != NULL ? prefix : "", records };
   GkvRange all = { 0, 0 };
 
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return g_steal_pointer (&records);
+
   gkv_map_expire_alone_locked (self);
   if (!self->closed)
     gkv_store_foreach (self->store, all, 0, gkv_map_gather_locked, &gathering);
@@ -452,7 +477,9 @@ gkv_map_get_n_keys (GkvMap *self)
 {
   guint64 n_keys;
 
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return 0;
+
   gkv_map_expire_alone_locked (self);
   n_keys = self->closed ? 0 : gkv_map_get_n_keys_locked (self);
   gkv_map_unlock (self);
@@ -470,17 +497,28 @@ void
 gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
 {
   GkvRange all = { 0, 0 };
-  GkvSummary summary;
+  GkvSummary summary = { 0, { 0, 0 } };
+  guint64 n_keys = 0;
+  guint64 n_tombstones = 0;
+  guint64 n_bytes = 0;
+  guint64 n_aside = 0;
 
-  gkv_map_lock (self);
-  gkv_map_expire_alone_locked (self);
-  gkv_store_summarise (self->store, all, &summary);
-  gkv_map_add_number (builder, "n-keys", self->closed ? 0 : gkv_map_get_n_keys_locked (self));
+  if (gkv_map_lock_here (self))
+    {
+      gkv_map_expire_alone_locked (self);
+      gkv_store_summarise (self->store, all, &summary);
+      n_keys = gkv_map_get_n_keys_locked (self);
+      n_tombstones = gkv_store_get_n_tombstones (self->store);
+      n_bytes = gkv_store_get_n_bytes (self->store);
+      n_aside = gkv_store_get_n_aside (self->store);
+      gkv_map_unlock (self);
+    }
+
+  gkv_map_add_number (builder, "n-keys", n_keys);
   gkv_map_add_number (builder, "n-records", summary.count);
-  gkv_map_add_number (builder, "n-tombstones", gkv_store_get_n_tombstones (self->store));
-  gkv_map_add_number (builder, "n-bytes", gkv_store_get_n_bytes (self->store));
-  gkv_map_add_number (builder, "n-aside", gkv_store_get_n_aside (self->store));
-  gkv_map_unlock (self);
+  gkv_map_add_number (builder, "n-tombstones", n_tombstones);
+  gkv_map_add_number (builder, "n-bytes", n_bytes);
+  gkv_map_add_number (builder, "n-aside", n_aside);
 }
 
 /* Decodes @record. @keep: whether the value belongs into the cache. */

@@ -556,6 +556,10 @@ gkv_network_source_prepare (GSource *source, int *timeout_ms)
   gint64 now = g_source_get_time (source);
   gint64 next = __atomic_load_n (&self->next, __ATOMIC_SEQ_CST);
 
+  /* A forked child runs the context that it has got; the network is its parent's. */
+  if (!gkv_owner_is_here (self->owner))
+    return FALSE;
+
   __atomic_store_n (&self->wakes_at, next, __ATOMIC_SEQ_CST);
   g_atomic_int_set (&self->sleeping, TRUE);
   if (g_atomic_int_get (&self->dirty) || next <= now)
@@ -574,6 +578,9 @@ static gboolean
 gkv_network_source_check (GSource *source)
 {
   GkvNetwork *self = ((GkvNetworkSource *) source)->network;
+
+  if (!gkv_owner_is_here (self->owner))
+    return FALSE;
 
   g_atomic_int_set (&self->sleeping, FALSE);
 
@@ -631,21 +638,46 @@ gkv_network_destroy_source (GkvNetwork *self)
 
 /* Calls in the context */
 
+typedef struct
+{
+  GkvOwner *owner;
+  GDestroyNotify func;
+  gpointer data;
+} GkvInvocation;
+
 static gboolean
 gkv_network_do_nothing (gpointer data)
 {
   return G_SOURCE_REMOVE;
 }
 
-/* Has @func called in the context; it is also called when the context goes without having run it. */
 static void
-gkv_network_invoke (GMainContext *context, GDestroyNotify func, gpointer data)
+gkv_invocation_run (gpointer data)
+{
+  GkvInvocation *self = data;
+
+  /* A forked child runs the context that it has got, and leaves alone what is its parent's. */
+  if (gkv_owner_is_here (self->owner))
+    self->func (self->data);
+
+  gkv_owner_unref (self->owner);
+  g_free (self);
+}
+
+/* Has @func called in @context; it is also called when the context goes without having run it. */
+static void
+gkv_network_invoke (GkvNetwork *self, GMainContext *context, GDestroyNotify func, gpointer data)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
+  GkvInvocation *invocation = g_new0 (GkvInvocation, 1);
+
+  invocation->owner = gkv_owner_ref (self->owner);
+  invocation->func = func;
+  invocation->data = data;
 
   g_source_set_static_name (source, "GkvNode call");
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, gkv_network_do_nothing, data, func);
+  g_source_set_callback (source, gkv_network_do_nothing, invocation, gkv_invocation_run);
   g_source_attach (source, context);
 }
 
@@ -767,7 +799,7 @@ gkv_network_add_seed (GkvNetwork *self, const char *seed)
   lookup = g_new0 (GkvLookup, 1);
   lookup->network = gkv_network_ref (self);
   lookup->seed = g_strdup (seed);
-  gkv_network_invoke (self->context, gkv_network_take_looked_up, lookup);
+  gkv_network_invoke (self, self->context, gkv_network_take_looked_up, lookup);
 }
 
 /* Events of the modules */
@@ -1065,7 +1097,7 @@ gkv_network_end_open (GkvNetwork *self, const char *advertised, const GError *op
   g_mutex_unlock (&self->lock);
 
   if (call != NULL)
-    gkv_network_invoke (gkv_owner_get_context (self->owner), gkv_network_return_open, call);
+    gkv_network_invoke (self, gkv_owner_get_context (self->owner), gkv_network_return_open, call);
 
   /* It was closed meanwhile, which was left to this. */
   if (closing)
@@ -1149,7 +1181,7 @@ gkv_network_invoke_open (GkvNetwork *self, const GkvNetworkConfig *config)
   start->network = gkv_network_ref (self);
   start->bind_address = g_strdup (config->bind_address);
   start->advertise_address = g_strdup (config->advertise_address);
-  gkv_network_invoke (self->context, gkv_network_start_opening, start);
+  gkv_network_invoke (self, self->context, gkv_network_start_opening, start);
 }
 
 static void
@@ -1250,7 +1282,7 @@ gkv_network_begin_open (
 
   if (!gkv_network_prepare_open (self, config, &call->error))
     {
-      gkv_network_invoke (gkv_owner_get_context (self->owner), gkv_network_return_open, call);
+      gkv_network_invoke (self, gkv_owner_get_context (self->owner), gkv_network_return_open, call);
       return;
     }
 
@@ -1322,7 +1354,7 @@ gkv_network_close (GkvNetwork *self)
     }
   else if (gkv_network_is_active (self))
     {
-      gkv_network_invoke (self->context, gkv_network_finish_closing, gkv_network_ref (self));
+      gkv_network_invoke (self, self->context, gkv_network_finish_closing, gkv_network_ref (self));
     }
   else
     {
@@ -1408,6 +1440,9 @@ gkv_network_unref (GkvNetwork *self)
 void
 gkv_network_set_gossip_interval (GkvNetwork *self, guint interval_ms)
 {
+  if (!gkv_owner_is_here (self->owner))
+    return;
+
   g_mutex_lock (&self->lock);
   if (self->engine != NULL)
     {
@@ -1420,13 +1455,16 @@ gkv_network_set_gossip_interval (GkvNetwork *self, guint interval_ms)
 gboolean
 gkv_network_is_active (GkvNetwork *self)
 {
-  return g_atomic_int_get (&self->active);
+  return g_atomic_int_get (&self->active) && gkv_owner_is_here (self->owner);
 }
 
 gboolean
 gkv_network_get_synced (GkvNetwork *self)
 {
   gboolean synced;
+
+  if (!gkv_owner_is_here (self->owner))
+    return FALSE;
 
   g_mutex_lock (&self->lock);
   synced = self->synced;
@@ -1440,6 +1478,9 @@ gkv_network_get_local_address (GkvNetwork *self)
 {
   const char *address;
 
+  if (!gkv_owner_is_here (self->owner))
+    return NULL;
+
   g_mutex_lock (&self->lock);
   address = self->local_address;
   g_mutex_unlock (&self->lock);
@@ -1450,6 +1491,12 @@ gkv_network_get_local_address (GkvNetwork *self)
 void
 gkv_network_add_stats (GkvNetwork *self, GVariantBuilder *builder)
 {
+  if (!gkv_owner_is_here (self->owner))
+    {
+      g_variant_builder_add (builder, "{sv}", "send-errors", g_variant_new_uint64 (0));
+      return;
+    }
+
   g_mutex_lock (&self->lock);
   g_variant_builder_add (builder, "{sv}", "send-errors", g_variant_new_uint64 (self->n_send_errors));
   if (self->engine != NULL)

@@ -8,17 +8,36 @@
 
 #include "gkv-error.h"
 
-struct _GkvOwner
+#include <pthread.h>
+
+guint gkv_owner_n_forks;
+
+static void
+gkv_owner_forked (void)
 {
-  GMainContext *context;
-  GThread *thread; /* compared only, so that it may have ended */
-};
+  gkv_owner_n_forks++;
+}
+
+/* Once for the process and all its children. */
+static void
+gkv_owner_watch_forks (void)
+{
+  static gsize watched;
+
+  if (g_once_init_enter (&watched))
+    {
+      pthread_atfork (NULL, NULL, gkv_owner_forked);
+      g_once_init_leave (&watched, TRUE);
+    }
+}
 
 GkvOwner *
 gkv_owner_new (void)
 {
   GkvOwner *self = g_atomic_rc_box_new0 (GkvOwner);
 
+  gkv_owner_watch_forks ();
+  self->n_forks = gkv_owner_n_forks;
   self->context = g_main_context_ref_thread_default ();
   self->thread = g_thread_self ();
 
@@ -45,6 +64,18 @@ gkv_owner_unref (GkvOwner *self)
   g_atomic_rc_box_release_full (self, gkv_owner_clear);
 }
 
+gboolean
+gkv_owner_check_here (GkvOwner *self, GError **error)
+{
+  if (gkv_owner_is_here (self))
+    return TRUE;
+
+  g_set_error_literal (error, GKV_ERROR, GKV_ERROR_CLOSED,
+                       "The node belongs to the process that this one was forked from; make a node of its own here");
+
+  return FALSE;
+}
+
 GMainContext *
 gkv_owner_get_context (GkvOwner *self)
 {
@@ -57,6 +88,9 @@ gkv_owner_enter (GkvOwner *self)
   GMainContext *current = g_main_context_get_thread_default ();
   gboolean home =
       self->thread == g_thread_self () && self->context == (current != NULL ? current : g_main_context_default ());
+
+  if (!gkv_owner_is_here (self))
+    return FALSE;
 
   if (!home && !g_main_context_is_owner (self->context))
     return FALSE;
@@ -73,6 +107,9 @@ gkv_owner_leave (GkvOwner *self)
 gboolean
 gkv_owner_check (GkvOwner *self, const char *call, GError **error)
 {
+  if (!gkv_owner_check_here (self, error))
+    return FALSE;
+
   if (gkv_owner_enter (self))
     {
       gkv_owner_leave (self);

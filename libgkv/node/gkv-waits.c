@@ -7,6 +7,7 @@
 #include "gkv-waits.h"
 
 #include "gkv-map.h"
+#include "gkv-owner.h"
 
 /* One call that waits. Whoever takes it off the list ends it. */
 typedef struct
@@ -26,6 +27,7 @@ struct _GkvWaits
 {
   GkvWaitFuncs funcs;
   gpointer data;
+  guint n_forks; /* of the process that made it */
 
   GMutex lock;
   GCond ended;
@@ -61,6 +63,7 @@ gkv_waits_new (const GkvWaitFuncs *funcs, gpointer data)
 
   self->funcs = *funcs;
   self->data = data;
+  self->n_forks = gkv_owner_n_forks;
   g_mutex_init (&self->lock);
   g_cond_init (&self->ended);
   self->list = g_ptr_array_new_with_free_func (gkv_wait_unref);
@@ -98,6 +101,13 @@ gkv_waits_add_locked (GkvWaits *self, const GkvWaitGoal *goal)
   return wait;
 }
 
+/* A forked child runs the contexts that it has got; those who wait are its parent's. */
+static gboolean
+gkv_waits_is_here (GkvWaits *self)
+{
+  return self->n_forks == gkv_owner_n_forks;
+}
+
 /* TRUE: the caller is the one to end it. */
 static gboolean
 gkv_waits_take_locked (GkvWaits *self, GkvWait *wait)
@@ -116,6 +126,9 @@ static gboolean
 gkv_waits_take (GkvWaits *self, GkvWait *wait)
 {
   gboolean taken;
+
+  if (!gkv_waits_is_here (self))
+    return FALSE;
 
   g_mutex_lock (&self->lock);
   taken = gkv_waits_take_locked (self, wait);
@@ -152,7 +165,10 @@ gkv_wait_return (GkvWait *wait)
 static gboolean
 gkv_wait_on_ended (gpointer data)
 {
-  gkv_wait_return (data);
+  GkvWait *wait = data;
+
+  if (gkv_waits_is_here (wait->waits))
+    gkv_wait_return (wait);
 
   return G_SOURCE_REMOVE;
 }

@@ -16,6 +16,7 @@
 #include <gkv.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -77,6 +78,8 @@ struct _GkvUdpTransport
 
   guint max_datagram_size;
 
+  GList open; /* among those that are */
+
   GMutex lock;
   int fd; /* -1: not open */
   GkvUdpAddress local;
@@ -113,6 +116,63 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (GkvUdpTransport,
                                gkv_udp_transport,
                                G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (GKV_TYPE_TRANSPORT, transport_iface_init))
+
+/* Forking. A child has the sockets as well: the port would stay taken as long as it lives, and where it runs the main
+ * context that it was forked with, it would receive what is for its parent. So they are closed there. */
+
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static GQueue open_transports = G_QUEUE_INIT;
+
+static void
+on_fork (void)
+{
+  pthread_mutex_lock (&open_lock);
+}
+
+static void
+on_forked_parent (void)
+{
+  pthread_mutex_unlock (&open_lock);
+}
+
+static void
+on_forked_child (void)
+{
+  for (GList *link = open_transports.head; link != NULL; link = link->next)
+    {
+      GkvUdpTransport *self = link->data;
+
+      close (self->fd);
+      self->fd = -1;
+    }
+  g_queue_init (&open_transports);
+  pthread_mutex_unlock (&open_lock);
+}
+
+static void
+note_open (GkvUdpTransport *self)
+{
+  static gsize watched;
+
+  if (g_once_init_enter (&watched))
+    {
+      pthread_atfork (on_fork, on_forked_parent, on_forked_child);
+      g_once_init_leave (&watched, TRUE);
+    }
+
+  pthread_mutex_lock (&open_lock);
+  self->open.data = self;
+  g_queue_push_tail_link (&open_transports, &self->open);
+  pthread_mutex_unlock (&open_lock);
+}
+
+static void
+note_closed (GkvUdpTransport *self)
+{
+  pthread_mutex_lock (&open_lock);
+  g_queue_unlink (&open_transports, &self->open);
+  pthread_mutex_unlock (&open_lock);
+}
 
 /* Sending */
 
@@ -408,9 +468,14 @@ static gboolean
 udp_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   UdpSource *self = (UdpSource *) source;
-  g_autoptr (GkvUdpTransport) transport = g_object_ref (self->transport);
+  g_autoptr (GkvUdpTransport) transport = NULL;
   GIOCondition condition = g_source_query_unix_fd (source, self->tag);
 
+  /* In a forked child. */
+  if (self->transport->fd < 0)
+    return G_SOURCE_REMOVE;
+
+  transport = g_object_ref (self->transport);
   if (has_rest (transport) || (condition & ~G_IO_OUT) != 0)
     receive (transport);
   if ((condition & G_IO_OUT) != 0 && !g_source_is_destroyed (source))
@@ -658,6 +723,7 @@ gkv_udp_transport_open (GkvTransport *transport, const char *bind_address, GErro
   self->inbox = inbox_new (MAX (self->max_datagram_size, 2048));
   self->source = udp_source_new (self, fd);
   g_mutex_unlock (&self->lock);
+  note_open (self);
 
   g_source_attach (&self->source->parent, context);
   return TRUE;
@@ -758,6 +824,7 @@ gkv_udp_transport_close (GkvTransport *transport)
   if (self->fd < 0)
     return;
 
+  note_closed (self);
   g_mutex_lock (&self->lock);
   while (count_queued_locked (self) > 0 && send_batch_locked (self))
     ;
