@@ -16,6 +16,9 @@ gkv_node_check_flushable (GkvNode *self, guint n_peers, gboolean *done, GError *
 {
   *done = FALSE;
 
+  if (!gkv_owner_check_here (self->owner, error))
+    return FALSE;
+
   if (gkv_node_get_state (self) >= GKV_NODE_CLOSING)
     return gkv_map_fail_closed (error);
 
@@ -42,6 +45,9 @@ static gboolean
 gkv_node_check_syncable (GkvNode *self, gboolean *done, GError **error)
 {
   *done = gkv_network_get_synced (self->network);
+
+  if (!gkv_owner_check_here (self->owner, error))
+    return FALSE;
 
   return gkv_node_get_state (self) >= GKV_NODE_CLOSING ? gkv_map_fail_closed (error) : TRUE;
 }

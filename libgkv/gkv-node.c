@@ -42,6 +42,10 @@
  * A node belongs to the main context that was the thread's default when it was made: its signals leave there, and only
  * there. Values may be read and written in any thread; every function says whether it may be called elsewhere. The last
  * reference may be dropped in any thread, and inside any handler: that stops everything.
+ *
+ * It also belongs to the process that made it. In a child that was forked from that one it is as if it were closed:
+ * calls are %GKV_ERROR_CLOSED, nothing is emitted or sent, and dropping it does nothing to the cluster. A node that the
+ * child makes itself works.
  */
 
 /* Closing gives what was written here so long to reach a peer. */
@@ -119,7 +123,8 @@ gkv_node_dispose (GObject *object)
 {
   GkvNode *self = GKV_NODE (object);
 
-  gkv_node_end (self);
+  if (gkv_owner_is_here (self->owner))
+    gkv_node_end (self);
 
   G_OBJECT_CLASS (gkv_node_parent_class)->dispose (object);
 }
@@ -128,6 +133,13 @@ static void
 gkv_node_finalize (GObject *object)
 {
   GkvNode *self = GKV_NODE (object);
+
+  /* The parts are left as they are in a forked child: ending them takes locks. */
+  if (!gkv_owner_is_here (self->owner))
+    {
+      G_OBJECT_CLASS (gkv_node_parent_class)->finalize (object);
+      return;
+    }
 
   gkv_emitter_drop_objects (self->emitter);
   gkv_network_unref (self->network);
@@ -479,6 +491,9 @@ gkv_node_get_state (GkvNode *self)
 {
   GkvNodeState state;
 
+  if (!gkv_owner_is_here (self->owner))
+    return GKV_NODE_CLOSED;
+
   g_mutex_lock (&self->lock);
   state = self->state;
   g_mutex_unlock (&self->lock);
@@ -491,7 +506,8 @@ gkv_node_check_owner (GkvNode *self, const char *call)
 {
   g_autoptr (GError) error = NULL;
 
-  if (gkv_owner_check (self->owner, call, &error))
+  /* In a forked child the parts do nothing. */
+  if (!gkv_owner_is_here (self->owner) || gkv_owner_check (self->owner, call, &error))
     return TRUE;
 
   g_critical ("%s", error->message);
@@ -504,6 +520,9 @@ gkv_node_check_usable (GkvNode *self, GError **error)
 {
   g_autoptr (GkvTransport) transport = NULL;
   gboolean ok;
+
+  if (!gkv_owner_check_here (self->owner, error))
+    return FALSE;
 
   if (gkv_map_is_ready (self->map))
     return TRUE;
