@@ -26,6 +26,8 @@
 /* A write is sent by the thread that makes it, unless it follows another within this time: then the worker gathers
  * them. */
 #define BURST_US (30)
+/* A close in another thread waits so long for the node's context, where the network runs there. */
+#define JOIN_TIMEOUT_US (2 * G_USEC_PER_SEC)
 /* A blocking open waits so long for name servers. */
 #define OPEN_TIMEOUT_US (10 * G_USEC_PER_SEC)
 
@@ -106,6 +108,12 @@ gkv_network_now (void)
 }
 
 static void gkv_network_attach_source_locked (GkvNetwork *self);
+
+static void
+gkv_network_set_next_locked (GkvNetwork *self, gint64 next)
+{
+  __atomic_store_n (&self->next, next, __ATOMIC_SEQ_CST);
+}
 
 /* Has the context run the network, which has its source there. */
 static void
@@ -269,10 +277,17 @@ gkv_network_wait_async (GkvNetwork *self, GkvNetworkGoal kind, guint n_peers, gu
 gboolean
 gkv_network_may_block (GkvNetwork *self)
 {
-  if (g_main_context_is_owner (self->context))
+  gboolean threaded, inside;
+
+  g_mutex_lock (&self->lock);
+  threaded = self->threaded;
+  inside = g_main_context_is_owner (self->context);
+  g_mutex_unlock (&self->lock);
+
+  if (inside)
     return FALSE;
 
-  if (self->threaded || !gkv_owner_enter (self->owner))
+  if (threaded || !gkv_owner_enter (self->owner))
     return TRUE;
 
   gkv_owner_leave (self->owner);
@@ -372,6 +387,7 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
   GkvTime now = gkv_network_now ();
   GkvDatagram datagram;
   gboolean more;
+  gint64 next;
 
   g_atomic_int_set (&self->dirty, FALSE);
 
@@ -382,7 +398,8 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
   for (guint i = 0; written != NULL && i < written->len; i++)
     gkv_engine_push (self->engine, written->pdata[i], &now);
 
-  __atomic_store_n (&self->next, gkv_engine_tick (self->engine, &now), __ATOMIC_SEQ_CST);
+  next = gkv_engine_tick (self->engine, &now);
+  gkv_network_set_next_locked (self, MIN (next, gkv_seeds_get_due (self->seeds)));
 
   more = gkv_network_take_events_locked (self);
   while (datagrams->len < BATCH && gkv_engine_pop_datagram (self->engine, &datagram))
@@ -390,7 +407,7 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
 
   gkv_waits_check (self->waits);
 
-  return more || datagrams->len == BATCH || self->next <= now.mono;
+  return more || datagrams->len == BATCH || next <= now.mono;
 }
 
 /* All that is to be done without a network. TRUE: there is more. */
@@ -400,7 +417,7 @@ gkv_network_expire_locked (GkvNetwork *self)
   g_atomic_int_set (&self->dirty, FALSE);
 
   gkv_map_lock (self->map);
-  __atomic_store_n (&self->next, gkv_map_expire_locked (self->map), __ATOMIC_SEQ_CST);
+  gkv_network_set_next_locked (self, gkv_map_expire_locked (self->map));
   gkv_map_unlock (self->map);
 
   gkv_waits_check (self->waits);
@@ -518,7 +535,7 @@ gkv_network_send_here (GkvNetwork *self)
       g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
       more = gkv_network_turn_locked (self, datagrams);
       gkv_network_send_and_relock (self, datagrams);
-      more = more || self->next < self->wakes_at;
+      more = more || self->next < __atomic_load_n (&self->wakes_at, __ATOMIC_SEQ_CST);
     }
   self->written_at = now;
   g_mutex_unlock (&self->lock);
@@ -547,6 +564,23 @@ gkv_network_poke (GkvNetwork *self)
 
 /* The source */
 
+/* Notes when the context wakes by itself. Whoever lets it have to wake sooner sets that first, and then looks here;
+ * here it is the other way round, so that one of the two sees the other. */
+static gint64
+gkv_network_note_wake (GkvNetwork *self)
+{
+  gint64 next;
+
+  do
+    {
+      next = __atomic_load_n (&self->next, __ATOMIC_SEQ_CST);
+      __atomic_store_n (&self->wakes_at, next, __ATOMIC_SEQ_CST);
+    }
+  while (__atomic_load_n (&self->next, __ATOMIC_SEQ_CST) < next);
+
+  return next;
+}
+
 /* Without the lock: a process may have many nodes. Whoever has something to be done makes it dirty first and then looks
  * whether it sleeps; here it is the other way round, so that one of the two sees the other. */
 static gboolean
@@ -554,14 +588,14 @@ gkv_network_source_prepare (GSource *source, int *timeout_ms)
 {
   GkvNetwork *self = ((GkvNetworkSource *) source)->network;
   gint64 now = g_source_get_time (source);
-  gint64 next = __atomic_load_n (&self->next, __ATOMIC_SEQ_CST);
+  gint64 next;
 
   /* A forked child runs the context that it has got; the network is its parent's. */
   if (!gkv_owner_is_here (self->owner))
     return FALSE;
 
-  __atomic_store_n (&self->wakes_at, next, __ATOMIC_SEQ_CST);
   g_atomic_int_set (&self->sleeping, TRUE);
+  next = gkv_network_note_wake (self);
   if (g_atomic_int_get (&self->dirty) || next <= now)
     {
       g_atomic_int_set (&self->sleeping, FALSE);
@@ -622,18 +656,21 @@ gkv_network_attach_source_locked (GkvNetwork *self)
   g_source_attach (self->source, self->context);
 }
 
-/* It holds a reference, and has to go for the network to end. */
-static void
-gkv_network_destroy_source (GkvNetwork *self)
+/* For the caller to drop without the lock. It holds a reference, and has to go for the network to end. */
+static GSource *
+gkv_network_steal_source_locked (GkvNetwork *self)
 {
-  g_autoptr (GSource) source = NULL;
+  return g_steal_pointer (&self->source);
+}
 
-  g_mutex_lock (&self->lock);
-  source = g_steal_pointer (&self->source);
-  g_mutex_unlock (&self->lock);
+static void
+gkv_network_drop_source (GSource *source)
+{
+  if (source == NULL)
+    return;
 
-  if (source != NULL)
-    g_source_destroy (source);
+  g_source_destroy (source);
+  g_source_unref (source);
 }
 
 /* Calls in the context */
@@ -752,7 +789,7 @@ gkv_network_resolve_seeds (GkvNetwork *self)
       if (self->seeds != NULL)
         {
           seed = g_strdup (gkv_seeds_next (self->seeds, &now));
-          __atomic_store_n (&self->next, MIN (self->next, gkv_seeds_get_due (self->seeds)), __ATOMIC_SEQ_CST);
+          gkv_network_set_next_locked (self, MIN (self->next, gkv_seeds_get_due (self->seeds)));
         }
       g_mutex_unlock (&self->lock);
 
@@ -1000,22 +1037,19 @@ gkv_network_disconnect_modules (GkvNetwork *self)
     }
 }
 
-static void
-gkv_network_set_state (GkvNetwork *self, GkvNetworkState state)
-{
-  g_mutex_lock (&self->lock);
-  self->state = state;
-  g_cond_broadcast (&self->state_changed);
-  g_mutex_unlock (&self->lock);
-}
-
 /* Drops what opening took. */
 static void
 gkv_network_drop_modules (GkvNetwork *self)
 {
-  g_clear_object (&self->transport);
-  g_clear_object (&self->discovery);
-  g_clear_object (&self->cancellable);
+  g_autoptr (GkvTransport) transport = NULL;
+  g_autoptr (GkvDiscovery) discovery = NULL;
+  g_autoptr (GCancellable) cancellable = NULL;
+
+  g_mutex_lock (&self->lock);
+  transport = g_steal_pointer (&self->transport);
+  discovery = g_steal_pointer (&self->discovery);
+  cancellable = g_steal_pointer (&self->cancellable);
+  g_mutex_unlock (&self->lock);
 }
 
 /* The transport is open: the engine takes it over, and discovery starts. */
@@ -1085,8 +1119,11 @@ gkv_network_end_open (GkvNetwork *self, const char *advertised, const GError *op
 
   g_mutex_lock (&self->lock);
   closing = self->state == GKV_NETWORK_CLOSING;
-  if (closing && error == NULL)
-    gkv_map_fail_closed (&error);
+  if (closing)
+    {
+      g_clear_error (&error); /* that it was cancelled, usually */
+      gkv_map_fail_closed (&error);
+    }
   if (!closing)
     self->state = error == NULL ? GKV_NETWORK_OPEN : GKV_NETWORK_NEW;
   if (call != NULL)
@@ -1142,14 +1179,15 @@ gkv_network_start_opening (gpointer data)
 static gboolean
 gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GError **error)
 {
+  GSource *source = NULL;
   gboolean closed;
-
-  gkv_network_destroy_source (self);
 
   g_mutex_lock (&self->lock);
   closed = self->state >= GKV_NETWORK_CLOSING;
   if (!closed)
     {
+      /* With the context, so that no writer attaches one to the old context meanwhile. */
+      source = gkv_network_steal_source_locked (self);
       self->state = GKV_NETWORK_OPENING;
       self->threaded = config->own_thread && gkv_transport_is_thread_movable (config->transport) &&
                        (config->discovery == NULL || gkv_discovery_is_thread_movable (config->discovery));
@@ -1168,6 +1206,8 @@ gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GErr
       self->first_seeds = g_strdupv ((char **) config->seeds);
     }
   g_mutex_unlock (&self->lock);
+
+  gkv_network_drop_source (source);
 
   return closed ? gkv_map_fail_closed (error) : TRUE;
 }
@@ -1190,12 +1230,11 @@ gkv_network_cancel (GCancellable *cancellable, gpointer data)
   g_cancellable_cancel (data);
 }
 
-/* Waits until the worker has opened it. The reason why it is given up waits for that, too: either it is open then, or
- * it is not. */
+/* Waits until the worker has opened it. @cancellable: that of the opening; @caller: the caller's. The reason why it is
+ * given up waits for that, too: either it is open then, or it is not. */
 static gboolean
-gkv_network_wait_open (GkvNetwork *self, GCancellable *caller, GError **error)
+gkv_network_wait_open (GkvNetwork *self, GCancellable *cancellable, GCancellable *caller, GError **error)
 {
-  g_autoptr (GCancellable) cancellable = g_object_ref (self->cancellable);
   gint64 deadline = g_get_monotonic_time () + OPEN_TIMEOUT_US;
   gulong handler =
       caller != NULL ? g_cancellable_connect (caller, G_CALLBACK (gkv_network_cancel), cancellable, NULL) : 0;
@@ -1248,8 +1287,11 @@ gkv_network_open (GkvNetwork *self, const GkvNetworkConfig *config, GCancellable
 
   if (self->threaded)
     {
+      /* It may have ended before this thread looks again. */
+      g_autoptr (GCancellable) opening = g_object_ref (self->cancellable);
+
       gkv_network_invoke_open (self, config);
-      return gkv_network_wait_open (self, cancellable, error);
+      return gkv_network_wait_open (self, opening, cancellable, error);
     }
 
   g_main_context_push_thread_default (self->context);
@@ -1304,6 +1346,7 @@ gkv_network_finish_closing (gpointer data)
   GkvEngine *engine = gkv_network_steal_engine (self);
   GkvTime now = gkv_network_now ();
   GkvDatagram datagram;
+  GSource *source;
   guint64 n_errors = 0;
 
   g_array_set_clear_func (farewell, (GDestroyNotify) gkv_datagram_clear);
@@ -1322,20 +1365,43 @@ gkv_network_finish_closing (gpointer data)
       gkv_network_drop_modules (self);
     }
 
-  gkv_network_destroy_source (self);
-  gkv_network_set_state (self, GKV_NETWORK_CLOSED);
+  g_mutex_lock (&self->lock);
+  source = gkv_network_steal_source_locked (self);
+  self->state = GKV_NETWORK_CLOSED;
+  g_cond_broadcast (&self->state_changed);
+  g_mutex_unlock (&self->lock);
+
+  gkv_network_drop_source (source);
   gkv_network_unref (self);
+}
+
+/* Whether what belongs to the context can be closed by this thread. */
+static gboolean
+gkv_network_close_here (GkvNetwork *self)
+{
+  if (!gkv_owner_enter (self->owner))
+    return FALSE;
+
+  gkv_network_finish_closing (gkv_network_ref (self));
+  gkv_owner_leave (self->owner);
+
+  return TRUE;
 }
 
 void
 gkv_network_close (GkvNetwork *self)
 {
+  g_autoptr (GCancellable) cancellable = NULL;
   GkvNetworkState old;
+  gboolean threaded;
 
   g_mutex_lock (&self->lock);
   old = self->state;
+  threaded = self->threaded;
   if (old < GKV_NETWORK_CLOSING)
     self->state = GKV_NETWORK_CLOSING;
+  if (old == GKV_NETWORK_OPENING && self->cancellable != NULL)
+    cancellable = g_object_ref (self->cancellable);
   g_mutex_unlock (&self->lock);
 
   if (old >= GKV_NETWORK_CLOSING)
@@ -1344,33 +1410,30 @@ gkv_network_close (GkvNetwork *self)
   gkv_waits_close (self->waits);
 
   if (old == GKV_NETWORK_OPENING)
-    {
-      g_cancellable_cancel (self->cancellable); /* its end closes */
-    }
-  else if (!self->threaded && gkv_owner_enter (self->owner))
-    {
-      gkv_network_finish_closing (gkv_network_ref (self));
-      gkv_owner_leave (self->owner);
-    }
-  else if (gkv_network_is_active (self))
-    {
-      gkv_network_invoke (self, self->context, gkv_network_finish_closing, gkv_network_ref (self));
-    }
-  else
-    {
-      gkv_network_finish_closing (gkv_network_ref (self));
-    }
+    g_cancellable_cancel (cancellable); /* its end closes */
+  else if (!gkv_network_is_active (self))
+    gkv_network_finish_closing (gkv_network_ref (self));
+  else if (threaded || !gkv_network_close_here (self))
+    gkv_network_invoke (self, self->context, gkv_network_finish_closing, gkv_network_ref (self));
 }
 
 void
 gkv_network_join (GkvNetwork *self)
 {
-  if (!self->threaded || g_main_context_is_owner (self->context))
+  gint64 deadline = g_get_monotonic_time () + JOIN_TIMEOUT_US;
+
+  if (!gkv_network_may_block (self))
     return;
 
+  /* The worker gets to it. Whether the node's context does isn't known: its thread may be waiting for this one. */
   g_mutex_lock (&self->lock);
   while (self->state == GKV_NETWORK_CLOSING)
-    g_cond_wait (&self->state_changed, &self->lock);
+    {
+      if (self->threaded)
+        g_cond_wait (&self->state_changed, &self->lock);
+      else if (!g_cond_wait_until (&self->state_changed, &self->lock, deadline))
+        break;
+    }
   g_mutex_unlock (&self->lock);
 }
 

@@ -59,7 +59,7 @@ void gkv_network_begin_open (GkvNetwork *self,
 
 /* Leaves the cluster and releases the address, as soon as the context that it runs in gets to it; at once in that. */
 void gkv_network_close (GkvNetwork *self);
-/* Waits until that is done, where the network has its own thread. */
+/* Waits until that is done; for a moment only where the network runs in the node's context, and not at all there. */
 void gkv_network_join (GkvNetwork *self);
 
 /* Something was written: it is sent, and its life ends in time. */
