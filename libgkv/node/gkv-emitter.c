@@ -27,8 +27,9 @@
 /* Errors remembered for that. */
 #define MAX_ERRORS (64)
 
-/* A change being emitted, on the stack of the emission: a write of the same key by one of its handlers is queued, so
- * that no handler sees the newer value before the older. */
+/* A change being emitted, on the stack of the emission: a write of the same key by one of its handlers is queued, and
+ * what is queued of it waits where a handler runs a main loop, so that no handler sees the newer value before the
+ * older. */
 typedef struct _GkvEmitting GkvEmitting;
 
 struct _GkvEmitting
@@ -70,7 +71,8 @@ struct _GkvEmitter
 
   /* the node's context's */
   GkvEmitting *emitting;
-  GArray *batch; /* GkvChange, which the lists have: from @next on they are yet to be emitted */
+  gboolean withheld; /* a change waits until what is emitted now has been */
+  GArray *batch;     /* GkvChange, which the lists have: from @next on they are yet to be emitted */
   guint next;
   GHashTable *batch_by_key; /* key → index + 1 */
   GkvPrefixes *lists;       /* GkvList */
@@ -456,6 +458,16 @@ gkv_emitter_emit_notice (GkvEmitter *self, GObject *node, const GkvNotice *notic
 
 /* Emitting changes */
 
+static gboolean
+gkv_emitter_is_emitting (GkvEmitter *self, const char *key)
+{
+  for (GkvEmitting *emitting = self->emitting; emitting != NULL; emitting = emitting->outer)
+    if (strcmp (emitting->key, key) == 0)
+      return TRUE;
+
+  return FALSE;
+}
+
 /* Whether a change of @key may be emitted by the write that makes it: no handler is to see the newer value before the
  * older, nor is a chain of handlers to have no end. */
 static gboolean
@@ -464,10 +476,10 @@ gkv_emitter_may_emit (GkvEmitter *self, const char *key)
   guint depth = 0;
 
   for (GkvEmitting *emitting = self->emitting; emitting != NULL; emitting = emitting->outer)
-    if (++depth >= MAX_DEPTH || strcmp (emitting->key, key) == 0)
+    if (++depth >= MAX_DEPTH)
       return FALSE;
 
-  return TRUE;
+  return !gkv_emitter_is_emitting (self, key);
 }
 
 /* Whether anybody is to receive changes. */
@@ -555,6 +567,12 @@ gkv_emitter_emit_change (GkvEmitter *self, GObject *node, const GkvChange *chang
   if (!gkv_emitter_is_closed (self))
     g_signal_emit (node, self->signals.changed, detail, key, value, origin);
   self->emitting = emitting.outer;
+
+  if (self->withheld && self->emitting == NULL)
+    {
+      self->withheld = FALSE;
+      gkv_emitter_wake (self);
+    }
 }
 
 /* The batch */
@@ -618,7 +636,14 @@ gkv_emitter_emit_next_change (GkvEmitter *self, GObject *node)
   if (self->next == self->batch->len)
     return TRUE;
 
-  change = g_array_index (self->batch, GkvChange, self->next++);
+  change = g_array_index (self->batch, GkvChange, self->next);
+  if (gkv_emitter_is_emitting (self, gkv_record_get_key (change.key)))
+    {
+      self->withheld = TRUE;
+      return FALSE;
+    }
+
+  self->next++;
   gkv_record_ref (change.key);
   if (change.record != NULL)
     gkv_record_ref (change.record);
