@@ -288,7 +288,7 @@ watcher_stop (gpointer data)
   return NULL;
 }
 
-G_GNUC_UNUSED static gboolean
+static gboolean
 is_free (const char *address)
 {
   g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, NULL);
@@ -551,6 +551,974 @@ test_count (void)
   g_assert_cmpint (get_int (node, "lease/9999"), ==, -1);
 }
 
+/* The last reference, dropped elsewhere */
+
+typedef enum
+{
+  OWNER_RUNS,
+  OWNER_IS_BLOCKED,
+  OWNER_HAS_ENDED,
+} OwnerState;
+
+typedef enum
+{
+  PENDING_NOTHING,
+  PENDING_FLUSH,
+  PENDING_SYNC,
+  PENDING_CLOSE,
+} Pending;
+
+typedef struct
+{
+  OwnerState owner;
+  Pending pending;
+  gboolean network_thread;
+} DropCase;
+
+/* What the owner's thread makes: a node that waits for a peer which never comes, where something is pending. */
+typedef struct
+{
+  const DropCase *drop;
+  GkvNode *node;
+  char *address;
+  int n_ended;      /* atomic */
+  int n_destroyed;  /* atomic: handlers */
+  gboolean blocked; /* atomic */
+} Dropped;
+
+static void
+on_pending_ended (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Dropped *dropped = data;
+
+  g_atomic_int_inc (&dropped->n_ended);
+}
+
+static void
+on_handler_destroyed (gpointer data, GClosure *closure)
+{
+  g_atomic_int_inc (&((Dropped *) data)->n_destroyed);
+}
+
+static void
+on_any (gpointer data)
+{
+}
+
+static gpointer
+make_dropped (gpointer data)
+{
+  Dropped *dropped = data;
+  GkvNode *node = start_node ("127.0.0.1:9", dropped->drop->network_thread);
+
+  g_signal_connect_data (node, "changed", G_CALLBACK (on_any), dropped, on_handler_destroyed, G_CONNECT_SWAPPED);
+  set_int (node, "key", 1);
+  if (dropped->drop->pending == PENDING_FLUSH)
+    gkv_node_flush_async (node, 1, 300, NULL, on_pending_ended, dropped);
+  else if (dropped->drop->pending == PENDING_SYNC)
+    gkv_node_wait_synced_async (node, 300, NULL, on_pending_ended, dropped);
+  else if (dropped->drop->pending == PENDING_CLOSE)
+    gkv_node_close_async (node, NULL, on_pending_ended, dropped);
+
+  dropped->node = node;
+  return NULL;
+}
+
+static gpointer
+unref_node (gpointer data)
+{
+  g_object_unref (data);
+  return NULL;
+}
+
+static gboolean
+block_room (gpointer data)
+{
+  while (g_atomic_int_get ((int *) data))
+    g_usleep (1000);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+run_drop (const DropCase *drop)
+{
+  Room room;
+  Dropped dropped = { drop, NULL, NULL, 0, 0, TRUE };
+  gpointer weak;
+
+  room_init (&room);
+  room_call (&room, make_dropped, &dropped);
+  dropped.address = g_strdup (gkv_node_get_local_address (dropped.node));
+  weak = dropped.node;
+  g_object_add_weak_pointer (G_OBJECT (dropped.node), &weak);
+  if (drop->owner == OWNER_IS_BLOCKED)
+    g_main_context_invoke (room.context, block_room, &dropped.blocked);
+  else if (drop->owner == OWNER_HAS_ENDED)
+    room_end (&room);
+
+  g_thread_join (g_thread_new ("dropper", unref_node, dropped.node));
+
+  /* The network has its thread: nothing else is needed. */
+  if (drop->network_thread && drop->pending == PENDING_NOTHING)
+    wait_blocked (is_free (dropped.address));
+  if (drop->owner == OWNER_RUNS)
+    wait_blocked (is_free (dropped.address));
+
+  g_atomic_int_set (&dropped.blocked, FALSE);
+  if (drop->owner == OWNER_HAS_ENDED)
+    wait_in (room.context, is_free (dropped.address) && g_atomic_int_get (&dropped.n_destroyed) == 1);
+  else
+    room_end (&room);
+  wait_in (room.context, is_free (dropped.address) && g_atomic_int_get (&dropped.n_destroyed) == 1);
+  wait_in (room.context, dropped.n_ended == (drop->pending != PENDING_NOTHING));
+  g_assert_null (weak);
+  g_main_context_unref (room.context);
+  g_free (dropped.address);
+}
+
+static void
+test_drop (void)
+{
+  for (int owner = OWNER_RUNS; owner <= OWNER_HAS_ENDED; owner++)
+    for (int pending = PENDING_NOTHING; pending <= PENDING_CLOSE; pending++)
+      for (int network_thread = 0; network_thread <= 1; network_thread++)
+        {
+          DropCase drop = { owner, pending, network_thread };
+
+          g_test_message ("owner %d, pending %d, network thread %d", owner, pending, network_thread);
+          run_drop (&drop);
+        }
+}
+
+/* Closing */
+
+static gpointer
+close_node (gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  gkv_node_close (data, NULL, &error);
+  g_assert_no_error (error);
+  return NULL;
+}
+
+static gpointer
+close_and_see (gpointer data)
+{
+  g_autofree char *address = g_strdup (gkv_node_get_local_address (data));
+
+  gkv_node_close (data, NULL, NULL);
+  return GINT_TO_POINTER (is_free (address));
+}
+
+static gpointer
+start_in_room (gpointer network_thread)
+{
+  return start_node (NULL, GPOINTER_TO_INT (network_thread));
+}
+
+/* The address is free when it returns, in whichever thread. */
+static void
+test_close (gconstpointer network_thread)
+{
+  Room room;
+  GkvNode *node;
+  GThread *threads[4];
+
+  room_init (&room);
+
+  /* in the owner's thread */
+  node = room_call (&room, start_in_room, (gpointer) network_thread);
+  g_assert_true (room_call (&room, close_and_see, node));
+  g_object_unref (node);
+
+  /* in another, while the owner's loop runs */
+  node = room_call (&room, start_in_room, (gpointer) network_thread);
+  set_int (node, "key", 1);
+  g_assert_true (close_and_see (node));
+  g_object_unref (node);
+
+  /* in several at once */
+  for (guint turn = 0; turn < 20; turn++)
+    {
+      node = room_call (&room, start_in_room, (gpointer) network_thread);
+      for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+        threads[i] = g_thread_new ("closer", close_node, node);
+      room_call (&room, close_node, node);
+      for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+        g_thread_join (threads[i]);
+      g_object_unref (node);
+    }
+
+  room_clear (&room);
+}
+
+static void
+on_close_changed (gpointer data, const char *key, GVariant *value)
+{
+  GkvNode **node = data;
+
+  if (*node == NULL)
+    return;
+
+  gkv_node_close (*node, NULL, NULL);
+  g_clear_object (node);
+}
+
+/* Inside a handler of its own, of a value that came from here and from a peer. */
+static void
+test_close_in_handler (gconstpointer network_thread)
+{
+  for (guint turn = 0; turn < 4; turn++)
+    {
+      GkvNode *node = start_node (NULL, GPOINTER_TO_INT (network_thread));
+      g_autofree char *address = g_strdup (gkv_node_get_local_address (node));
+      GkvNode *peer = start_node (address, TRUE);
+
+      connect_changed (node, "changed", on_close_changed, &node);
+      set_int (turn % 2 == 0 ? node : peer, "key", 1);
+      wait_until (node == NULL);
+      g_assert_true (is_free (address));
+      stop (peer);
+    }
+}
+
+/* Names that nobody resolves */
+
+typedef GResolver SilentResolver;
+typedef GResolverClass SilentResolverClass;
+
+static GMutex silent_lock;
+static GCond silent_cond;
+static gboolean silent_ends;
+static guint silent_n_asked;
+
+static GType silent_resolver_get_type (void);
+
+G_DEFINE_TYPE (SilentResolver, silent_resolver, G_TYPE_RESOLVER)
+
+static GList *
+silent_resolver_lookup_by_name (GResolver *resolver, const char *name, GCancellable *cancellable, GError **error)
+{
+  g_mutex_lock (&silent_lock);
+  silent_n_asked++;
+  g_cond_broadcast (&silent_cond);
+  while (!silent_ends)
+    g_cond_wait (&silent_cond, &silent_lock);
+  g_mutex_unlock (&silent_lock);
+
+  g_set_error (error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "No such name");
+  return NULL;
+}
+
+static void
+silent_resolver_class_init (SilentResolverClass *klass)
+{
+  klass->lookup_by_name = silent_resolver_lookup_by_name;
+}
+
+static void
+silent_resolver_init (SilentResolver *self)
+{
+}
+
+static guint
+get_n_asked (void)
+{
+  guint n_asked;
+
+  g_mutex_lock (&silent_lock);
+  n_asked = silent_n_asked;
+  g_mutex_unlock (&silent_lock);
+  return n_asked;
+}
+
+typedef struct
+{
+  GError *error;
+  gboolean ended;
+} Started;
+
+static void
+on_started (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Started *started = data;
+
+  g_assert_false (started->ended);
+  gkv_node_start_finish (GKV_NODE (source), result, &started->error);
+  started->ended = TRUE;
+}
+
+static gpointer
+cancel_soon (gpointer data)
+{
+  g_usleep (20 * 1000);
+  g_cancellable_cancel (data);
+  return NULL;
+}
+
+static gpointer
+close_soon (gpointer data)
+{
+  g_usleep (20 * 1000);
+  return close_node (data);
+}
+
+static void
+test_unresolved (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  g_autoptr (GResolver) old = g_resolver_get_default ();
+  g_autoptr (GResolver) silent = g_object_new (silent_resolver_get_type (), NULL);
+  const char *options[] = { "bind-address", "advertise-address" };
+
+  g_resolver_set_default (silent);
+  silent_ends = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (options); i++)
+    {
+      /* The name differs each time: one look-up may be joined. */
+      for (guint how = 0; how < 8; how++)
+        {
+          g_autoptr (GkvNode) node = make_node (NULL, network_thread);
+          g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+          Started started = { NULL, FALSE };
+          GThread *thread = NULL;
+
+          g_test_message ("%s, %u", options[i], how);
+          g_object_set (node, options[i], "silent.example:0", NULL);
+          if (i == 1)
+            g_object_set (node, "advertise-address", "silent.example:7000", NULL);
+
+          if (how == 7)
+            {
+              /* the blocking form, which waits for names where the network has its thread */
+              g_autoptr (GError) error = NULL;
+
+              thread = g_thread_new ("closer", close_soon, node);
+              g_assert_false (gkv_node_start (node, NULL, &error));
+              if (network_thread)
+                g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
+              else
+                g_assert_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION);
+              g_thread_join (thread);
+              continue;
+            }
+
+          if (how == 6)
+            {
+              g_autoptr (GError) error = NULL;
+
+              thread = g_thread_new ("canceller", cancel_soon, cancellable);
+              g_assert_false (gkv_node_start (node, cancellable, &error));
+              if (network_thread)
+                g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+              else
+                g_assert_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION);
+              g_thread_join (thread);
+              continue;
+            }
+
+          if (how == 0)
+            g_cancellable_cancel (cancellable); /* before */
+          gkv_node_start_async (node, cancellable, on_started, &started);
+          g_assert_false (started.ended);
+          if (how == 1)
+            g_cancellable_cancel (cancellable); /* at once */
+          if (how >= 2)
+            wait_until (get_n_asked () > 0); /* while it is looked up */
+          if (how == 2)
+            g_cancellable_cancel (cancellable);
+          else if (how == 3)
+            thread = g_thread_new ("canceller", cancel_soon, cancellable);
+          else if (how == 4)
+            close_node (node);
+          else if (how == 5)
+            thread = g_thread_new ("closer", close_node, node);
+
+          wait_until (started.ended);
+          if (how <= 3)
+            g_assert_error (started.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+          else
+            g_assert_error (started.error, GKV_ERROR, GKV_ERROR_CLOSED);
+          g_clear_error (&started.error);
+          if (thread != NULL)
+            g_thread_join (thread);
+
+          /* What was cancelled is as it was. */
+          if (how <= 3)
+            {
+              g_autoptr (GError) error = NULL;
+
+              g_object_set (node, "bind-address", "127.0.0.1:0", "advertise-address", NULL, NULL);
+              gkv_node_start (node, NULL, &error);
+              g_assert_no_error (error);
+              stop (g_object_ref (node));
+            }
+        }
+    }
+
+  g_resolver_set_default (old);
+  g_mutex_lock (&silent_lock);
+  silent_ends = TRUE;
+  g_cond_broadcast (&silent_cond);
+  g_mutex_unlock (&silent_lock);
+}
+
+/* Cancelled when it is late: it runs, or it doesn't, and what is reported is what is. */
+static void
+test_cancel_late (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  guint n_started = 0;
+
+  for (guint turn = 0; turn < 200; turn++)
+    {
+      g_autoptr (GkvNode) node = make_node (NULL, network_thread);
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+      Started started = { NULL, FALSE };
+      gint64 until = g_get_monotonic_time () + turn % 100 * 3;
+
+      gkv_node_start_async (node, cancellable, on_started, &started);
+      while (g_get_monotonic_time () < until && !started.ended)
+        g_main_context_iteration (NULL, FALSE);
+      g_cancellable_cancel (cancellable);
+      wait_until (started.ended);
+
+      if (started.error == NULL)
+        {
+          n_started++;
+          g_assert_nonnull (gkv_node_get_local_address (node));
+        }
+      else
+        {
+          g_assert_error (started.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+          g_assert_null (gkv_node_get_local_address (node));
+          g_clear_error (&started.error);
+          gkv_node_start (node, NULL, &started.error);
+          g_assert_no_error (started.error);
+        }
+      gkv_node_close (node, NULL, NULL);
+    }
+  g_test_message ("%u of 200 started", n_started);
+}
+
+/* Waiting, blocking */
+
+typedef struct
+{
+  GkvNode *node;
+  guint number;
+  int *n_ended; /* atomic */
+} Waiter;
+
+static gpointer
+flush_much (gpointer data)
+{
+  Waiter *waiter = data;
+
+  for (guint i = 0; i < 50; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("flush/%u", waiter->number);
+      g_autoptr (GError) error = NULL;
+
+      g_assert_true (gkv_node_wait_synced (waiter->node, PATIENCE / 1000, NULL, &error));
+      g_assert_no_error (error);
+      set_int (waiter->node, key, i);
+      g_assert_true (gkv_node_flush (waiter->node, i % 2, PATIENCE / 1000, NULL, &error));
+      g_assert_no_error (error);
+    }
+  g_atomic_int_inc (waiter->n_ended);
+  return NULL;
+}
+
+static void
+test_flush (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  GkvNode *node = start_node (NULL, network_thread);
+  GkvNode *peer = start_node (gkv_node_get_local_address (node), TRUE);
+  g_autoptr (GError) error = NULL;
+  Waiter waiters[6];
+  GThread *threads[6];
+  int n_flushed = 0;
+
+  if (!network_thread)
+    {
+      set_int (node, "key", 1);
+      g_assert_false (gkv_node_flush (node, 1, 1000, NULL, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+      g_clear_error (&error);
+      g_assert_false (gkv_node_wait_synced (node, 1000, NULL, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+      g_clear_error (&error);
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    {
+      waiters[i] = (Waiter){ node, i, &n_flushed };
+      threads[i] = g_thread_new ("flush", flush_much, &waiters[i]);
+    }
+
+  /* Where the network runs here the threads wait for this one; otherwise it runs no loop. */
+  if (!network_thread)
+    wait_until (g_atomic_int_get (&n_flushed) == G_N_ELEMENTS (threads));
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+
+  stop (peer);
+  stop (node);
+}
+
+/* Cancelled, timed out, and closed while it waits, in several threads at once. */
+static gpointer
+flush_in_vain (gpointer data)
+{
+  Waiter *waiter = data;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  GThread *canceller = NULL;
+
+  if (waiter->number == 0)
+    canceller = g_thread_new ("canceller", cancel_soon, cancellable);
+  g_assert_false (gkv_node_flush (waiter->node, 1, waiter->number == 1 ? 20 : 0, cancellable, &error));
+  if (waiter->number == 0)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  else if (waiter->number == 1)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  else
+    g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
+  if (canceller != NULL)
+    g_thread_join (canceller);
+  return NULL;
+}
+
+static void
+test_flush_in_vain (void)
+{
+  GkvNode *node = start_node ("127.0.0.1:9", TRUE);
+  Waiter waiters[6];
+  GThread *threads[6];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    {
+      waiters[i] = (Waiter){ node, i, NULL };
+      threads[i] = g_thread_new ("flush", flush_in_vain, &waiters[i]);
+    }
+  g_thread_join (threads[0]);
+  g_thread_join (threads[1]);
+  close_node (node);
+  for (guint i = 2; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  g_object_unref (node);
+}
+
+/* Many nodes */
+
+#define N_CROWD (20)
+
+static gpointer
+live_in_crowd (gpointer data)
+{
+  const char *seed = data;
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  for (guint turn = 0; turn < 5; turn++)
+    {
+      GkvNode *nodes[N_CROWD / 4];
+
+      for (guint i = 0; i < G_N_ELEMENTS (nodes); i++)
+        {
+          int *n_changed = g_new0 (int, 1);
+
+          nodes[i] = start_node (seed, i != 0);
+          g_object_set_data_full (G_OBJECT (nodes[i]), "count", n_changed, g_free);
+          connect_changed (nodes[i], "changed", ignore_change, n_changed);
+        }
+      for (guint i = 0; i < 200; i++)
+        {
+          g_autofree char *key = g_strdup_printf ("key/%d", g_random_int_range (0, 50));
+
+          set_int (nodes[i % G_N_ELEMENTS (nodes)], key, i);
+          if (i % 20 == 0)
+            g_main_context_iteration (context, FALSE);
+        }
+      for (guint i = 0; i < G_N_ELEMENTS (nodes); i++)
+        {
+          if (i % 2 == 0)
+            gkv_node_close (nodes[i], NULL, NULL);
+          g_object_unref (nodes[i]);
+        }
+    }
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  g_main_context_pop_thread_default (context);
+  return NULL;
+}
+
+static void
+test_crowd (void)
+{
+  GkvNode *seed = start_node (NULL, TRUE);
+  GThread *threads[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("crowd", live_in_crowd, (char *) gkv_node_get_local_address (seed));
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  stop (seed);
+}
+
+/* Order */
+
+#define N_WRITES (20000)
+#define N_KEYS   (8)
+
+typedef struct
+{
+  GkvNode *node;
+  const char *name;
+} Writer;
+
+/* Values rise, so that order can be seen. */
+static gpointer
+write_much (gpointer data)
+{
+  Writer *writer = data;
+
+  for (gint64 i = 1; i <= N_WRITES; i++)
+    {
+      char key[32];
+
+      g_snprintf (key, sizeof key, "%s/%d", writer->name, (int) (i % N_KEYS));
+      set_int (writer->node, key, i);
+    }
+  return NULL;
+}
+
+typedef struct
+{
+  GkvNode *node;
+  GHashTable *seen; /* key → last value */
+  guint n_emitted;
+  gboolean nests;
+} Listener;
+
+static void
+on_ordered (gpointer data, const char *key, GVariant *value)
+{
+  Listener *listener = data;
+  gint64 *last = g_hash_table_lookup (listener->seen, key);
+  gint64 number = g_variant_get_int64 (value);
+
+  listener->n_emitted++;
+  if (last == NULL)
+    {
+      last = g_new0 (gint64, 1);
+      g_hash_table_insert (listener->seen, g_strdup (key), last);
+    }
+  g_assert_cmpint (*last, <, number);
+  *last = number;
+
+  /* The owner writes, too, and has a loop in a handler. */
+  if (listener->n_emitted % 97 == 0)
+    set_int (listener->node, "owner/0", listener->n_emitted);
+  if (listener->nests && listener->n_emitted % 101 == 0)
+    for (guint i = 0; i < 20; i++)
+      g_main_context_iteration (NULL, FALSE);
+}
+
+static void
+check_seen (Listener *listener, GkvNode *node)
+{
+  g_auto (GStrv) keys = gkv_node_list_keys (node, NULL);
+
+  for (guint i = 0; keys[i] != NULL; i++)
+    {
+      gint64 *last = g_hash_table_lookup (listener->seen, keys[i]);
+
+      g_assert_nonnull (last);
+      g_assert_cmpint (*last, ==, get_int (node, keys[i]));
+    }
+}
+
+static gboolean
+has_all (Listener *listener)
+{
+  const char *names[] = { "one", "two", "peer" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    for (int j = 0; j < N_KEYS; j++)
+      {
+        g_autofree char *key = g_strdup_printf ("%s/%d", names[i], j);
+        gint64 *last = g_hash_table_lookup (listener->seen, key);
+
+        if (last == NULL || *last != N_WRITES - (N_WRITES - j) % N_KEYS)
+          return FALSE;
+      }
+  return TRUE;
+}
+
+static void
+test_order (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  GkvNode *node = start_node (NULL, network_thread);
+  GkvNode *peer = start_node (gkv_node_get_local_address (node), TRUE);
+  Listener first = { node, g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free), 0, TRUE };
+  Listener second = { node, g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free), 0, FALSE };
+  Writer writers[] = { { node, "one" }, { node, "two" }, { peer, "peer" } };
+  GThread *threads[3];
+
+  connect_changed (node, "changed", on_ordered, &first);
+  connect_changed (node, "changed", on_ordered, &second);
+  wait_until (gkv_node_get_synced (peer));
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("writer", write_much, &writers[i]);
+  for (gint64 i = 1; i <= N_WRITES; i++)
+    {
+      set_int (node, "here", i);
+      if (i % 50 == 0)
+        g_main_context_iteration (NULL, FALSE);
+    }
+  wait_until (has_all (&first) && has_all (&second));
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  for (guint i = 0; i < 100; i++)
+    g_main_context_iteration (NULL, FALSE);
+  check_seen (&first, node);
+  check_seen (&second, node);
+
+  g_hash_table_unref (first.seen);
+  g_hash_table_unref (second.seen);
+  g_signal_handlers_disconnect_matched (node, G_SIGNAL_MATCH_FUNC, 0, 0, NULL, on_ordered, NULL);
+  stop (peer);
+  stop (node);
+}
+
+/* A key that changes while its handlers are called, in a loop of theirs: each sees the values in order. */
+typedef struct
+{
+  GkvNode *node;
+  gint64 last;
+  gboolean nests;
+  gboolean nested;
+} Reader;
+
+static gpointer
+write_second (gpointer data)
+{
+  set_int (data, "key", 2);
+  return NULL;
+}
+
+static void
+on_read (gpointer data, const char *key, GVariant *value)
+{
+  Reader *reader = data;
+  gint64 number = g_variant_get_int64 (value);
+
+  g_assert_cmpint (reader->last, <, number);
+  reader->last = number;
+  if (reader->nests && !reader->nested)
+    {
+      reader->nested = TRUE;
+      g_thread_join (g_thread_new ("writer", write_second, reader->node));
+      for (guint i = 0; i < 20; i++)
+        g_main_context_iteration (NULL, FALSE);
+    }
+}
+
+static void
+test_nested_order (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+  Reader first = { node, 0, TRUE, FALSE };
+  Reader second = { node, 0, FALSE, FALSE };
+
+  connect_changed (node, "changed::key", on_read, &first);
+  connect_changed (node, "changed::key", on_read, &second);
+  set_int (node, "key", 1);
+  wait_until (first.last == 2 && second.last == 2);
+}
+
+/* Modules of another node */
+
+static void
+test_shared_transport (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  GkvNode *a = start_node (NULL, network_thread);
+  GkvNode *peer = start_node (gkv_node_get_local_address (a), TRUE);
+  g_autoptr (GkvNode) b = make_node (NULL, TRUE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GkvTransport) transport = NULL;
+  Started started = { NULL, FALSE };
+
+  g_object_get (a, "transport", &transport, NULL);
+  g_object_set (b, "transport", transport, NULL);
+  g_assert_false (gkv_node_start (b, NULL, &error));
+  g_assert_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT);
+  gkv_node_start_async (b, NULL, on_started, &started);
+  wait_until (started.ended);
+  g_assert_error (started.error, GKV_ERROR, GKV_ERROR_TRANSPORT);
+  g_clear_error (&started.error);
+  gkv_node_close (b, NULL, NULL);
+
+  set_int (a, "still", 1);
+  wait_until (get_int (peer, "still") == 1);
+  set_int (peer, "open", 2);
+  wait_until (get_int (a, "open") == 2);
+  stop (peer);
+  stop (a);
+}
+
+#define TEST_TYPE_DISCOVERY (test_discovery_get_type ())
+G_DECLARE_FINAL_TYPE (TestDiscovery, test_discovery, TEST, DISCOVERY, GObject)
+
+struct _TestDiscovery
+{
+  GObject parent_instance;
+  gboolean is_movable;
+  gboolean is_started;
+  GThread *thread;
+  guint n_starts;
+};
+
+static void test_discovery_iface_init (GkvDiscoveryInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestDiscovery,
+                               test_discovery,
+                               G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (GKV_TYPE_DISCOVERY, test_discovery_iface_init))
+
+static gboolean
+test_discovery_start (
+    GkvDiscovery *discovery, const char *cluster, const char *node_id, const char *address, GError **error)
+{
+  TestDiscovery *self = TEST_DISCOVERY (discovery);
+
+  if (self->is_started)
+    {
+      g_set_error (error, GKV_ERROR, GKV_ERROR_DISCOVERY, "It runs already");
+      return FALSE;
+    }
+  self->thread = g_thread_self ();
+  self->is_started = TRUE;
+  self->n_starts++;
+  return TRUE;
+}
+
+static void
+test_discovery_stop (GkvDiscovery *discovery)
+{
+  TestDiscovery *self = TEST_DISCOVERY (discovery);
+
+  if (self->is_started)
+    g_assert_true (self->thread == g_thread_self ());
+  self->is_started = FALSE;
+}
+
+static gboolean
+test_discovery_is_thread_movable (GkvDiscovery *discovery)
+{
+  return TEST_DISCOVERY (discovery)->is_movable;
+}
+
+static void
+test_discovery_iface_init (GkvDiscoveryInterface *iface)
+{
+  iface->start = test_discovery_start;
+  iface->stop = test_discovery_stop;
+  iface->is_thread_movable = test_discovery_is_thread_movable;
+}
+
+static void
+test_discovery_class_init (TestDiscoveryClass *klass)
+{
+}
+
+static void
+test_discovery_init (TestDiscovery *self)
+{
+}
+
+static void
+test_shared_discovery (gconstpointer data)
+{
+  g_autoptr (TestDiscovery) discovery = g_object_new (TEST_TYPE_DISCOVERY, NULL);
+  g_autoptr (GkvNode) a = make_node (NULL, TRUE);
+  g_autoptr (GkvNode) b = make_node (NULL, TRUE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GkvTransport) transport = NULL;
+
+  discovery->is_movable = GPOINTER_TO_INT (data);
+  g_object_set (a, "discovery", discovery, NULL);
+  g_object_set (b, "discovery", discovery, NULL);
+  gkv_node_start (a, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true ((discovery->thread == g_thread_self ()) == !discovery->is_movable);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_false (gkv_node_start (b, NULL, &error));
+      g_assert_error (error, GKV_ERROR, GKV_ERROR_DISCOVERY);
+      g_clear_error (&error);
+      g_assert_null (gkv_node_get_local_address (b));
+      g_assert_true (discovery->is_started);
+    }
+
+  gkv_node_close (a, NULL, NULL);
+  g_assert_false (discovery->is_started);
+  gkv_node_start (b, NULL, &error);
+  g_assert_no_error (error);
+  gkv_node_close (b, NULL, NULL);
+  g_assert_cmpuint (discovery->n_starts, ==, 2);
+}
+
+/* A port that is taken: afterwards all can be changed, the thread included. */
+static void
+test_start_again (void)
+{
+  GkvNode *other = start_node (NULL, TRUE);
+  GThread *writer;
+  Writer writing;
+
+  for (guint turn = 0; turn < 4; turn++)
+    {
+      g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "bind-address", gkv_node_get_local_address (other),
+                                               "network-thread", turn % 2 == 0, NULL);
+      g_autoptr (GError) error = NULL;
+      Started started = { NULL, FALSE };
+
+      /* Leases meanwhile, which have their own source until the network comes. */
+      writing = (Writer){ node, "written" };
+      set_lease (node, "lease", 1, 60000);
+      writer = g_thread_new ("writer", write_much, &writing);
+      for (guint i = 0; i < 10; i++)
+        {
+          g_assert_false (gkv_node_start (node, NULL, &error));
+          g_assert_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT);
+          g_clear_error (&error);
+        }
+      gkv_node_start_async (node, NULL, on_started, &started);
+      wait_until (started.ended);
+      g_assert_error (started.error, GKV_ERROR, GKV_ERROR_TRANSPORT);
+      g_clear_error (&started.error);
+
+      g_object_set (node, "bind-address", "127.0.0.1:0", "network-thread", turn < 2, NULL);
+      gkv_node_start (node, NULL, &error);
+      g_assert_no_error (error);
+      gkv_node_add_seed (node, gkv_node_get_local_address (other), &error);
+      g_assert_no_error (error);
+      g_thread_join (writer);
+      wait_until (get_int (other, "written/0") == N_WRITES);
+      gkv_node_close (node, NULL, NULL);
+    }
+  stop (other);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -566,6 +1534,28 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/threads/leases/unwatched-network", GINT_TO_POINTER (NETWORKED), test_leases);
   g_test_add_data_func ("/threads/leases/watched-network", GINT_TO_POINTER (NETWORKED | LISTENED_TO), test_leases);
   g_test_add_func ("/threads/count", test_count);
+
+  g_test_add_func ("/threads/drop", test_drop);
+  g_test_add_data_func ("/threads/close/thread", GINT_TO_POINTER (TRUE), test_close);
+  g_test_add_data_func ("/threads/close/own-context", GINT_TO_POINTER (FALSE), test_close);
+  g_test_add_data_func ("/threads/close-in-handler/thread", GINT_TO_POINTER (TRUE), test_close_in_handler);
+  g_test_add_data_func ("/threads/close-in-handler/own-context", GINT_TO_POINTER (FALSE), test_close_in_handler);
+  g_test_add_data_func ("/threads/unresolved/thread", GINT_TO_POINTER (TRUE), test_unresolved);
+  g_test_add_data_func ("/threads/unresolved/own-context", GINT_TO_POINTER (FALSE), test_unresolved);
+  g_test_add_data_func ("/threads/cancel-late/thread", GINT_TO_POINTER (TRUE), test_cancel_late);
+  g_test_add_data_func ("/threads/cancel-late/own-context", GINT_TO_POINTER (FALSE), test_cancel_late);
+  g_test_add_data_func ("/threads/flush/thread", GINT_TO_POINTER (TRUE), test_flush);
+  g_test_add_data_func ("/threads/flush/own-context", GINT_TO_POINTER (FALSE), test_flush);
+  g_test_add_func ("/threads/flush-in-vain", test_flush_in_vain);
+  g_test_add_func ("/threads/crowd", test_crowd);
+  g_test_add_data_func ("/threads/order/thread", GINT_TO_POINTER (TRUE), test_order);
+  g_test_add_data_func ("/threads/order/own-context", GINT_TO_POINTER (FALSE), test_order);
+  g_test_add_func ("/threads/nested-order", test_nested_order);
+  g_test_add_data_func ("/threads/shared-transport/thread", GINT_TO_POINTER (TRUE), test_shared_transport);
+  g_test_add_data_func ("/threads/shared-transport/own-context", GINT_TO_POINTER (FALSE), test_shared_transport);
+  g_test_add_data_func ("/threads/shared-discovery/thread", GINT_TO_POINTER (TRUE), test_shared_discovery);
+  g_test_add_data_func ("/threads/shared-discovery/own-context", GINT_TO_POINTER (FALSE), test_shared_discovery);
+  g_test_add_func ("/threads/start-again", test_start_again);
 
   return g_test_run ();
 }
