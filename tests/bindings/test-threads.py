@@ -2,6 +2,7 @@
 
 test-threads.py            runs the test
 test-threads.py --peer     is a peer: prints its address, then replies to the lines that it is given
+test-threads.py --flood ADDRESS SECONDS    sends 10,000 datagrams a second there, garbage and what begins well
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
@@ -83,6 +84,37 @@ def be_peer(seeds):
     stream.read_line_async(GLib.PRIORITY_DEFAULT, None, on_line)
     loop.run()
     node.close()
+
+
+def flood(address, seconds):
+    host, port = address.rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        # What a node of the cluster begins with: the header of what ours sends to a stranger who greets it.
+        node = Gkv.Node(bind_address="127.0.0.1:0")
+        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        probe.bind(("127.0.0.1", 0))
+        probe.settimeout(PATIENCE)
+        node.start()
+        node.add_seed("127.0.0.1:%d" % probe.getsockname()[1])
+        greeting = probe.recv(65536)
+        node.close()
+        probe.close()
+
+        start = time.monotonic()
+        n = 0
+        while (passed := time.monotonic() - start) < seconds:
+            while n < passed * 10000:
+                n += 1
+                if n % 3 == 0:
+                    datagram = random.randbytes(random.randrange(1, 1200))
+                elif n % 3 == 1:
+                    datagram = greeting[:16] + random.randbytes(random.randrange(0, 300))
+                else:
+                    datagram = bytearray(greeting)
+                    datagram[random.randrange(len(datagram))] = random.randrange(256)
+                sender.sendto(datagram, (host, int(port)))
+            time.sleep(0.001)
+    print(n)
 
 
 class Peer:
@@ -460,5 +492,7 @@ class Forks(Case):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--peer"]:
         be_peer(sys.argv[2:])
+    elif sys.argv[1:2] == ["--flood"]:
+        flood(sys.argv[2], float(sys.argv[3]))
     else:
         unittest.main()
