@@ -200,7 +200,9 @@ test('what is written in JavaScript runs in the thread of the program', () => {
   const discovery = new Finder();
 
   discovery.seed = peer.get_local_address();
-  const node = new Gkv.Node({bind_address: '127.0.0.1:0', gossip_interval: 100, transport, discovery});
+  const node = new Gkv.Node({
+    bind_address: '127.0.0.1:0', cluster: 'default', gossip_interval: 100, transport, discovery,
+  });
   node.start(null);
   for (let i = 0; i < 200; i++) {
     node.put(`a/${i}`, i);

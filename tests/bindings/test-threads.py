@@ -28,11 +28,11 @@ PATIENCE = 60
 # The library's calls.
 
 def set_lease(node, key, value, lifetime_ms):
-    node.set_value_with_ttl(key, GLib.Variant("x", value), lifetime_ms, None)
+    node.set_value_full(key, GLib.Variant("x", value), Gkv.SetFlags.NONE, lifetime_ms * 1000, None)
 
 
 def set_ephemeral(node, key, value):
-    node.set_value_ephemeral(key, GLib.Variant("x", value), None)
+    node.set_value_full(key, GLib.Variant("x", value), Gkv.SetFlags.EPHEMERAL, 0, None)
 
 
 def make_node(*seeds, **options):
@@ -294,8 +294,8 @@ class InPython(Case):
         """What is written in Python is called in the thread of the node's main context, whoever reads and writes."""
         threads = set()
         peer = make_node()
-        node = Gkv.Node(bind_address="127.0.0.1:0", gossip_interval=100, transport=PythonTransport(threads),
-                        discovery=PythonDiscovery(threads, peer.get_local_address()))
+        node = Gkv.Node(bind_address="127.0.0.1:0", cluster="default", gossip_interval=100,
+                        transport=PythonTransport(threads), discovery=PythonDiscovery(threads, peer.get_local_address()))
         node.start()
         context = GLib.MainContext.default()
 
@@ -313,8 +313,13 @@ class InPython(Case):
         for writer in writers:
             writer.join()
         self.has_loop = True
+        # The peer waits until this node, which runs here, has said that it has everything.
+        closed = []
+        peer.close_async(None, lambda peer, result: closed.append(peer.close_finish(result)))
+        while closed != [True]:
+            self.assertLess(time.monotonic(), end)
+            context.iteration(True)
         self.close(node)
-        peer.close()
         self.assertEqual(threads, {threading.get_ident()})
 
 

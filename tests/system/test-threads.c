@@ -62,8 +62,8 @@ make_node (const char *seed, gboolean network_thread)
 {
   const char *seeds[] = { seed, NULL };
 
-  return g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", "seeds", seeds, "gossip-interval", 100,
-                       "network-thread", network_thread, NULL);
+  return g_object_new (GKV_TYPE_NODE, "cluster", "default", "bind-address", "127.0.0.1:0", "seeds", seeds,
+                       "gossip-interval", 100, "network-thread", network_thread, NULL);
 }
 
 static GkvNode *
