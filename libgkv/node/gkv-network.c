@@ -6,8 +6,8 @@
 
 #include "gkv-network.h"
 
-#include "gkv-debug.h"
 #include "gkv-error.h"
+#include "gkv-network-debug.h"
 #include "gkv-opening.h"
 #include "gkv-seeds.h"
 #include "gkv-waits.h"
@@ -333,6 +333,8 @@ gkv_network_take_event_locked (GkvNetwork *self, GkvEvent *event)
 {
   gboolean live;
 
+  gkv_network_debug_event (self->node_id, event);
+
   switch (event->kind)
     {
     case GKV_EVENT_PEER_ADDED:
@@ -438,6 +440,7 @@ gkv_network_send_datagrams (GkvNetwork *self, GArray *datagrams, guint64 *n_erro
       if (!gkv_transport_send (transport, datagram->address, datagram->bytes, &error))
         {
           *n_errors += 1;
+          gkv_debug (GKV_DEBUG_NET, self->node_id, "%s", error->message);
           gkv_emitter_post_error (self->emitter, error);
         }
     }
@@ -449,6 +452,7 @@ gkv_network_send_datagrams (GkvNetwork *self, GArray *datagrams, guint64 *n_erro
       if (!gkv_transport_flush (transport, &error))
         {
           *n_errors += 1;
+          gkv_debug (GKV_DEBUG_NET, self->node_id, "%s", error->message);
           gkv_emitter_post_error (self->emitter, error);
         }
     }
@@ -748,6 +752,7 @@ gkv_network_seed_resolved (GObject *source, GAsyncResult *result, gpointer user_
   g_mutex_lock (&self->lock);
   if (self->seeds != NULL)
     {
+      gkv_network_debug_seed (self->node_id, lookup->seed, (const char *const *) addresses, error);
       report = gkv_seeds_resolved (self->seeds, lookup->seed, (const char *const *) addresses, &now);
       gkv_network_wake_locked (self);
     }
@@ -810,6 +815,10 @@ gkv_network_take_seed (GkvNetwork *self, const char *seed)
   g_mutex_lock (&self->lock);
   if (self->seeds != NULL)
     {
+      if (numeric != NULL)
+        gkv_debug (GKV_DEBUG_NET, self->node_id, "the seed \"%s\" is greeted at %s", seed, numeric);
+      else
+        gkv_debug (GKV_DEBUG_NET, self->node_id, "the seed \"%s\" is looked up", seed);
       gkv_seeds_add (self->seeds, seed, numeric, &now);
       gkv_network_wake_locked (self);
     }
@@ -879,6 +888,7 @@ gkv_network_drained (GkvTransport *transport, GkvNetwork *network)
 static void
 gkv_network_failed (gpointer module, const GError *error, GkvNetwork *self)
 {
+  gkv_debug (GKV_IS_DISCOVERY (module) ? GKV_DEBUG_DISCOVERY : GKV_DEBUG_NET, self->node_id, "%s", error->message);
   gkv_emitter_post_error (self->emitter, error);
 }
 
@@ -909,7 +919,7 @@ gkv_network_found (GkvDiscovery *discovery, const char *node_id, const char *add
   g_autofree char *canonical = gkv_network_normalize_found (self, address);
   GkvTime now = gkv_network_now ();
 
-  gkv_debug (GKV_DEBUG_DISCOVERY, self->node_id, "found %s at %s", node_id, address);
+  gkv_network_debug_found (self->node_id, node_id, address, TRUE);
   if (canonical == NULL)
     return;
 
@@ -927,7 +937,7 @@ gkv_network_lost (GkvDiscovery *discovery, const char *node_id, const char *addr
 {
   g_autofree char *canonical = gkv_network_normalize_found (self, address);
 
-  gkv_debug (GKV_DEBUG_DISCOVERY, self->node_id, "lost %s at %s", node_id, address);
+  gkv_network_debug_found (self->node_id, node_id, address, FALSE);
   if (canonical == NULL)
     return;
 
@@ -1059,6 +1069,8 @@ gkv_network_enter_cluster (GkvNetwork *self, const char *advertised, GError **er
   char *local = gkv_transport_get_local_address (self->transport);
   GkvEngine *engine;
 
+  gkv_debug (GKV_DEBUG_NET, self->node_id, "bound to %s in the cluster \"%s\", which peers reach at %s", local,
+             self->cluster, advertised != NULL ? advertised : "the address that they see");
   gkv_network_connect_modules (self);
 
   g_mutex_lock (&self->lock);
@@ -1075,7 +1087,12 @@ gkv_network_enter_cluster (GkvNetwork *self, const char *advertised, GError **er
 
   if (self->discovery == NULL || gkv_discovery_start (self->discovery, self->cluster, self->node_id,
                                                       advertised != NULL ? advertised : local, error))
-    return TRUE;
+    {
+      if (self->discovery != NULL)
+        gkv_debug (GKV_DEBUG_DISCOVERY, self->node_id, "announces the cluster \"%s\" at %s", self->cluster,
+                   advertised != NULL ? advertised : local);
+      return TRUE;
+    }
 
   g_clear_object (&self->discovery); /* wasn't started here */
   engine = gkv_network_steal_engine (self);
@@ -1358,6 +1375,7 @@ gkv_network_finish_closing (gpointer data)
         g_array_append_val (farewell, datagram);
       gkv_engine_free (engine);
 
+      gkv_debug (GKV_DEBUG_NET, self->node_id, "leaves with %u datagrams", farewell->len);
       gkv_network_send_datagrams (self, farewell, &n_errors);
       gkv_network_disconnect_modules (self);
       gkv_transport_close (self->transport);

@@ -370,6 +370,28 @@ class Modules(unittest.TestCase):
         for pattern in ("loaded .*/libgkv-codec-string", "refused .*/libgkv-codec-broken", 'found no codec named "broken"'):
             self.assertRegex(output, r"(?m)^\d\d:\d\d:\d\d\.\d{6} - modules: " + pattern)
 
+    def test_debug_of_network(self):
+        program = """if True:
+            import gi
+            gi.require_version("Gkv", "1")
+            from gi.repository import Gkv
+            ada = Gkv.Node(node_id="ada", bind_address="127.0.0.1:0")
+            ada.start()
+            bela = Gkv.Node(node_id="bela", bind_address="127.0.0.1:0", seeds=[ada.get_local_address()])
+            bela.start()
+            bela.wait_synced(20000)
+            bela.close()
+            ada.close()
+        """
+        output = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True,
+                                check=True, env={**os.environ, "GKV_DEBUG": "net,gossip"}).stderr
+        address = r"127\.0\.0\.1:\d+"
+        for pattern in (f'ada net: bound to {address} in the cluster "default"',
+                        f'bela net: the seed "{address}" is greeted at',
+                        f'bela gossip: peer "ada" at {address} was met', "bela gossip: synced", "bela net: leaves"):
+            self.assertRegex(output, r"(?m)^\d\d:\d\d:\d\d\.\d{6} " + pattern)
+        self.assertNotIn("modules:", output)
+
     def test_codec(self):
         node = Gkv.Node(codec=Rot13())
         node["key"] = "hello"
