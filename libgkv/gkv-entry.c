@@ -19,9 +19,9 @@
  * One key of the map as an object: its value, who wrote it and when.
  *
  * [method@Gkv.Node.get_entry] returns a snapshot, which never changes and may be used in any thread. The entries of the
- * lists that [method@Gkv.Node.list] returns follow the map: the object of a key stays the same as long as anybody holds
- * it, and notifies of what changes. Once its key has left the map an entry stays as it was. The entries of a list
- * belong to the thread that runs the node's main context.
+ * lists that [method@Gkv.Node.list_entries] returns follow the map: the object of a key stays the same as long as
+ * anybody holds it, and notifies of what changes. Once its key has left the map an entry stays as it was. The entries
+ * of a list belong to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
