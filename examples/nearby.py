@@ -4,7 +4,14 @@ gi.require_version("Gkv", "1")
 from gi.repository import GLib, Gkv
 
 node = Gkv.Node(cluster="tea-kitchen", bind_address="0.0.0.0:0", discovery="mdns")
-node.connect("changed", lambda node, key, value, origin: print(key, node.get(key), flush=True))
+node.watch(None, lambda node, key, value, origin: print(key, value or "has left", flush=True))
 node.start()
-node[sys.argv[1]] = "is here"
-GLib.MainLoop().run()
+node.set(sys.argv[1], "is here", ephemeral=True)
+try:
+    GLib.MainLoop().run()
+except KeyboardInterrupt:
+    pass
+try:
+    node.close()
+except GLib.Error as error:
+    print(error.message, file=sys.stderr)

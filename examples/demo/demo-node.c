@@ -1,4 +1,4 @@
-/* One process of the demo, in C. It does what it reads on its standard input, and tells on its standard output what
+/* One process of the demo, in C. It obeys what it reads on its standard input, and reports on its standard output what
  * it sees: a line a time, words separated by tabs.
  *
  *   set KEY VALUE · delete KEY · dump · quit
@@ -13,7 +13,7 @@
 static GMainLoop *loop;
 
 /* Every line begins with the time on the machine's monotonic clock, in microseconds. */
-static void G_GNUC_PRINTF (1, 2) tell (const char *format, ...)
+static void G_GNUC_PRINTF (1, 2) report (const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -28,9 +28,9 @@ static void
 on_changed (GkvNode *node, const char *key, GVariant *value, const char *origin)
 {
   if (value == NULL)
-    tell ("deleted\t%s", key);
-  else
-    tell ("changed\t%s\t%s\t%s", key, g_variant_get_string (value, NULL), origin);
+    report ("deleted\t%s", key);
+  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    report ("changed\t%s\t%s\t%s", key, g_variant_get_string (value, NULL), origin);
 }
 
 static void
@@ -38,7 +38,7 @@ on_state (GkvPeer *peer)
 {
   static const char *names[] = { "alive", "suspect", "left", "dead" };
 
-  tell ("peer\t%s\t%s", gkv_peer_get_node_id (peer), names[gkv_peer_get_state (peer)]);
+  report ("peer\t%s\t%s", gkv_peer_get_node_id (peer), names[gkv_peer_get_state (peer)]);
 }
 
 static void
@@ -56,25 +56,25 @@ obey (GkvNode *node, const char *line)
 
   if (strcmp (words[0], "set") == 0)
     {
-      tell ("wrote\t%s", words[1]);
+      report ("wrote\t%s", words[1]);
       gkv_node_set_string (node, words[1], words[2], &error);
     }
   else if (strcmp (words[0], "delete") == 0)
     {
-      tell ("wrote\t%s", words[1]);
+      report ("wrote\t%s", words[1]);
       gkv_node_remove (node, words[1], NULL, &error);
     }
   else if (strcmp (words[0], "dump") == 0)
     {
-      g_auto (GStrv) keys = gkv_node_list_keys (node, "");
+      g_auto (GStrv) keys = gkv_node_list_keys (node, NULL);
 
       for (guint i = 0; keys[i] != NULL; i++)
         {
-          g_autofree char *value = gkv_node_get_string (node, keys[i], NULL);
+          g_autofree char *value = gkv_node_get_string (node, keys[i], "");
 
-          tell ("map\t%s\t%s", keys[i], value);
+          report ("map\t%s\t%s", keys[i], value);
         }
-      tell ("end");
+      report ("end");
     }
   else
     {
@@ -82,7 +82,7 @@ obey (GkvNode *node, const char *line)
     }
 
   if (error != NULL)
-    tell ("error\t%s", error->message);
+    report ("error\t%s", error->message);
 }
 
 static void
@@ -101,8 +101,8 @@ main (int argc, char *argv[])
 {
   const char *seeds[] = { argc > 2 && *argv[2] != '\0' ? argv[2] : NULL, NULL };
   g_autoptr (GkvDiscovery) discovery = argc > 3 ? gkv_discovery_new_for_name ("mdns", NULL) : NULL;
-  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "node-id", argv[1], "bind-address", "127.0.0.1:0", "seeds",
-                                           seeds, "discovery", discovery, NULL);
+  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "node-id", argv[1], "cluster", "gkv-demo", "bind-address",
+                                           "127.0.0.1:0", "seeds", seeds, "discovery", discovery, NULL);
   g_autoptr (GInputStream) stdin_stream = g_unix_input_stream_new (0, FALSE);
   g_autoptr (GDataInputStream) input = g_data_input_stream_new (stdin_stream);
   g_autoptr (GError) error = NULL;
@@ -114,13 +114,14 @@ main (int argc, char *argv[])
       g_printerr ("%s\n", error->message);
       return 1;
     }
-  tell ("ready\t%s\t%s", argv[1], gkv_node_get_local_address (node));
+  report ("ready\t%s\t%s", argv[1], gkv_node_get_local_address (node));
 
   loop = g_main_loop_new (NULL, FALSE);
   g_data_input_stream_read_line_async (input, G_PRIORITY_DEFAULT, NULL, on_line, node);
   g_main_loop_run (loop);
 
-  gkv_node_close (node, NULL, NULL);
+  if (!gkv_node_close (node, NULL, &error))
+    g_printerr ("%s\n", error->message);
   g_main_loop_unref (loop);
   return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/gjs
-// One process of the demo, in JavaScript. What it reads and tells is described in demo-node.c.
+// One process of the demo, in JavaScript. What it reads and reports is described in demo-node.c.
 //
 // SPDX-License-Identifier: LGPL-2.1-or-later
 imports.gi.versions.Gkv = '1';
@@ -10,26 +10,27 @@ const [id, seed, mdns] = ARGV;
 const states = ['alive', 'suspect', 'left', 'dead'];
 const loop = GLib.MainLoop.new(null, false);
 
-function tell(...words) {
+function report(...words) {
   print([GLib.get_monotonic_time(), ...words].join('\t'));
 }
 
 const node = new Gkv.Node({
   node_id: id,
+  cluster: 'gkv-demo',
   bind_address: '127.0.0.1:0',
   seeds: seed ? [seed] : [],
   discovery: mdns ? 'mdns' : null,
 });
 
-node.connect('changed', (_node, key, value, origin) => {
-  if (value === null)
-    tell('deleted', key);
+node.watch(null, (_node, key, value, origin) => {
+  if (value === undefined)
+    report('deleted', key);
   else
-    tell('changed', key, value.deepUnpack(), origin);
+    report('changed', key, value, origin);
 });
 
 node.connect('peer-added', (_node, peer) => {
-  const onState = () => tell('peer', peer.get_node_id(), states[peer.get_state()]);
+  const onState = () => report('peer', peer.get_node_id(), states[peer.get_state()]);
 
   onState();
   peer.connect('notify::state', onState);
@@ -39,15 +40,15 @@ function obey(line) {
   const [verb, key, value] = line.split('\t');
 
   if (verb === 'set') {
-    tell('wrote', key);
+    report('wrote', key);
     node.put(key, value);
   } else if (verb === 'delete') {
-    tell('wrote', key);
-    node.delete(key, null);
+    report('wrote', key);
+    node.delete(key);
   } else if (verb === 'dump') {
     for (const [k, v] of node)
-      tell('map', k, v);
-    tell('end');
+      report('map', k, v);
+    report('end');
   } else {
     loop.quit();
   }
@@ -65,8 +66,8 @@ function readLine() {
   });
 }
 
-node.start(null);
-tell('ready', id, node.get_local_address());
+node.start();
+report('ready', id, node.get_local_address());
 readLine();
 loop.run();
-node.close(null);
+node.close();

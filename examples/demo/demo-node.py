@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""One process of the demo, in Python. What it reads and tells is described in demo-node.c.
+"""One process of the demo, in Python. What it reads and reports is described in demo-node.c.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
@@ -11,19 +11,19 @@ gi.require_version("Gkv", "1")
 from gi.repository import GLib, Gkv  # noqa: E402
 
 
-def tell(*words):
+def report(*words):
     print(GLib.get_monotonic_time(), *words, sep="\t", flush=True)
 
 
-def on_changed(node, key, value, origin):
+def on_changed(_node, key, value, origin):
     if value is None:
-        tell("deleted", key)
+        report("deleted", key)
     else:
-        tell("changed", key, value.unpack(), origin)
+        report("changed", key, value, origin)
 
 
 def on_state(peer, _pspec=None):
-    tell("peer", peer.get_node_id(), peer.get_state().value_nick)
+    report("peer", peer.get_node_id(), peer.get_state().value_nick)
 
 
 def on_peer_added(_node, peer):
@@ -34,15 +34,15 @@ def on_peer_added(_node, peer):
 def obey(node, line):
     words = line.rstrip("\n").split("\t", 2)
     if words[0] == "set":
-        tell("wrote", words[1])
+        report("wrote", words[1])
         node[words[1]] = words[2]
     elif words[0] == "delete":
-        tell("wrote", words[1])
+        report("wrote", words[1])
         del node[words[1]]
     elif words[0] == "dump":
         for key in sorted(node):
-            tell("map", key, node[key])
-        tell("end")
+            report("map", key, node[key])
+        report("end")
     else:
         loop.quit()
 
@@ -54,14 +54,15 @@ def on_input(_channel, _condition):
 
 node = Gkv.Node(
     node_id=sys.argv[1],
+    cluster="gkv-demo",
     bind_address="127.0.0.1:0",
     seeds=[sys.argv[2]] if sys.argv[2] else [],
     discovery="mdns" if len(sys.argv) > 3 else None,
 )
-node.connect("changed", on_changed)
+node.watch(None, on_changed)
 node.connect("peer-added", on_peer_added)
 node.start()
-tell("ready", sys.argv[1], node.get_local_address())
+report("ready", sys.argv[1], node.get_local_address())
 
 loop = GLib.MainLoop()
 GLib.io_add_watch(GLib.IOChannel.unix_new(0), GLib.PRIORITY_DEFAULT, GLib.IOCondition.IN | GLib.IOCondition.HUP, on_input)

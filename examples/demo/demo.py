@@ -40,7 +40,7 @@ class Failure(Exception):
 
 
 class Process:
-    """One node: a program in one of the languages, and what it tells."""
+    """One node: a program in one of the languages, and what it reports."""
 
     def __init__(self, name, language, command, seed, events, mdns=False):
         self.name = name
@@ -101,7 +101,7 @@ class Demo:
         return [process for process in self.processes if process.alive]
 
     def write(self, writer, verb, *words):
-        """Has one write, and tells how soon the others see it."""
+        """Has one write, and shows how soon the others see it."""
         key = words[0]
         writer.order(verb, *words)
         start = self.wait(lambda p, w: p is writer and w[:2] == ["wrote", key], "the write")[0]
@@ -196,7 +196,7 @@ class Demo:
         time.sleep(1)
         cleo.alive = True
         self.pause(cleo, True)
-        self.wait(lambda p, w: p is cleo and w == ["deleted", "colour"], "cleo to hear of it")
+        self.wait(lambda p, w: p is cleo and w == ["deleted", "colour"], "cleo to receive that")
         say("%s wakes, still has it, and learns that it was deleted" % paint("cleo"))
 
         headline("In the end all maps are the same")
