@@ -844,12 +844,17 @@ gkv_node_watch (GkvNode *self,
                 gpointer user_data,
                 GDestroyNotify destroy)
 {
+  guint id;
+
   g_return_val_if_fail (GKV_IS_NODE (self), 0);
   g_return_val_if_fail (func != NULL, 0);
   g_return_val_if_fail (gkv_node_check_owner (self, "gkv_node_watch ()"), 0);
 
-  return gkv_emitter_watch (self->emitter, prefix != NULL ? prefix : "", (flags & GKV_WATCH_INITIAL) != 0,
-                            (GkvWatchesFunc) func, user_data, destroy);
+  id = gkv_emitter_watch (self->emitter, prefix != NULL ? prefix : "", (flags & GKV_WATCH_INITIAL) != 0,
+                          (GkvWatchesFunc) func, user_data, destroy);
+  gkv_network_build_index (self->network);
+
+  return id;
 }
 
 /**

@@ -74,6 +74,12 @@ gkv_changes_push (GkvChanges *self, GkvRecord *record, GkvChangesKind kind)
 }
 
 gboolean
+gkv_changes_has (GkvChanges *self, const char *key)
+{
+  return gkv_table_lookup (self->by_key, key) != NULL;
+}
+
+gboolean
 gkv_changes_take (GkvChanges *self, const char *key, gboolean *value_changed)
 {
   GkvChange *change = gkv_table_lookup (self->by_key, key);

@@ -39,6 +39,9 @@ typedef enum
 /* @record: of the key; only the key is used, but all of it is kept. */
 void gkv_changes_push (GkvChanges *self, GkvRecord *record, GkvChangesKind kind);
 
+/* Whether there is one of @key. */
+gboolean gkv_changes_has (GkvChanges *self, const char *key);
+
 /* Takes that of @key, to be emitted out of turn. FALSE when there is none. */
 gboolean gkv_changes_take (GkvChanges *self, const char *key, gboolean *value_changed);
 

@@ -11,6 +11,7 @@
 #include "gkv-objects.h"
 #include "gkv-peer-list.h"
 #include "gkv-prefixes.h"
+#include "gkv-sweep.h"
 #include "store/gkv-table.h"
 
 /* A dispatch begins nothing new after this; the first of a burst may take longer. */
@@ -47,6 +48,13 @@ typedef struct
   GParamSpec *pspec;
 } GkvNotice;
 
+/* A list that is too long to be filled at once. */
+typedef struct
+{
+  GkvSweep sweep;
+  GWeakRef list;
+} GkvFilling;
+
 typedef struct
 {
   GSource source;
@@ -72,10 +80,12 @@ struct _GkvEmitter
   /* the node's context's */
   GkvEmitting *emitting;
   gboolean withheld; /* a change waits until what is emitted now has been */
+  guint n_ending;    /* writes whose changes are being emitted */
   GArray *batch;     /* GkvChange, which the lists have: from @next on they are yet to be emitted */
   guint next;
   GHashTable *batch_by_key; /* key → index + 1 */
   GkvPrefixes *lists;       /* GkvList */
+  GQueue fillings;          /* GkvFilling */
   GkvWatches *watches;
   GkvPeerList *peers;
   guint n_peers; /* atomic: for other threads */
@@ -90,6 +100,28 @@ gkv_notice_free (gpointer data)
   g_clear_error (&notice->error);
   g_free (notice);
 }
+
+static GkvFilling *
+gkv_filling_new (const char *prefix)
+{
+  GkvFilling *self = g_new0 (GkvFilling, 1);
+
+  gkv_sweep_init (&self->sweep, prefix);
+  g_weak_ref_init (&self->list, NULL);
+
+  return self;
+}
+
+static void
+gkv_filling_free (gpointer data)
+{
+  GkvFilling *self = data;
+
+  gkv_sweep_clear (&self->sweep);
+  g_weak_ref_clear (&self->list);
+  g_free (self);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvFilling, gkv_filling_free)
 
 GkvEmitter *
 gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
@@ -107,6 +139,7 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   g_array_set_clear_func (self->batch, (GDestroyNotify) gkv_change_clear);
   self->batch_by_key = g_hash_table_new (gkv_hash_string, g_str_equal);
   self->lists = gkv_prefixes_new (g_object_ref);
+  g_queue_init (&self->fillings);
   self->watches = gkv_watches_new (map);
   self->peers = gkv_peer_list_new ();
 
@@ -162,6 +195,7 @@ gkv_emitter_drop_objects (GkvEmitter *self)
 {
   gkv_emitter_drop_watches (self);
   g_clear_object (&self->peers);
+  g_queue_clear_full (&self->fillings, gkv_filling_free);
   g_clear_pointer (&self->lists, gkv_prefixes_unref);
   g_clear_pointer (&self->batch_by_key, g_hash_table_unref);
   g_clear_pointer (&self->batch, g_array_unref);
@@ -219,6 +253,8 @@ gkv_emitter_close (GkvEmitter *self)
 
 /* The source */
 
+static gboolean gkv_emitter_run_all (GkvEmitter *self, gint64 until);
+
 /* Whoever has something to be emitted first says so and then looks whether the context sleeps; here it is the other way
  * round, so that one of the two sees the other. A ready time would do, but costs system calls in both threads. */
 static gboolean
@@ -259,7 +295,7 @@ gkv_emitter_source_dispatch (GSource *source, GSourceFunc callback, gpointer use
     return G_SOURCE_REMOVE;
 
   g_atomic_int_set (&self->woken, FALSE);
-  more = gkv_emitter_run (self, g_get_monotonic_time () + DISPATCH_US);
+  more = gkv_emitter_run_all (self, g_get_monotonic_time () + DISPATCH_US);
   if (more)
     g_atomic_int_set (&self->woken, TRUE);
 
@@ -690,12 +726,67 @@ gkv_emitter_run (GkvEmitter *self, gint64 until)
       return FALSE;
     }
 
-  while (!gkv_emitter_is_closed (self) &&
-         (gkv_emitter_emit_next_change (self, node) || gkv_watches_emit_initial (self->watches, node)))
+  while (!gkv_emitter_is_closed (self) && gkv_emitter_emit_next_change (self, node))
     if (g_get_monotonic_time () >= until)
       return TRUE;
 
   return FALSE;
+}
+
+/* Gives the list that waits longest some more. FALSE: none waits. A handler may run a loop, which goes on with it. */
+static gboolean
+gkv_emitter_fill_next (GkvEmitter *self)
+{
+  g_autoptr (GkvFilling) filling = g_queue_pop_head (&self->fillings);
+  g_autoptr (GPtrArray) records = NULL;
+  g_autoptr (GkvList) list = NULL;
+  gboolean more;
+
+  if (filling == NULL)
+    return FALSE;
+
+  list = g_weak_ref_get (&filling->list);
+  if (list == NULL)
+    return TRUE;
+
+  records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  more = gkv_sweep_step (&filling->sweep, self->map, records);
+  if (more)
+    g_queue_push_tail (&self->fillings, g_steal_pointer (&filling));
+
+  gkv_list_fill (list, (GkvRecord *const *) records->pdata, records->len);
+  if (!more)
+    gkv_list_set_pending (list, FALSE);
+
+  return TRUE;
+}
+
+/* Emits what is there already, one step. FALSE: nobody waits for it. */
+static gboolean
+gkv_emitter_sweep (GkvEmitter *self)
+{
+  g_autoptr (GObject) node = g_weak_ref_get (&self->node);
+
+  if (node == NULL || gkv_emitter_is_closed (self))
+    return FALSE;
+
+  return gkv_watches_emit_initial (self->watches, node, self->emitting != NULL || self->n_ending > 0) ||
+         gkv_emitter_fill_next (self);
+}
+
+/* As gkv_emitter_run (), and then what is there already for those that came since. */
+static gboolean
+gkv_emitter_run_all (GkvEmitter *self, gint64 until)
+{
+  while (!gkv_emitter_run (self, until))
+    {
+      if (!gkv_emitter_sweep (self))
+        return FALSE;
+      if (g_get_monotonic_time () >= until)
+        return TRUE;
+    }
+
+  return TRUE;
 }
 
 /* Writes */
@@ -750,9 +841,11 @@ gkv_emitter_end_writes (GkvEmitter *self, GObject *node, GkvEmission *emission)
 
   if (changes != NULL)
     {
+      self->n_ending++;
       gkv_emitter_update_lists (self, (const GkvChange *) changes->data, changes->len);
       for (guint i = 0; i < changes->len; i++)
         gkv_emitter_emit_change (self, node, &g_array_index (changes, GkvChange, i));
+      self->n_ending--;
     }
 
   /* Two for each that a write adds, so that it gets less. */
@@ -778,6 +871,8 @@ gkv_emitter_watch (GkvEmitter *self,
 {
   guint id = gkv_watches_add (self->watches, prefix, initial, func, user_data, destroy);
 
+  if (initial && *prefix != '\0')
+    gkv_map_want_index (self->map);
   if (initial)
     gkv_emitter_wake (self);
 
@@ -815,6 +910,7 @@ gkv_emitter_dup_list (GkvEmitter *self, const char *prefix)
 {
   GkvListSource source = { gkv_emitter_decode_entry, gkv_emitter_get_entry_expires, NULL, gkv_emitter_drop_map };
   g_autoptr (GPtrArray) records = NULL;
+  g_autoptr (GkvFilling) filling = NULL;
   GkvList *list;
 
   if (!gkv_owner_is_here (self->owner))
@@ -828,7 +924,16 @@ gkv_emitter_dup_list (GkvEmitter *self, const char *prefix)
   /* It listens from now on, so that nothing is missed. */
   source.data = gkv_map_ref (self->map);
   list = gkv_list_new (prefix, self->lists, &source);
-  records = gkv_map_dup_records (self->map, prefix);
+
+  filling = gkv_filling_new (prefix);
+  records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  if (gkv_sweep_step (&filling->sweep, self->map, records))
+    {
+      gkv_list_set_pending (list, TRUE);
+      g_weak_ref_set (&filling->list, list);
+      g_queue_push_tail (&self->fillings, g_steal_pointer (&filling));
+      gkv_emitter_wake (self);
+    }
   gkv_list_fill (list, (GkvRecord *const *) records->pdata, records->len);
 
   return G_LIST_MODEL (list);

@@ -8,6 +8,7 @@
 
 #include "gkv-changes.h"
 #include "gkv-error.h"
+#include "gkv-listing.h"
 #include "gkv-value-cache.h"
 #include "store/gkv-expiry.h"
 
@@ -22,6 +23,15 @@
 
 /* A slice of the engine lets those that wait for the map go first, up to so many turns of the scheduler. */
 #define MAX_YIELDS (100)
+
+/* The lock is held for so many records at a time, for less than 100 us: that are walked over, read in the order of
+ * their keys, or put into that order. */
+#define WALK_SLICE  (512)
+#define READ_SLICE  (256)
+#define BUILD_SLICE (64)
+/* Who asks for an order of the keys builds so many of it. So it is there at once for few keys, and some time where
+ * nobody else has the time. */
+#define BUILD_AT_ONCE (4096)
 
 struct _GkvMap
 {
@@ -43,6 +53,7 @@ struct _GkvMap
   GkvWriter *dead_writer; /* of removals */
   GkvValueCache *cache;
   GkvChanges changes;
+  GkvListing *listing; /* NULL: nobody has asked for an order of the keys yet */
   gboolean networked;
   GPtrArray *written; /* GkvRecord, for the network; NULL: nothing */
 };
@@ -86,6 +97,7 @@ gkv_map_clear (gpointer data)
   gkv_changes_clear (&self->changes);
   g_clear_pointer (&self->written, g_ptr_array_unref);
   gkv_value_cache_free (self->cache);
+  g_clear_pointer (&self->listing, gkv_listing_free);
   gkv_store_free (self->store);
   g_clear_pointer (&self->writer, gkv_writer_unref);
   g_clear_pointer (&self->dead_writer, gkv_writer_unref);
@@ -164,6 +176,7 @@ gkv_map_close (GkvMap *self)
   self->closed = TRUE;
   g_atomic_int_set (&self->ready, FALSE);
   gkv_changes_drop (&self->changes);
+  g_clear_pointer (&self->listing, gkv_listing_free); /* as what changes from now on isn't reported to it */
   gkv_map_unlock (self);
 }
 
@@ -416,52 +429,6 @@ gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us)
   return record;
 }
 
-typedef struct
-{
-  GkvMap *map;
-  const char *prefix;
-  GPtrArray *records;
-} GkvGathering;
-
-static gboolean
-gkv_map_gather_locked (GkvRecord *record, gpointer user_data)
-{
-  GkvGathering *gathering = user_data;
-  GkvRecord *visible = gkv_store_get_visible (gathering->map->store, record);
-
-  if (visible != NULL && g_str_has_prefix (gkv_record_get_key (visible), gathering->prefix) &&
-      !gkv_map_has_expired_locked (gathering->map, visible))
-    g_ptr_array_add (gathering->records, gkv_record_ref (visible));
-
-  return TRUE;
-}
-
-static int
-gkv_map_compare_keys (gconstpointer a, gconstpointer b)
-{
-  return strcmp (gkv_record_get_key (*(GkvRecord *const *) a), gkv_record_get_key (*(GkvRecord *const *) b));
-}
-
-GPtrArray *
-gkv_map_dup_records (GkvMap *self, const char *prefix)
-{
-  g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  GkvGathering gathering = { self, prefix != NULL ? prefix : "", records };
-  GkvRange all = { 0, 0 };
-
-  if (!gkv_map_lock_here (self))
-    return g_steal_pointer (&records);
-
-  gkv_map_expire_alone_locked (self);
-  if (!self->closed)
-    gkv_store_foreach (self->store, all, 0, gkv_map_gather_locked, &gathering);
-  gkv_map_unlock (self);
-
-  g_ptr_array_sort (records, gkv_map_compare_keys);
-
-  return g_steal_pointer (&records);
-}
-
 /* What has expired and is only not yet marked is not counted, as nobody is to see it. */
 static guint64
 gkv_map_get_n_keys_locked (GkvMap *self)
@@ -519,6 +486,198 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
   gkv_map_add_number (builder, "n-tombstones", n_tombstones);
   gkv_map_add_number (builder, "n-bytes", n_bytes);
   gkv_map_add_number (builder, "n-aside", n_aside);
+}
+
+GkvRecord *
+gkv_map_dup_waiting_record (GkvMap *self, const char *key, gboolean *waits)
+{
+  GkvRecord *record;
+
+  gkv_map_lock (self);
+  gkv_map_expire_alone_locked (self);
+  record = self->closed ? NULL : gkv_map_find_locked (self, key);
+  if (record != NULL)
+    gkv_record_ref (record);
+  *waits = gkv_changes_has (&self->changes, key);
+  gkv_map_unlock (self);
+
+  return record;
+}
+
+/* Reading many keys */
+
+/* Refers to those of @found that an application sees. */
+static void
+gkv_map_take_seen_locked (GkvMap *self, GkvRecord *const *found, guint n, GPtrArray *records)
+{
+  for (guint i = 0; i < n; i++)
+    if (!gkv_map_has_expired_locked (self, found[i]))
+      g_ptr_array_add (records, gkv_record_ref (found[i]));
+}
+
+static gboolean
+gkv_map_has_index_locked (GkvMap *self)
+{
+  return self->listing != NULL && gkv_listing_is_complete (self->listing);
+}
+
+/* Builds a slice more. TRUE: there is more to be built. */
+static gboolean
+gkv_map_build_slice (GkvMap *self)
+{
+  gboolean more;
+
+  gkv_map_lock_after_others (self);
+  more = self->listing != NULL && !gkv_listing_build (self->listing, BUILD_SLICE);
+  gkv_map_unlock (self);
+
+  return more;
+}
+
+gboolean
+gkv_map_build_index (GkvMap *self, gint64 until)
+{
+  while (gkv_map_build_slice (self))
+    if (g_get_monotonic_time () >= until)
+      return TRUE;
+
+  return FALSE;
+}
+
+void
+gkv_map_want_index (GkvMap *self)
+{
+  gboolean due;
+
+  gkv_map_lock (self);
+  if (self->listing == NULL && !self->closed)
+    self->listing = gkv_listing_new (self->store);
+  due = !gkv_map_has_index_locked (self);
+  gkv_map_unlock (self);
+
+  for (guint n = 0; due && n < BUILD_AT_ONCE; n += BUILD_SLICE)
+    due = gkv_map_build_slice (self);
+}
+
+gboolean
+gkv_map_is_index_due (GkvMap *self)
+{
+  gboolean due;
+
+  gkv_map_lock (self);
+  due = self->listing != NULL && !gkv_listing_is_complete (self->listing);
+  gkv_map_unlock (self);
+
+  return due;
+}
+
+/* The same as gkv_map_read_records () without an index, and not sorted. */
+static gboolean
+gkv_map_walk_records (GkvMap *self, const char *prefix, guint64 *from, GPtrArray *found, GPtrArray *records)
+{
+  gboolean more = FALSE;
+
+  g_ptr_array_set_size (found, 0);
+  gkv_map_lock_after_others (self);
+  if (!self->closed)
+    {
+      more = gkv_listing_walk (self->store, prefix, from, WALK_SLICE, found);
+      gkv_map_take_seen_locked (self, (GkvRecord *const *) found->pdata, found->len, records);
+    }
+  gkv_map_unlock (self);
+
+  return more;
+}
+
+gboolean
+gkv_map_read_records (GkvMap *self, const char *prefix, char **after, guint n, GPtrArray *records)
+{
+  GkvRecord *found[READ_SLICE];
+  guint n_read = 0;
+
+  while (n_read < n)
+    {
+      guint n_found = 0;
+
+      gkv_map_lock_after_others (self);
+      if (gkv_map_has_index_locked (self))
+        n_found = gkv_listing_read (self->listing, prefix, *after, found, READ_SLICE);
+      if (n_found > 0)
+        {
+          gkv_map_take_seen_locked (self, found, n_found, records);
+          g_free (*after);
+          *after = g_strdup (gkv_record_get_key (found[n_found - 1]));
+        }
+      gkv_map_unlock (self);
+
+      if (n_found < READ_SLICE)
+        return FALSE;
+      n_read += n_found;
+    }
+
+  return TRUE;
+}
+
+static int
+gkv_map_compare_keys (gconstpointer a, gconstpointer b)
+{
+  return strcmp (gkv_record_get_key (*(GkvRecord *const *) a), gkv_record_get_key (*(GkvRecord *const *) b));
+}
+
+static void
+gkv_map_dup_in_order (GkvMap *self, const char *prefix, GPtrArray *records)
+{
+  g_autofree char *after = NULL;
+
+  while (gkv_map_read_records (self, prefix, &after, READ_SLICE, records))
+    ;
+}
+
+/* FALSE: there are more than @max. */
+static gboolean
+gkv_map_dup_by_walking (GkvMap *self, const char *prefix, guint max, GPtrArray *records)
+{
+  g_autoptr (GPtrArray) found = g_ptr_array_sized_new (WALK_SLICE);
+  guint64 from = 0;
+
+  while (gkv_map_walk_records (self, prefix, &from, found, records))
+    if (records->len > max)
+      return FALSE;
+
+  g_ptr_array_sort (records, gkv_map_compare_keys);
+
+  return records->len <= max;
+}
+
+GPtrArray *
+gkv_map_dup_records (GkvMap *self, const char *prefix, guint max)
+{
+  g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  gboolean complete;
+  guint n = 0;
+
+  if (*prefix != '\0')
+    gkv_map_want_index (self);
+
+  gkv_map_lock (self);
+  gkv_map_expire_alone_locked (self);
+  complete = gkv_map_has_index_locked (self);
+  if (complete)
+    n = gkv_listing_count (self->listing, prefix);
+  gkv_map_unlock (self);
+
+  if (n > max)
+    return NULL;
+
+  if (complete)
+    gkv_map_dup_in_order (self, prefix, records);
+  else if (!gkv_map_dup_by_walking (self, prefix, max, records))
+    g_clear_pointer (&records, g_ptr_array_unref);
+
+  if (records == NULL)
+    gkv_map_want_index (self);
+
+  return g_steal_pointer (&records);
 }
 
 /* Decodes @record. @keep: whether the value belongs into the cache. */
@@ -718,14 +877,18 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
 
 /* What has changed, for the application */
 
-/* Why it is a change. FALSE when an application sees what it saw. */
+/* Takes note of what is visible of a key now: whoever changes that comes by here. Gives why it is a change. FALSE when
+ * an application sees what it saw. */
 static gboolean
-gkv_map_find_kind_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, GkvChangesKind *kind)
+gkv_map_note_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, GkvChangesKind *kind)
 {
   GkvRecord *visible = gkv_store_get_visible (self->store, record);
 
   if (visible == replaced)
     return FALSE;
+
+  if (self->listing != NULL)
+    gkv_listing_update (self->listing, gkv_record_get_key (record), visible);
 
   if (replaced != NULL)
     gkv_value_cache_drop (self->cache, replaced);
@@ -745,7 +908,7 @@ gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, 
 {
   GkvChangesKind kind;
 
-  if (!gkv_map_find_kind_locked (self, record, replaced, &kind))
+  if (!gkv_map_note_locked (self, record, replaced, &kind))
     return FALSE;
 
   *value_changed = kind != GKV_CHANGES_REWRITTEN;
@@ -758,7 +921,7 @@ gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replace
 {
   GkvChangesKind kind;
 
-  if (!self->closed && gkv_map_find_kind_locked (self, record, replaced, &kind))
+  if (!self->closed && gkv_map_note_locked (self, record, replaced, &kind))
     gkv_changes_push (&self->changes, record, kind);
 }
 

@@ -28,6 +28,8 @@
 #define BURST_US (30)
 /* A close in another thread waits so long for the node's context, where the network runs there. */
 #define JOIN_TIMEOUT_US (2 * G_USEC_PER_SEC)
+/* A turn builds the map's index for so long. */
+#define BUILD_US (1000)
 /* A blocking open waits so long for name servers. */
 #define OPEN_TIMEOUT_US (10 * G_USEC_PER_SEC)
 
@@ -79,6 +81,7 @@ struct _GkvNetwork
   GPtrArray *old_addresses; /* strings that were given out */
   GMainContext *context;    /* that it runs in */
   GSource *source;
+  GSource *building; /* the map's index; NULL: it isn't */
   gint64 written_at; /* when the last write was sent by its own thread */
 
   /* What decides when the context runs it: written under the lock, or by the context; read without it. */
@@ -677,6 +680,47 @@ gkv_network_drop_source (GSource *source)
   g_source_unref (source);
 }
 
+/* Building the map's index */
+
+static gboolean
+gkv_network_build (gpointer data)
+{
+  GkvNetwork *self = data;
+
+  if (gkv_map_build_index (self->map, g_get_monotonic_time () + BUILD_US))
+    return G_SOURCE_CONTINUE;
+
+  g_mutex_lock (&self->lock);
+  if (self->building == g_main_current_source ())
+    g_clear_pointer (&self->building, g_source_unref);
+  g_mutex_unlock (&self->lock);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+gkv_network_end_building (gpointer data)
+{
+  gkv_network_unref (data);
+}
+
+void
+gkv_network_build_index (GkvNetwork *self)
+{
+  if (!gkv_map_is_index_due (self->map))
+    return;
+
+  g_mutex_lock (&self->lock);
+  if (self->building == NULL && self->state < GKV_NETWORK_CLOSING)
+    {
+      self->building = g_idle_source_new ();
+      g_source_set_static_name (self->building, "GkvNode index");
+      g_source_set_callback (self->building, gkv_network_build, gkv_network_ref (self), gkv_network_end_building);
+      g_source_attach (self->building, self->context);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
 /* Calls in the context */
 
 typedef struct
@@ -1197,6 +1241,7 @@ static gboolean
 gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GError **error)
 {
   GSource *source = NULL;
+  GSource *building = NULL;
   gboolean closed;
 
   g_mutex_lock (&self->lock);
@@ -1205,6 +1250,7 @@ gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GErr
     {
       /* With the context, so that no writer attaches one to the old context meanwhile. */
       source = gkv_network_steal_source_locked (self);
+      building = g_steal_pointer (&self->building);
       self->state = GKV_NETWORK_OPENING;
       self->threaded = config->own_thread && gkv_transport_is_thread_movable (config->transport) &&
                        (config->discovery == NULL || gkv_discovery_is_thread_movable (config->discovery));
@@ -1225,6 +1271,7 @@ gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GErr
   g_mutex_unlock (&self->lock);
 
   gkv_network_drop_source (source);
+  gkv_network_drop_source (building);
 
   return closed ? gkv_map_fail_closed (error) : TRUE;
 }
@@ -1364,6 +1411,7 @@ gkv_network_finish_closing (gpointer data)
   GkvTime now = gkv_network_now ();
   GkvDatagram datagram;
   GSource *source;
+  GSource *building;
   guint64 n_errors = 0;
 
   g_array_set_clear_func (farewell, (GDestroyNotify) gkv_datagram_clear);
@@ -1385,11 +1433,13 @@ gkv_network_finish_closing (gpointer data)
 
   g_mutex_lock (&self->lock);
   source = gkv_network_steal_source_locked (self);
+  building = g_steal_pointer (&self->building);
   self->state = GKV_NETWORK_CLOSED;
   g_cond_broadcast (&self->state_changed);
   g_mutex_unlock (&self->lock);
 
   gkv_network_drop_source (source);
+  gkv_network_drop_source (building);
   gkv_network_unref (self);
 }
 

@@ -64,6 +64,8 @@ void gkv_network_join (GkvNetwork *self);
 
 /* Something was written: it is sent, and its life ends in time. */
 void gkv_network_poke (GkvNetwork *self);
+/* Has the map's index built by the context where it was asked for, when there is nothing else to be done. */
+void gkv_network_build_index (GkvNetwork *self);
 
 void gkv_network_add_seed (GkvNetwork *self, const char *address);
 void gkv_network_set_gossip_interval (GkvNetwork *self, guint interval_ms);

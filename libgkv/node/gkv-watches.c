@@ -7,6 +7,19 @@
 #include "gkv-watches.h"
 
 #include "gkv-prefixes.h"
+#include "gkv-sweep.h"
+
+#include <string.h>
+
+/* How a watch gets what is there. */
+typedef struct
+{
+  GkvSweep sweep;
+  gboolean at_end;    /* all was read */
+  GPtrArray *records; /* GkvRecord, sorted by key: what was read last; from @next on it is still to come */
+  guint next;
+  GHashTable *got; /* key → GkvRecord, both owned: what it has got while a change waited that may be the same */
+} GkvWatchSweep;
 
 typedef struct
 {
@@ -16,10 +29,7 @@ typedef struct
   gpointer user_data;
   GDestroyNotify destroy;
 
-  /* What was there when it came, and isn't reported yet: from @next on. NULL: none, or not looked for yet. */
-  gboolean wants_initial;
-  GPtrArray *initial; /* GkvRecord, sorted by key; what was reported is what the watch has got */
-  guint next;
+  GkvWatchSweep *initial; /* while it gets what is there; otherwise NULL */
 } GkvWatch;
 
 struct _GkvWatches
@@ -30,6 +40,27 @@ struct _GkvWatches
   GQueue initial;         /* GkvWatch, owned: those that want what is there */
   guint last_id;
 };
+
+static GkvWatchSweep *
+gkv_watch_sweep_new (const char *prefix)
+{
+  GkvWatchSweep *self = g_new0 (GkvWatchSweep, 1);
+
+  gkv_sweep_init (&self->sweep, prefix);
+  self->records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  self->got = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gkv_record_unref);
+
+  return self;
+}
+
+static void
+gkv_watch_sweep_free (GkvWatchSweep *self)
+{
+  gkv_sweep_clear (&self->sweep);
+  g_ptr_array_unref (self->records);
+  g_hash_table_unref (self->got);
+  g_free (self);
+}
 
 static gpointer
 gkv_watch_ref (gpointer data)
@@ -44,7 +75,7 @@ gkv_watch_clear (gpointer data)
 
   if (watch->destroy != NULL)
     watch->destroy (watch->user_data);
-  g_clear_pointer (&watch->initial, g_ptr_array_unref);
+  g_clear_pointer (&watch->initial, gkv_watch_sweep_free);
   g_free (watch->prefix);
 }
 
@@ -126,7 +157,7 @@ gkv_watches_add (GkvWatches *self,
   watch->func = func;
   watch->user_data = user_data;
   watch->destroy = destroy;
-  watch->wants_initial = initial;
+  watch->initial = initial ? gkv_watch_sweep_new (prefix) : NULL;
 
   g_hash_table_insert (self->by_id, GUINT_TO_POINTER (watch->id), watch);
   gkv_prefixes_add (self->by_prefix, prefix, watch);
@@ -153,23 +184,17 @@ gkv_watches_remove (GkvWatches *self, guint id)
   return TRUE;
 }
 
-static int
-gkv_watch_compare_key (const char *key, GkvRecord *record)
-{
-  return strcmp (key, gkv_record_get_key (record));
-}
-
-/* The place of @key among what was there at first. */
+/* The place of @key among the records that were read last. */
 static gboolean
-gkv_watch_find_initial (GkvWatch *watch, const char *key, guint *position)
+gkv_watch_sweep_find (GkvWatchSweep *self, const char *key, guint *position)
 {
   guint low = 0;
-  guint high = watch->initial != NULL ? watch->initial->len : 0;
+  guint high = self->records->len;
 
   while (low < high)
     {
       guint middle = low + (high - low) / 2;
-      int order = gkv_watch_compare_key (key, watch->initial->pdata[middle]);
+      int order = strcmp (key, gkv_record_get_key (self->records->pdata[middle]));
 
       if (order == 0)
         {
@@ -186,17 +211,33 @@ gkv_watch_find_initial (GkvWatch *watch, const char *key, guint *position)
   return FALSE;
 }
 
+static gboolean
+gkv_watch_sweep_is_to_come (GkvWatchSweep *self, const char *key)
+{
+  guint position;
+
+  if (gkv_watch_sweep_find (self, key, &position))
+    return position >= self->next;
+
+  return !self->at_end && (self->sweep.after == NULL || strcmp (key, self->sweep.after) > 0);
+}
+
 /* Whether a change is nothing new to @watch: the key is still to come, or has come with just this record. */
 static gboolean
 gkv_watch_has_got (GkvWatch *watch, const char *key, GkvRecord *record)
 {
-  guint position;
+  gboolean same;
 
-  if (watch->wants_initial && watch->initial == NULL)
+  if (watch->initial == NULL)
+    return FALSE;
+
+  if (gkv_watch_sweep_is_to_come (watch->initial, key))
     return TRUE;
 
-  return gkv_watch_find_initial (watch, key, &position) &&
-         (position >= watch->next || watch->initial->pdata[position] == record);
+  same = record != NULL && g_hash_table_lookup (watch->initial->got, key) == record;
+  g_hash_table_remove (watch->initial->got, key);
+
+  return same;
 }
 
 void
@@ -219,62 +260,54 @@ gkv_watches_emit (
     }
 }
 
-gboolean
-gkv_watches_has_initial (GkvWatches *self)
+/* Takes the next of what was read: what is visible of it by now. NULL: it has gone meanwhile. */
+static GkvRecord *
+gkv_watch_sweep_take (GkvWatchSweep *self, GkvMap *map, gboolean is_emitting)
 {
-  return self->initial.length > 0;
-}
+  const char *key = gkv_record_get_key (self->records->pdata[self->next++]);
+  gboolean waits;
+  GkvRecord *record = gkv_map_dup_waiting_record (map, key, &waits);
 
-/* Takes the next of what was there: what is visible of it by now. NULL: it has gone meanwhile, or can't be decoded. */
-static GVariant *
-gkv_watch_take_initial (GkvWatch *watch, GkvMap *map, GkvRecord **record)
-{
-  GkvRecord *listed = watch->initial->pdata[watch->next];
-  gint64 expires_us;
+  if (record != NULL && (waits || is_emitting))
+    g_hash_table_replace (self->got, g_strdup (key), gkv_record_ref (record));
 
-  *record = gkv_map_dup_record (map, gkv_record_get_key (listed), &expires_us);
-  if (*record == NULL)
-    {
-      watch->next++;
-      return NULL;
-    }
-
-  gkv_record_ref (*record);
-  gkv_record_unref (listed);
-  watch->initial->pdata[watch->next++] = *record;
-
-  return gkv_map_decode (map, *record, NULL);
+  return record;
 }
 
 gboolean
-gkv_watches_emit_initial (GkvWatches *self, GObject *node)
+gkv_watches_emit_initial (GkvWatches *self, GObject *node, gboolean is_emitting)
 {
   g_autoptr (GkvRecord) record = NULL;
   g_autoptr (GVariant) value = NULL;
   GkvWatch *watch = g_queue_peek_head (&self->initial);
+  GkvWatchSweep *initial;
 
   if (watch == NULL)
     return FALSE;
 
-  if (watch->initial == NULL)
+  initial = watch->initial;
+  if (initial->next == initial->records->len && initial->at_end)
     {
-      watch->initial = gkv_map_dup_records (self->map, watch->prefix);
-      return TRUE;
-    }
-
-  if (watch->next == watch->initial->len)
-    {
-      /* What it has got stays known until the changes that were queued by then are emitted, which is now. */
-      watch->wants_initial = FALSE;
-      g_clear_pointer (&watch->initial, g_ptr_array_unref);
+      g_clear_pointer (&watch->initial, gkv_watch_sweep_free);
       gkv_watch_unref (g_queue_pop_head (&self->initial));
       return TRUE;
     }
 
+  if (initial->next == initial->records->len)
+    {
+      g_ptr_array_set_size (initial->records, 0);
+      initial->next = 0;
+      initial->at_end = !gkv_sweep_step (&initial->sweep, self->map, initial->records);
+      return TRUE;
+    }
+
+  record = gkv_watch_sweep_take (initial, self->map, is_emitting);
+  value = record != NULL ? gkv_map_decode (self->map, record, NULL) : NULL;
+  if (value == NULL || watch->func == NULL)
+    return TRUE;
+
   gkv_watch_ref (watch);
-  value = gkv_watch_take_initial (watch, self->map, &record);
-  if (value != NULL && watch->func != NULL)
-    watch->func (node, gkv_record_get_key (record), value, gkv_record_get_origin (record), watch->user_data);
+  watch->func (node, gkv_record_get_key (record), value, gkv_record_get_origin (record), watch->user_data);
   gkv_watch_unref (watch);
 
   return TRUE;

@@ -1,7 +1,7 @@
 /* GkvWatches: the functions that an application has called for the changes of keys under a prefix.
  *
- * A watch may want what is there first: then it gets each key that is present once, in the order of the keys and a
- * slice at a time, and before that nothing of the keys that are still to come.
+ * A watch may want what is there first: then a sweep gives it each key that is present once, in the order of the keys,
+ * and before that nothing of the keys that the sweep is still to come to.
  *
  * Belongs to the node's context, except gkv_watches_is_empty () and what says so.
  *
@@ -46,8 +46,8 @@ void gkv_watches_close (GkvWatches *self);
 void gkv_watches_emit (
     GkvWatches *self, GObject *node, const char *key, GkvRecord *record, GVariant *value, const char *origin);
 
-/* Calls a watch with the next key that was there when it came. FALSE: there is none left. */
-gboolean gkv_watches_emit_initial (GkvWatches *self, GObject *node);
-gboolean gkv_watches_has_initial (GkvWatches *self);
+/* Calls a watch with the next key that is there, or gets on towards it. FALSE: no watch wants any. To be called while
+ * no change waits to be emitted, but those of @is_emitting: further up this stack changes are being emitted. */
+gboolean gkv_watches_emit_initial (GkvWatches *self, GObject *node, gboolean is_emitting);
 
 G_END_DECLS
