@@ -1,5 +1,6 @@
 /* Listing a few keys of many: list_keys () with 100 keys under the prefix among 300,000, at first and later, and after
- * writes that an index would have to follow. The floor is a copy of the hundred keys.
+ * writes that the index has to follow. The floor is a copy of the hundred keys. Then what the index costs: the
+ * building, its memory, a write with it and without, and a read meanwhile. And a list model of all keys.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -36,10 +37,31 @@ list_entries (GkvNode *node)
   return gkv_node_list_entries (node, PREFIX);
 }
 
+static GListModel *
+list_all_entries (GkvNode *node)
+{
+  return gkv_node_list_entries (node, NULL);
+}
+
+static gboolean
+is_pending (GListModel *list)
+{
+  gboolean pending;
+
+  g_object_get (list, "pending", &pending, NULL);
+  return pending;
+}
+
 static char **
 list_keys (GkvNode *node)
 {
   return gkv_node_list_keys (node, PREFIX);
+}
+
+static void
+get_text (GkvNode *node, const char *key)
+{
+  g_autofree char *text G_GNUC_UNUSED = gkv_node_get_string (node, key, NULL);
 }
 
 /* --- */
@@ -106,6 +128,102 @@ measure_one (GkvNode *node)
   return taken;
 }
 
+static char *
+make_key (guint i)
+{
+  return i % (n_keys / N_UNDER) == 0 ? g_strdup_printf (PREFIX "key-%07u", i)
+                                     : g_strdup_printf ("other-%u/key-%07u", i % 10, i);
+}
+
+/* Sets keys that are there: one again and again, or others each time. */
+static void
+measure_sets (GkvNode *node, const char *what, gboolean hot)
+{
+  guint n = n_trials * 1000;
+  gint64 start, taken = 0;
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *key = make_key (hot ? 1 : (guint) ((guint64) i * 2654435761u % n_keys));
+
+      start = get_ns ();
+      set_text (node, key, "value");
+      taken += get_ns () - start;
+    }
+  g_print ("%-44s mean   %12.2f us\n", what, taken / 1000.0 / n);
+}
+
+/* A thread that reads without pause. */
+
+typedef struct
+{
+  GkvNode *node;
+  gboolean stop; /* atomic */
+  GArray *times;
+} Reader;
+
+static gpointer
+read_on (gpointer data)
+{
+  Reader *reader = data;
+
+  for (guint i = 0; !g_atomic_int_get (&reader->stop); i++)
+    {
+      g_autofree char *key = make_key (i % n_keys);
+      gint64 start = get_ns ();
+      gint64 taken;
+
+      get_text (reader->node, key);
+      taken = get_ns () - start;
+      g_array_append_val (reader->times, taken);
+    }
+
+  return NULL;
+}
+
+static void
+print_reads (GArray *times)
+{
+  gint64 *sorted = (gint64 *) times->data;
+
+  if (times->len == 0)
+    return;
+  qsort (sorted, times->len, sizeof *sorted, compare_times);
+  g_print ("%-44s median %12.1f us   99.9 %% %7.1f   max %10.1f\n", "a read in another thread meanwhile",
+           sorted[times->len / 2] / 1000.0, sorted[times->len - 1 - times->len / 1000] / 1000.0,
+           sorted[times->len - 1] / 1000.0);
+}
+
+/* Has the loop build the index. */
+static void
+measure_building (void)
+{
+  gint64 start = get_ns ();
+  gint64 taken;
+
+  while (g_main_context_pending (NULL))
+    bench_turn ();
+  taken = get_ns () - start;
+  print_times ("building the index in the loop", &taken, 1, 0);
+}
+
+static void
+measure_long_list (GkvNode *node)
+{
+  gint64 start = get_ns ();
+  g_autoptr (GListModel) list = list_all_entries (node);
+  gint64 taken = get_ns () - start;
+
+  print_times ("a list model of all keys: the call", &taken, 1, 0);
+  bench_take_longest_turn ();
+  while (is_pending (list))
+    bench_turn ();
+  taken = get_ns () - start;
+  print_times ("   until it is full", &taken, 1, 0);
+  g_print ("   longest turn of the loop %.1f ms, target 10\n", bench_take_longest_turn ());
+  g_assert_cmpuint (g_list_model_get_n_items (list), >=, n_keys);
+}
+
 static gsize
 get_used_bytes (void)
 {
@@ -119,6 +237,8 @@ main (int argc, char *argv[])
   g_autoptr (GListModel) list = NULL;
   g_auto (GStrv) keys = NULL;
   g_autofree gint64 *times = NULL;
+  Reader reader = { node, FALSE, NULL };
+  GThread *thread;
   double floor_us;
   gint64 start, first;
   gsize before, after;
@@ -132,19 +252,28 @@ main (int argc, char *argv[])
 
   for (guint i = 0; i < n_keys; i++)
     {
-      g_autofree char *key = i % (n_keys / N_UNDER) == 0 ? g_strdup_printf (PREFIX "key-%07u", i)
-                                                         : g_strdup_printf ("other-%u/key-%07u", i % 10, i);
+      g_autofree char *key = make_key (i);
 
       set_text (node, key, "value");
     }
 
-  before = get_used_bytes ();
-  first = measure_one (node);
-  /* An index may be built in slices by the loop. */
-  bench_take_longest_turn ();
-  bench_spin (G_USEC_PER_SEC);
-  after = get_used_bytes ();
   g_print ("list_keys (), %u keys, %u under the prefix\n", n_keys, N_UNDER);
+  measure_sets (node, "setting one key, without an index", TRUE);
+  measure_sets (node, "setting any key, without an index", FALSE);
+
+  reader.times = g_array_new (FALSE, FALSE, sizeof (gint64));
+  g_array_set_size (reader.times, 2000000);
+  g_array_set_size (reader.times, 0);
+  before = get_used_bytes ();
+  thread = g_thread_new ("reader", read_on, &reader);
+  first = measure_one (node);
+  bench_take_longest_turn ();
+  measure_building ();
+  g_atomic_int_set (&reader.stop, TRUE);
+  g_thread_join (thread);
+  after = get_used_bytes ();
+  print_reads (reader.times);
+  g_array_unref (reader.times);
   keys = list_keys (node);
   floor_us = measure_floor (keys);
   print_times ("the first call", &first, 1, floor_us);
@@ -173,6 +302,11 @@ main (int argc, char *argv[])
     bench_turn ();
   first = get_ns () - start;
   print_times ("a list model of the prefix, until it is full", &first, 1, floor_us);
+
+  g_clear_object (&list);
+  measure_sets (node, "setting one key, with the index", TRUE);
+  measure_sets (node, "setting any key, with the index", FALSE);
+  measure_long_list (node);
 
   return 0;
 }
