@@ -27,6 +27,8 @@
 #define MAX_WAITING (4096)
 /* Errors remembered for that. */
 #define MAX_ERRORS (64)
+/* A list of up to so many entries is filled at once. */
+#define MAX_AT_ONCE (10000)
 
 /* A change being emitted, on the stack of the emission: a write of the same key by one of its handlers is queued, and
  * what is queued of it waits where a handler runs a main loop, so that no handler sees the newer value before the
@@ -102,12 +104,12 @@ gkv_notice_free (gpointer data)
 }
 
 static GkvFilling *
-gkv_filling_new (const char *prefix)
+gkv_filling_new (const char *prefix, GkvList *list)
 {
   GkvFilling *self = g_new0 (GkvFilling, 1);
 
   gkv_sweep_init (&self->sweep, prefix);
-  g_weak_ref_init (&self->list, NULL);
+  g_weak_ref_init (&self->list, list);
 
   return self;
 }
@@ -910,7 +912,6 @@ gkv_emitter_dup_list (GkvEmitter *self, const char *prefix)
 {
   GkvListSource source = { gkv_emitter_decode_entry, gkv_emitter_get_entry_expires, NULL, gkv_emitter_drop_map };
   g_autoptr (GPtrArray) records = NULL;
-  g_autoptr (GkvFilling) filling = NULL;
   GkvList *list;
 
   if (!gkv_owner_is_here (self->owner))
@@ -925,16 +926,18 @@ gkv_emitter_dup_list (GkvEmitter *self, const char *prefix)
   source.data = gkv_map_ref (self->map);
   list = gkv_list_new (prefix, self->lists, &source);
 
-  filling = gkv_filling_new (prefix);
-  records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  if (gkv_sweep_step (&filling->sweep, self->map, records))
+  records = gkv_map_dup_records (self->map, prefix, MAX_AT_ONCE);
+  if (records != NULL)
+    {
+      gkv_list_fill (list, (GkvRecord *const *) records->pdata, records->len);
+    }
+  else
     {
       gkv_list_set_pending (list, TRUE);
-      g_weak_ref_set (&filling->list, list);
-      g_queue_push_tail (&self->fillings, g_steal_pointer (&filling));
+      g_queue_push_tail (&self->fillings, gkv_filling_new (prefix, list));
+      gkv_map_want_index (self->map);
       gkv_emitter_wake (self);
     }
-  gkv_list_fill (list, (GkvRecord *const *) records->pdata, records->len);
 
   return G_LIST_MODEL (list);
 }

@@ -29,8 +29,8 @@
 #define WALK_SLICE  (512)
 #define READ_SLICE  (256)
 #define BUILD_SLICE (64)
-/* Who asks for an order of the keys builds so many of it. So it is there at once for few keys, and some time where
- * nobody else has the time. */
+/* A call that would need the order builds so many of it. So it is there at once for few keys, and in the end also where
+ * no context runs. */
 #define BUILD_AT_ONCE (4096)
 
 struct _GkvMap
@@ -454,6 +454,29 @@ gkv_map_get_n_keys (GkvMap *self)
   return n_keys;
 }
 
+static guint64
+gkv_map_count_records_locked (GkvMap *self)
+{
+  GkvRange all = { 0, 0 };
+  GkvSummary summary;
+
+  gkv_store_summarise (self->store, all, &summary);
+
+  return summary.count;
+}
+
+guint64
+gkv_map_get_n_records (GkvMap *self)
+{
+  guint64 n_records;
+
+  gkv_map_lock (self);
+  n_records = gkv_map_count_records_locked (self);
+  gkv_map_unlock (self);
+
+  return n_records;
+}
+
 static void
 gkv_map_add_number (GVariantBuilder *builder, const char *name, guint64 number)
 {
@@ -463,9 +486,8 @@ gkv_map_add_number (GVariantBuilder *builder, const char *name, guint64 number)
 void
 gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
 {
-  GkvRange all = { 0, 0 };
-  GkvSummary summary = { 0, { 0, 0 } };
   guint64 n_keys = 0;
+  guint64 n_records = 0;
   guint64 n_tombstones = 0;
   guint64 n_bytes = 0;
   guint64 n_aside = 0;
@@ -473,8 +495,8 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
   if (gkv_map_lock_here (self))
     {
       gkv_map_expire_alone_locked (self);
-      gkv_store_summarise (self->store, all, &summary);
-      n_keys = gkv_map_get_n_keys_locked (self);
+      n_keys = self->closed ? 0 : gkv_map_get_n_keys_locked (self);
+      n_records = gkv_map_count_records_locked (self);
       n_tombstones = gkv_store_get_n_tombstones (self->store);
       n_bytes = gkv_store_get_n_bytes (self->store);
       n_aside = gkv_store_get_n_aside (self->store);
@@ -482,7 +504,7 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
     }
 
   gkv_map_add_number (builder, "n-keys", n_keys);
-  gkv_map_add_number (builder, "n-records", summary.count);
+  gkv_map_add_number (builder, "n-records", n_records);
   gkv_map_add_number (builder, "n-tombstones", n_tombstones);
   gkv_map_add_number (builder, "n-bytes", n_bytes);
   gkv_map_add_number (builder, "n-aside", n_aside);
@@ -547,16 +569,10 @@ gkv_map_build_index (GkvMap *self, gint64 until)
 void
 gkv_map_want_index (GkvMap *self)
 {
-  gboolean due;
-
   gkv_map_lock (self);
   if (self->listing == NULL && !self->closed)
     self->listing = gkv_listing_new (self->store);
-  due = !gkv_map_has_index_locked (self);
   gkv_map_unlock (self);
-
-  for (guint n = 0; due && n < BUILD_AT_ONCE; n += BUILD_SLICE)
-    due = gkv_map_build_slice (self);
 }
 
 gboolean
@@ -658,6 +674,8 @@ gkv_map_dup_records (GkvMap *self, const char *prefix, guint max)
 
   if (*prefix != '\0')
     gkv_map_want_index (self);
+  for (guint built = 0; built < BUILD_AT_ONCE && gkv_map_build_slice (self); built += BUILD_SLICE)
+    ;
 
   gkv_map_lock (self);
   gkv_map_expire_alone_locked (self);
@@ -672,10 +690,7 @@ gkv_map_dup_records (GkvMap *self, const char *prefix, guint max)
   if (complete)
     gkv_map_dup_in_order (self, prefix, records);
   else if (!gkv_map_dup_by_walking (self, prefix, max, records))
-    g_clear_pointer (&records, g_ptr_array_unref);
-
-  if (records == NULL)
-    gkv_map_want_index (self);
+    return NULL;
 
   return g_steal_pointer (&records);
 }

@@ -87,6 +87,8 @@ GkvRecord *gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us
 GkvRecord *gkv_map_dup_waiting_record (GkvMap *self, const char *key, gboolean *waits);
 gint64 gkv_map_get_expires (GkvMap *self, GkvRecord *record);
 guint64 gkv_map_get_n_keys (GkvMap *self);
+/* All records that are held, those of removed keys included. */
+guint64 gkv_map_get_n_records (GkvMap *self);
 /* Adds the map's numbers (name → t) to a vardict. */
 void gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder);
 /* The value of @key: GKV_ERROR_NOT_FOUND, GKV_ERROR_CODEC. */
@@ -97,14 +99,14 @@ GVariant *gkv_map_decode (GkvMap *self, GkvRecord *record, GError **error);
 /* Reading many keys. Others get at the map in between: of what changes meanwhile the older or the newer state is seen,
  * and each key once at most. */
 
-/* All visible records whose keys begin with @prefix, sorted by key, owned; NULL if they are more than @max. Walks over
- * the map where there is no index of the keys, and where that was for a prefix or too many asks for one. */
+/* All visible records whose keys begin with @prefix, sorted by key, owned; NULL if they are more than @max. Where there
+ * is no index of the keys it walks over the map, and for a prefix asks for the index and builds a part of it. */
 GPtrArray *gkv_map_dup_records (GkvMap *self, const char *prefix, guint max);
 /* Appends up to about @n visible records whose keys begin with @prefix to @records, sorted by key, owned: those behind
  * the key *@after, which then is the last that was read; at first it is NULL. FALSE: there are no more. Only while
  * there is an index. */
 gboolean gkv_map_read_records (GkvMap *self, const char *prefix, char **after, guint n, GPtrArray *records);
-/* Asks for the index of the keys, and builds a first part of it. */
+/* Asks for the index of the keys. */
 void gkv_map_want_index (GkvMap *self);
 /* Builds the index until @until on the monotonic clock. TRUE: there is more to be built. */
 gboolean gkv_map_build_index (GkvMap *self, gint64 until);

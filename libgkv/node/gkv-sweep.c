@@ -6,8 +6,8 @@
 
 #include "gkv-sweep.h"
 
-/* Up to so many records come at once. */
-#define MAX_AT_ONCE (10000)
+/* A map of up to so many records is read at once. */
+#define MAX_AT_ONCE (4096)
 #define SLICE       (1000)
 /* For so long a step builds. */
 #define STEP_US (1000)
@@ -28,18 +28,16 @@ gkv_sweep_clear (GkvSweep *self)
 gboolean
 gkv_sweep_step (GkvSweep *self, GkvMap *map, GPtrArray *records)
 {
-  g_autoptr (GPtrArray) all = NULL;
+  if (!self->begun && gkv_map_get_n_records (map) <= MAX_AT_ONCE)
+    {
+      g_ptr_array_extend_and_steal (records, gkv_map_dup_records (map, self->prefix, G_MAXUINT));
+      return FALSE;
+    }
 
-  if (self->begun)
-    return gkv_map_build_index (map, g_get_monotonic_time () + STEP_US) ||
-           gkv_map_read_records (map, self->prefix, &self->after, SLICE, records);
-
+  if (!self->begun)
+    gkv_map_want_index (map);
   self->begun = TRUE;
-  all = gkv_map_dup_records (map, self->prefix, MAX_AT_ONCE);
-  if (all == NULL)
-    return TRUE;
 
-  g_ptr_array_extend_and_steal (records, g_steal_pointer (&all));
-
-  return FALSE;
+  return gkv_map_build_index (map, g_get_monotonic_time () + STEP_US) ||
+         gkv_map_read_records (map, self->prefix, &self->after, SLICE, records);
 }

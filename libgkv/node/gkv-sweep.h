@@ -1,7 +1,7 @@
 /* GkvSweep: what a map shows under a prefix, read a slice at a time in the order of the keys.
  *
- * A little comes at once. For more the map's order of the keys is needed; while there is none yet, each step builds a
- * part of it. What changes during a sweep may be seen or not where it has not been yet; each key comes once at most.
+ * A small map is read at once. Of another the index is asked for; while it isn't complete, each step builds a part of
+ * it. What changes during a sweep may be seen or not where it has not been yet; each key comes once at most.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -23,8 +23,8 @@ typedef struct
 void gkv_sweep_init (GkvSweep *self, const char *prefix);
 void gkv_sweep_clear (GkvSweep *self);
 
-/* Takes a step of at most a millisecond or so, apart from the first, which may look at all keys, and appends what it
- * has read to @records, owned; that may be nothing. FALSE: it was the last. */
+/* Takes a step of a millisecond or so, and appends what it has read to @records, owned; that may be nothing. FALSE: it
+ * was the last. */
 gboolean gkv_sweep_step (GkvSweep *self, GkvMap *map, GPtrArray *records);
 
 G_END_DECLS

@@ -4,6 +4,7 @@
  */
 #include "node/gkv-listing.h"
 #include "node/gkv-map.h"
+#include "node/gkv-network.h"
 #include "node/gkv-sweep.h"
 #include "store/gkv-expiry.h"
 
@@ -437,6 +438,40 @@ test_maximum (MapFixture *fixture, gconstpointer data)
     }
 }
 
+/* The context of the network builds the index, and then has nothing more to do. */
+static void
+test_context (MapFixture *fixture, gconstpointer data)
+{
+  const GkvEmitterSignals signals = {
+    0,
+  };
+  GkvEmitter *emitter = gkv_emitter_new (fixture->owner, fixture->map, &signals);
+  GkvNetwork *network = gkv_network_new (fixture->owner, fixture->map, emitter, NULL);
+
+  for (guint i = 0; i < N_KEYS; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("x/%u", i);
+
+      write_one (fixture, key, 0);
+    }
+
+  gkv_network_build_index (network);
+  g_assert_false (g_main_context_pending (NULL));
+
+  gkv_map_want_index (fixture->map);
+  g_assert_true (gkv_map_is_index_due (fixture->map));
+  gkv_network_build_index (network);
+  gkv_network_build_index (network);
+  while (gkv_map_is_index_due (fixture->map))
+    g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+
+  gkv_network_close (network);
+  gkv_network_unref (network);
+  gkv_emitter_unref (emitter);
+}
+
 /* A sweep in which the map changes behind it and before it. */
 static void
 test_sweep (MapFixture *fixture, gconstpointer data)
@@ -493,6 +528,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/listing/follows", test_follows);
   g_test_add ("/listing/map", MapFixture, NULL, map_fixture_set_up, test_map, map_fixture_tear_down);
   g_test_add ("/listing/maximum", MapFixture, NULL, map_fixture_set_up, test_maximum, map_fixture_tear_down);
+  g_test_add ("/listing/context", MapFixture, NULL, map_fixture_set_up, test_context, map_fixture_tear_down);
   g_test_add ("/listing/sweep", MapFixture, NULL, map_fixture_set_up, test_sweep, map_fixture_tear_down);
 
   return g_test_run ();
