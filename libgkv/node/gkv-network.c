@@ -1197,6 +1197,9 @@ gkv_network_end_open (GkvNetwork *self, const char *advertised, const GError *op
   if (call != NULL)
     gkv_network_invoke (self, gkv_owner_get_context (self->owner), gkv_network_return_open, call);
 
+  /* What was being built before it was opened goes on in the context that it runs in now. */
+  gkv_network_build_index (self);
+
   /* It was closed meanwhile, which was left to this. */
   if (closing)
     gkv_network_finish_closing (gkv_network_ref (self));
