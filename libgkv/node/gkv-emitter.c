@@ -8,6 +8,7 @@
 
 #include "gkv-error.h"
 #include "gkv-list.h"
+#include "gkv-notices.h"
 #include "gkv-objects.h"
 #include "gkv-peer-list.h"
 #include "gkv-prefixes.h"
@@ -41,15 +42,6 @@ struct _GkvEmitting
   GkvEmitting *outer;
 };
 
-/* What waits to be emitted and is no change of a key. One of the three. */
-typedef struct
-{
-  GkvPeerInfo *peer;
-  gboolean live;
-  GError *error;
-  GParamSpec *pspec;
-} GkvNotice;
-
 /* A list that is too long to be filled at once. */
 typedef struct
 {
@@ -76,8 +68,8 @@ struct _GkvEmitter
   GSource *source;   /* NULL: nothing was to be emitted yet */
   gboolean woken;    /* atomic: there is something to be emitted */
   gboolean sleeping; /* atomic: the context may be waiting for that */
-  GQueue notices;    /* GkvNotice */
-  GHashTable *told;  /* errors emitted of late → when */
+  GkvNotices *notices;
+  GHashTable *told; /* errors emitted of late → when */
 
   /* the node's context's */
   GkvEmitting *emitting;
@@ -92,16 +84,6 @@ struct _GkvEmitter
   GkvPeerList *peers;
   guint n_peers; /* atomic: for other threads */
 };
-
-static void
-gkv_notice_free (gpointer data)
-{
-  GkvNotice *notice = data;
-
-  g_clear_pointer (&notice->peer, gkv_peer_info_free);
-  g_clear_error (&notice->error);
-  g_free (notice);
-}
 
 static GkvFilling *
 gkv_filling_new (const char *prefix, GkvList *list)
@@ -135,7 +117,7 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   self->signals = *signals;
   g_weak_ref_init (&self->node, NULL);
   g_mutex_init (&self->lock);
-  g_queue_init (&self->notices);
+  self->notices = gkv_notices_new ();
   self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->batch = g_array_new (FALSE, FALSE, sizeof (GkvChange));
   g_array_set_clear_func (self->batch, (GDestroyNotify) gkv_change_clear);
@@ -210,7 +192,7 @@ gkv_emitter_clear (gpointer data)
 
   gkv_emitter_drop_objects (self);
   g_hash_table_unref (self->told);
-  g_queue_clear_full (&self->notices, gkv_notice_free);
+  gkv_notices_free (self->notices);
   g_clear_pointer (&self->source, g_source_unref);
   g_mutex_clear (&self->lock);
   g_weak_ref_clear (&self->node);
@@ -244,7 +226,7 @@ gkv_emitter_close (GkvEmitter *self)
   g_mutex_lock (&self->lock);
   g_atomic_int_set (&self->closed, TRUE);
   source = g_steal_pointer (&self->source);
-  g_queue_clear_full (&self->notices, gkv_notice_free);
+  gkv_notices_drop (self->notices);
   g_mutex_unlock (&self->lock);
 
   if (source != NULL)
@@ -349,30 +331,14 @@ gkv_emitter_wake (GkvEmitter *self)
 
 /* Posting */
 
-/* Takes @notice. */
-static void
-gkv_emitter_post (GkvEmitter *self, GkvNotice *notice)
-{
-  g_mutex_lock (&self->lock);
-  if (!self->closed)
-    g_queue_push_tail (&self->notices, g_steal_pointer (&notice));
-  g_mutex_unlock (&self->lock);
-
-  if (notice != NULL)
-    gkv_notice_free (notice);
-  else
-    gkv_emitter_wake (self);
-}
-
 void
 gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean live)
 {
-  GkvNotice *notice = g_new0 (GkvNotice, 1);
+  g_mutex_lock (&self->lock);
+  gkv_notices_add_peer (self->notices, info, live);
+  g_mutex_unlock (&self->lock);
 
-  notice->peer = info;
-  notice->live = live;
-
-  gkv_emitter_post (self, notice);
+  gkv_emitter_wake (self);
 }
 
 static gboolean
@@ -400,29 +366,22 @@ gkv_emitter_note_error_locked (GkvEmitter *self, const GError *error)
 void
 gkv_emitter_post_error (GkvEmitter *self, const GError *error)
 {
-  GkvNotice *notice;
-  gboolean noted;
-
   g_mutex_lock (&self->lock);
-  noted = !self->closed && gkv_emitter_note_error_locked (self, error);
+  if (gkv_emitter_note_error_locked (self, error))
+    gkv_notices_add_error (self->notices, error);
   g_mutex_unlock (&self->lock);
 
-  if (!noted)
-    return;
-
-  notice = g_new0 (GkvNotice, 1);
-  notice->error = g_error_copy (error);
-  gkv_emitter_post (self, notice);
+  gkv_emitter_wake (self);
 }
 
 void
 gkv_emitter_post_notify (GkvEmitter *self, GParamSpec *pspec)
 {
-  GkvNotice *notice = g_new0 (GkvNotice, 1);
+  g_mutex_lock (&self->lock);
+  gkv_notices_add_notify (self->notices, pspec);
+  g_mutex_unlock (&self->lock);
 
-  notice->pspec = pspec;
-
-  gkv_emitter_post (self, notice);
+  gkv_emitter_wake (self);
 }
 
 /* Emitting peers, errors and notifications */
@@ -698,7 +657,7 @@ gkv_emitter_emit_next_notice (GkvEmitter *self, GObject *node)
   GkvNotice *notice;
 
   g_mutex_lock (&self->lock);
-  notice = g_queue_pop_head (&self->notices);
+  notice = gkv_notices_pop (self->notices);
   g_mutex_unlock (&self->lock);
 
   if (notice == NULL)
