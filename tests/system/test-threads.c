@@ -6,8 +6,12 @@
  */
 #include <gkv.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define PATIENCE (60 * G_USEC_PER_SEC)
 
@@ -1519,6 +1523,126 @@ test_start_again (void)
   stop (other);
 }
 
+/* Forking */
+
+#define N_FORKS (2000)
+
+/* Ends the process where anything is stuck. */
+static void
+be_child (void)
+{
+  signal (SIGALRM, SIG_DFL);
+  alarm (PATIENCE / G_USEC_PER_SEC);
+}
+
+static void
+reap (pid_t child)
+{
+  int status;
+
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+}
+
+/* A process that writes all the time, so that the worker of the node at @seed has to do. */
+static pid_t
+fork_writer (const char *seed)
+{
+  pid_t child = fork ();
+  GkvNode *node;
+
+  g_assert_cmpint (child, >=, 0);
+  if (child > 0)
+    return child;
+
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  node = start_node (seed, TRUE);
+  for (gint64 i = 0;; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key/%d", (int) (i % 1000));
+
+      set_int (node, key, i);
+      if (i % 100 == 0)
+        g_usleep (500);
+    }
+}
+
+/* What a child finds of its parent's node, and a node of its own. */
+static void
+use_in_child (GkvNode *node, GMainContext *context, gboolean own)
+{
+  g_autoptr (GkvNode) mine = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) stats = gkv_node_get_stats (node);
+  int n_changed = 0;
+
+  g_assert_false (gkv_node_set_value (node, "key", g_variant_new_int64 (1), NULL, &error));
+  g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
+  g_assert_nonnull (strstr (error->message, "forked"));
+  g_clear_error (&error);
+  g_assert_false (gkv_node_flush (node, 1, 0, NULL, &error));
+  g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
+  g_assert_nonnull (strstr (error->message, "forked"));
+  g_clear_error (&error);
+  g_assert_false (gkv_node_wait_synced (node, 0, NULL, &error));
+  g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
+  g_clear_error (&error);
+  g_assert_false (gkv_node_start (node, NULL, &error));
+  g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
+  g_clear_error (&error);
+  g_assert_cmpint (get_int (node, "key/0"), ==, -1);
+  g_assert_cmpuint (gkv_node_get_n_keys (node), ==, 0);
+  g_assert_null (gkv_node_get_local_address (node));
+  g_assert_true (gkv_node_close (node, NULL, NULL));
+  g_object_unref (node);
+
+  while (g_main_context_iteration (context, FALSE))
+    ;
+
+  mine = own ? start_node (NULL, TRUE) : gkv_node_new ();
+  connect_changed (mine, "changed", ignore_change, &n_changed);
+  set_int (mine, "key", 1);
+  g_assert_cmpint (n_changed, ==, 1);
+}
+
+static void
+test_fork (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  GkvNode *node = start_node (NULL, network_thread);
+  pid_t writer = fork_writer (gkv_node_get_local_address (node));
+  int n_changed = 0;
+  gint64 last;
+
+  connect_changed (node, "changed", ignore_change, &n_changed);
+  wait_until (gkv_node_get_n_keys (node) == 1000);
+  for (guint i = 0; i < N_FORKS; i++)
+    {
+      pid_t child = fork ();
+
+      g_assert_cmpint (child, >=, 0);
+      if (child == 0)
+        {
+          be_child ();
+          use_in_child (node, NULL, i % 10 == 0);
+          _exit (0);
+        }
+      reap (child);
+      if (!network_thread)
+        while (g_main_context_iteration (NULL, FALSE) && g_random_int_range (0, 100) > 0)
+          ;
+    }
+
+  /* The parent is still a member, which the writer writes to. */
+  last = get_int (node, "key/0");
+  wait_until (get_int (node, "key/0") > last);
+  g_assert_cmpuint (get_stat (node, "peers-alive"), ==, 1);
+  kill (writer, SIGKILL);
+  waitpid (writer, NULL, 0);
+  stop (node);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -1556,6 +1680,8 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/threads/shared-discovery/thread", GINT_TO_POINTER (TRUE), test_shared_discovery);
   g_test_add_data_func ("/threads/shared-discovery/own-context", GINT_TO_POINTER (FALSE), test_shared_discovery);
   g_test_add_func ("/threads/start-again", test_start_again);
+  g_test_add_data_func ("/threads/fork/thread", GINT_TO_POINTER (TRUE), test_fork);
+  g_test_add_data_func ("/threads/fork/own-context", GINT_TO_POINTER (FALSE), test_fork);
 
   return g_test_run ();
 }
