@@ -521,8 +521,8 @@ gkv_node_check_usable (GkvNode *self, GError **error)
   g_autoptr (GkvTransport) transport = NULL;
   gboolean ok;
 
-  if (!gkv_owner_check_here (self->owner, error))
-    return FALSE;
+  if (!gkv_owner_is_here (self->owner))
+    return gkv_owner_check_here (self->owner, error);
 
   if (gkv_map_is_ready (self->map))
     return TRUE;
