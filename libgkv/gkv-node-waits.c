@@ -78,7 +78,7 @@ gkv_node_wait_synced (GkvNode *self, guint timeout_ms, GCancellable *cancellable
   if (g_cancellable_set_error_if_cancelled (cancellable, error) || !gkv_node_check_syncable (self, &done, error))
     return FALSE;
 
-  return done || gkv_network_wait (self->network, GKV_NETWORK_SYNCED, 0, timeout_ms, cancellable, error);
+  return done || gkv_network_wait (self->network, GKV_GOAL_SYNCED, 0, timeout_ms, cancellable, error);
 }
 
 /**
@@ -108,7 +108,7 @@ gkv_node_flush (GkvNode *self, guint n_peers, guint timeout_ms, GCancellable *ca
       !gkv_node_check_flushable (self, n_peers, &done, error))
     return FALSE;
 
-  return done || gkv_network_wait (self->network, GKV_NETWORK_FLUSHED, n_peers, timeout_ms, cancellable, error);
+  return done || gkv_network_wait (self->network, GKV_GOAL_FLUSHED, n_peers, timeout_ms, cancellable, error);
 }
 
 /**
@@ -146,7 +146,7 @@ gkv_node_wait_synced_async (
   else if (done)
     g_task_return_boolean (task, TRUE);
   else
-    gkv_network_wait_async (self->network, GKV_NETWORK_SYNCED, 0, timeout_ms, g_steal_pointer (&task));
+    gkv_network_wait_async (self->network, GKV_GOAL_SYNCED, 0, timeout_ms, g_steal_pointer (&task));
 }
 
 /**
@@ -209,7 +209,7 @@ gkv_node_flush_async (GkvNode *self,
   else if (done)
     g_task_return_boolean (task, TRUE);
   else
-    gkv_network_wait_async (self->network, GKV_NETWORK_FLUSHED, n_peers, timeout_ms, g_steal_pointer (&task));
+    gkv_network_wait_async (self->network, GKV_GOAL_FLUSHED, n_peers, timeout_ms, g_steal_pointer (&task));
 }
 
 /**

@@ -949,7 +949,7 @@ gkv_node_close (GkvNode *self, GCancellable *cancellable, GError **error)
                  "network; gkv_node_close_async () does",
                  n_undelivered);
   else if (n_undelivered > 0)
-    gkv_network_wait (self->network, GKV_NETWORK_DELIVERED, 0, CLOSE_TIMEOUT_MS, cancellable, &undelivered);
+    gkv_network_wait (self->network, GKV_GOAL_DELIVERED, 0, CLOSE_TIMEOUT_MS, cancellable, &undelivered);
 
   return gkv_node_end_close (self, undelivered, error);
 }
@@ -994,7 +994,7 @@ gkv_node_close_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
     {
       GTask *wait = g_task_new (self, cancellable, gkv_node_delivered, g_steal_pointer (&task));
 
-      gkv_network_wait_async (self->network, GKV_NETWORK_DELIVERED, 0, CLOSE_TIMEOUT_MS, wait);
+      gkv_network_wait_async (self->network, GKV_GOAL_DELIVERED, 0, CLOSE_TIMEOUT_MS, wait);
       return;
     }
 

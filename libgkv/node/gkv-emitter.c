@@ -6,12 +6,14 @@
 
 #include "gkv-emitter.h"
 
+#include "gkv-call.h"
 #include "gkv-error.h"
 #include "gkv-list.h"
 #include "gkv-notices.h"
 #include "gkv-objects.h"
 #include "gkv-peer-list.h"
 #include "gkv-prefixes.h"
+#include "gkv-runner.h"
 #include "gkv-sweep.h"
 #include "store/gkv-table.h"
 
@@ -49,25 +51,17 @@ typedef struct
   GWeakRef list;
 } GkvFilling;
 
-typedef struct
-{
-  GSource source;
-  GkvEmitter *emitter;
-} GkvEmitterSource;
-
 struct _GkvEmitter
 {
   /* the same for life */
   GkvOwner *owner;
   GkvMap *map;
+  GkvRunner *runner;
   GkvEmitterSignals signals;
   GWeakRef node;
 
   GMutex lock;
-  gboolean closed;   /* atomic */
-  GSource *source;   /* NULL: nothing was to be emitted yet */
-  gboolean woken;    /* atomic: there is something to be emitted */
-  gboolean sleeping; /* atomic: the context may be waiting for that */
+  gboolean closed; /* atomic */
   GkvNotices *notices;
   GHashTable *told; /* errors emitted of late → when */
 
@@ -107,6 +101,20 @@ gkv_filling_free (gpointer data)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvFilling, gkv_filling_free)
 
+static gboolean gkv_emitter_run_now (gpointer data);
+
+static gpointer
+gkv_emitter_acquire (gpointer self)
+{
+  return gkv_emitter_ref (self);
+}
+
+static void
+gkv_emitter_release (gpointer self)
+{
+  gkv_emitter_unref (self);
+}
+
 GkvEmitter *
 gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
 {
@@ -118,6 +126,8 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   g_weak_ref_init (&self->node, NULL);
   g_mutex_init (&self->lock);
   self->notices = gkv_notices_new ();
+  self->runner =
+      gkv_runner_new (owner, "GkvNode signals", gkv_emitter_run_now, self, gkv_emitter_acquire, gkv_emitter_release);
   self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->batch = g_array_new (FALSE, FALSE, sizeof (GkvChange));
   g_array_set_clear_func (self->batch, (GDestroyNotify) gkv_change_clear);
@@ -134,12 +144,6 @@ GkvEmitter *
 gkv_emitter_ref (GkvEmitter *self)
 {
   return g_atomic_rc_box_acquire (self);
-}
-
-static gboolean
-gkv_emitter_do_nothing (gpointer data)
-{
-  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -165,12 +169,7 @@ gkv_emitter_drop_watches (GkvEmitter *self)
     }
   else
     {
-      g_autoptr (GSource) source = g_idle_source_new ();
-
-      /* The destroy notify does it: it runs also when the context goes without having run the source. */
-      g_source_set_static_name (source, "GkvNode watches");
-      g_source_set_callback (source, gkv_emitter_do_nothing, watches, gkv_emitter_free_watches);
-      g_source_attach (source, gkv_owner_get_context (self->owner));
+      gkv_call (self->owner, gkv_owner_get_context (self->owner), "GkvNode watches", gkv_emitter_free_watches, watches);
     }
 }
 
@@ -193,7 +192,7 @@ gkv_emitter_clear (gpointer data)
   gkv_emitter_drop_objects (self);
   g_hash_table_unref (self->told);
   gkv_notices_free (self->notices);
-  g_clear_pointer (&self->source, g_source_unref);
+  gkv_runner_free (self->runner);
   g_mutex_clear (&self->lock);
   g_weak_ref_clear (&self->node);
   gkv_map_unref (self->map);
@@ -221,112 +220,41 @@ gkv_emitter_is_closed (GkvEmitter *self)
 void
 gkv_emitter_close (GkvEmitter *self)
 {
-  g_autoptr (GSource) source = NULL;
-
   g_mutex_lock (&self->lock);
   g_atomic_int_set (&self->closed, TRUE);
-  source = g_steal_pointer (&self->source);
   gkv_notices_drop (self->notices);
+  gkv_runner_detach (self->runner);
   g_mutex_unlock (&self->lock);
-
-  if (source != NULL)
-    g_source_destroy (source);
 
   gkv_watches_close (self->watches);
 }
 
-/* The source */
+/* Running */
 
 static gboolean gkv_emitter_run_all (GkvEmitter *self, gint64 until);
 
-/* Whoever has something to be emitted first says so and then looks whether the context sleeps; here it is the other way
- * round, so that one of the two sees the other. A ready time would do, but costs system calls in both threads. */
 static gboolean
-gkv_emitter_source_prepare (GSource *source, int *timeout_ms)
+gkv_emitter_run_now (gpointer data)
 {
-  GkvEmitter *self = ((GkvEmitterSource *) source)->emitter;
+  GkvEmitter *self = data;
 
-  *timeout_ms = -1;
-  g_atomic_int_set (&self->sleeping, TRUE);
-  if (!g_atomic_int_get (&self->woken))
-    return FALSE;
+  gkv_runner_begin (self->runner);
 
-  g_atomic_int_set (&self->sleeping, FALSE);
-
-  return TRUE;
-}
-
-static gboolean
-gkv_emitter_source_check (GSource *source)
-{
-  GkvEmitter *self = ((GkvEmitterSource *) source)->emitter;
-
-  g_atomic_int_set (&self->sleeping, FALSE);
-
-  return g_atomic_int_get (&self->woken);
-}
-
-/* While there is more to emit than fits a turn, frames are drawn in between. */
-static gboolean
-gkv_emitter_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  GkvEmitter *self = ((GkvEmitterSource *) source)->emitter;
-  gboolean more;
-  int priority;
-
-  /* A forked child runs the context that it has got; the node is its parent's. */
-  if (!gkv_owner_is_here (self->owner))
-    return G_SOURCE_REMOVE;
-
-  g_atomic_int_set (&self->woken, FALSE);
-  more = gkv_emitter_run_all (self, g_get_monotonic_time () + DISPATCH_US);
-  if (more)
-    g_atomic_int_set (&self->woken, TRUE);
-
-  priority = more ? G_PRIORITY_DEFAULT_IDLE : G_PRIORITY_DEFAULT;
-  if (!g_source_is_destroyed (source) && g_source_get_priority (source) != priority)
-    g_source_set_priority (source, priority);
-
-  return G_SOURCE_CONTINUE;
-}
-
-static void
-gkv_emitter_source_finalize (GSource *source)
-{
-  gkv_emitter_unref (((GkvEmitterSource *) source)->emitter);
-}
-
-static GSourceFuncs gkv_emitter_source_funcs = {
-  .prepare = gkv_emitter_source_prepare,
-  .check = gkv_emitter_source_check,
-  .dispatch = gkv_emitter_source_dispatch,
-  .finalize = gkv_emitter_source_finalize,
-};
-
-static void
-gkv_emitter_attach_source (GkvEmitter *self)
-{
-  g_mutex_lock (&self->lock);
-  if (self->source == NULL && !self->closed)
-    {
-      self->source = g_source_new (&gkv_emitter_source_funcs, sizeof (GkvEmitterSource));
-      g_source_set_static_name (self->source, "GkvNode signals");
-      ((GkvEmitterSource *) self->source)->emitter = gkv_emitter_ref (self);
-      g_source_set_can_recurse (self->source, TRUE); /* a handler may run a loop of its own */
-      g_source_attach (self->source, gkv_owner_get_context (self->owner));
-    }
-  g_mutex_unlock (&self->lock);
+  return gkv_emitter_run_all (self, g_get_monotonic_time () + DISPATCH_US);
 }
 
 void
 gkv_emitter_wake (GkvEmitter *self)
 {
-  g_atomic_int_set (&self->woken, TRUE);
+  if (!gkv_runner_is_attached (self->runner))
+    {
+      g_mutex_lock (&self->lock);
+      if (!self->closed)
+        gkv_runner_attach (self->runner, gkv_owner_get_context (self->owner));
+      g_mutex_unlock (&self->lock);
+    }
 
-  if (g_atomic_pointer_get (&self->source) == NULL)
-    gkv_emitter_attach_source (self);
-  else if (g_atomic_int_compare_and_exchange (&self->sleeping, TRUE, FALSE))
-    g_main_context_wakeup (gkv_owner_get_context (self->owner));
+  gkv_runner_wake (self->runner);
 }
 
 /* Posting */

@@ -6,9 +6,12 @@
 
 #include "gkv-network.h"
 
+#include "gkv-call.h"
 #include "gkv-error.h"
+#include "gkv-goals.h"
 #include "gkv-network-debug.h"
 #include "gkv-opening.h"
+#include "gkv-runner.h"
 #include "gkv-seeds.h"
 #include "gkv-waits.h"
 #include "gkv-worker.h"
@@ -42,12 +45,6 @@ typedef enum
   GKV_NETWORK_CLOSED,
 } GkvNetworkState;
 
-typedef struct
-{
-  GSource source;
-  GkvNetwork *network;
-} GkvNetworkSource;
-
 /* An open that the node's context is to be told of. */
 typedef struct
 {
@@ -67,6 +64,8 @@ struct _GkvNetwork
   GkvEmitter *emitter;
   GParamSpec *synced_pspec;
   GkvWaits *waits;
+  GkvRunner *runner;
+  GkvRunner *builder; /* of the map's index */
 
   GMutex lock;
   GCond state_changed;
@@ -80,15 +79,7 @@ struct _GkvNetwork
   char *local_address;      /* NULL: none */
   GPtrArray *old_addresses; /* strings that were given out */
   GMainContext *context;    /* that it runs in */
-  GSource *source;
-  GSource *building; /* the map's index; NULL: it isn't */
-  gint64 written_at; /* when the last write was sent by its own thread */
-
-  /* What decides when the context runs it: written under the lock, or by the context; read without it. */
-  gboolean dirty;    /* atomic: there is something to be done now */
-  gboolean sleeping; /* atomic: the context may be waiting for something to be done */
-  gint64 next;       /* when there will be */
-  gint64 wakes_at;   /* while it is sleeping */
+  gint64 written_at;        /* when the last write was sent by its own thread */
 
   /* from opening to closing; the context's */
   gboolean threaded; /* the context is the worker's */
@@ -110,128 +101,51 @@ gkv_network_now (void)
   return now;
 }
 
-static void gkv_network_attach_source_locked (GkvNetwork *self);
-
-static void
-gkv_network_set_next_locked (GkvNetwork *self, gint64 next)
-{
-  __atomic_store_n (&self->next, next, __ATOMIC_SEQ_CST);
-}
-
-/* Has the context run the network, which has its source there. */
-static void
-gkv_network_wake (GkvNetwork *self)
-{
-  g_atomic_int_set (&self->dirty, TRUE);
-
-  if (g_atomic_int_compare_and_exchange (&self->sleeping, TRUE, FALSE))
-    g_main_context_wakeup (self->context);
-}
-
+/* Has the context run the network. */
 static void
 gkv_network_wake_locked (GkvNetwork *self)
 {
-  if (self->source == NULL && self->state < GKV_NETWORK_CLOSING)
-    gkv_network_attach_source_locked (self);
+  if (!gkv_runner_is_attached (self->runner) && self->state < GKV_NETWORK_CLOSING)
+    gkv_runner_attach (self->runner, self->context);
 
-  gkv_network_wake (self);
+  gkv_runner_wake (self->runner);
 }
 
 /* Waiting */
 
-static gboolean
-gkv_network_is_flushed_locked (GkvNetwork *self, GkvWaitGoal *goal)
+static GkvGoalState
+gkv_network_get_goal_state_locked (GkvNetwork *self)
 {
-  GkvTime now = gkv_network_now ();
-  GkvFlushState flush;
+  GkvGoalState state = { self->engine, self->seeds, self->state != GKV_NETWORK_NEW, self->synced };
 
-  if (self->engine == NULL)
-    return FALSE;
-
-  if (goal->ticket == 0)
-    {
-      goal->ticket = gkv_engine_begin_flush (self->engine, goal->n_peers, &now);
-      g_atomic_int_set (&self->dirty, TRUE);
-    }
-
-  gkv_engine_get_flush (self->engine, goal->ticket, &flush);
-  if (flush.done)
-    gkv_engine_end_flush (self->engine, goal->ticket);
-
-  return flush.done;
+  return state;
 }
 
 static gboolean
 gkv_network_is_reached_locked (GkvWaitGoal *goal, gpointer data, GError **error)
 {
   GkvNetwork *self = data;
+  GkvGoalState state = gkv_network_get_goal_state_locked (self);
+  GkvTime now = gkv_network_now ();
+  gboolean begun = FALSE;
+  gboolean reached = gkv_goal_is_reached (goal, &state, &now, &begun);
 
-  switch (goal->kind)
-    {
-    case GKV_NETWORK_SYNCED:
-      return self->synced;
+  if (begun)
+    gkv_runner_wake (self->runner);
 
-    case GKV_NETWORK_FLUSHED:
-      return gkv_network_is_flushed_locked (self, goal);
-
-    case GKV_NETWORK_DELIVERED:
-    default:
-      return self->engine == NULL || gkv_engine_get_n_unconfirmed (self->engine) == 0 ||
-             gkv_network_is_flushed_locked (self, goal);
-    }
-}
-
-static GError *
-gkv_network_explain_flush_locked (GkvNetwork *self, const GkvWaitGoal *goal)
-{
-  GkvFlushState flush = {
-    0,
-  };
-
-  if (self->engine != NULL && goal->ticket != 0)
-    gkv_engine_get_flush (self->engine, goal->ticket, &flush);
-
-  if (flush.n_wanted == 0)
-    return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                                "Nobody has confirmed what was written: no peer was met in time");
-
-  return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                      "Of the %u peers that were to confirm what was written, %u have in time%s", flush.n_wanted,
-                      flush.n_confirmed,
-                      flush.n_refused > 0 ? "; some refuse it, as the clocks differ by more than an hour" : "");
-}
-
-static GError *
-gkv_network_explain_sync_locked (GkvNetwork *self)
-{
-  g_autofree char *unreached = self->seeds != NULL ? gkv_seeds_describe_unreached (self->seeds) : NULL;
-
-  if (self->state == GKV_NETWORK_NEW)
-    return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "The node isn't synced: it was not started");
-
-  if (unreached != NULL && *unreached != '\0')
-    return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                        "The node is not synced in time; these seeds did not answer: %s", unreached);
-
-  return g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                              "The node is not synced in time; its peers still have what it lacks");
+  return reached;
 }
 
 static GError *
 gkv_network_explain (const GkvWaitGoal *goal, gpointer data)
 {
   GkvNetwork *self = data;
+  GkvGoalState state;
   GError *error;
 
   g_mutex_lock (&self->lock);
-  if (goal->kind == GKV_NETWORK_SYNCED)
-    error = gkv_network_explain_sync_locked (self);
-  else if (goal->kind == GKV_NETWORK_FLUSHED)
-    error = gkv_network_explain_flush_locked (self, goal);
-  else
-    error = g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-                         "%" G_GUINT64_FORMAT " of the writes of this node have reached nobody in time",
-                         self->engine != NULL ? gkv_engine_get_n_unconfirmed (self->engine) : 0);
+  state = gkv_network_get_goal_state_locked (self);
+  error = gkv_goal_explain (goal, &state);
   g_mutex_unlock (&self->lock);
 
   return error;
@@ -241,13 +155,11 @@ static void
 gkv_network_wait_ended (const GkvWaitGoal *goal, gpointer data)
 {
   GkvNetwork *self = data;
-
-  if (goal->ticket == 0)
-    return;
+  GkvGoalState state;
 
   g_mutex_lock (&self->lock);
-  if (self->engine != NULL)
-    gkv_engine_end_flush (self->engine, goal->ticket);
+  state = gkv_network_get_goal_state_locked (self);
+  gkv_goal_end (goal, &state);
   g_mutex_unlock (&self->lock);
 }
 
@@ -269,9 +181,9 @@ gkv_network_look_at_waits (gpointer data)
 }
 
 void
-gkv_network_wait_async (GkvNetwork *self, GkvNetworkGoal kind, guint n_peers, guint timeout_ms, GTask *task)
+gkv_network_wait_async (GkvNetwork *self, GkvGoalKind kind, guint n_peers, guint timeout_ms, GTask *task)
 {
-  GkvWaitGoal goal = { kind, kind == GKV_NETWORK_DELIVERED ? 1 : n_peers, 0 };
+  GkvWaitGoal goal = gkv_goal_make (kind, n_peers);
 
   gkv_waits_add_task (self->waits, &goal, timeout_ms, task);
   gkv_network_look_at_waits (self);
@@ -300,9 +212,9 @@ gkv_network_may_block (GkvNetwork *self)
 
 gboolean
 gkv_network_wait (
-    GkvNetwork *self, GkvNetworkGoal kind, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error)
+    GkvNetwork *self, GkvGoalKind kind, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error)
 {
-  GkvWaitGoal goal = { kind, kind == GKV_NETWORK_DELIVERED ? 1 : n_peers, 0 };
+  GkvWaitGoal goal = gkv_goal_make (kind, n_peers);
 
   if (!gkv_network_may_block (self))
     {
@@ -394,7 +306,7 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
   gboolean more;
   gint64 next;
 
-  g_atomic_int_set (&self->dirty, FALSE);
+  gkv_runner_begin (self->runner);
 
   gkv_map_lock (self->map);
   written = gkv_map_take_written_locked (self->map);
@@ -404,7 +316,7 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
     gkv_engine_push (self->engine, written->pdata[i], &now);
 
   next = gkv_engine_tick (self->engine, &now);
-  gkv_network_set_next_locked (self, MIN (next, gkv_seeds_get_due (self->seeds)));
+  gkv_runner_set_next (self->runner, MIN (next, gkv_seeds_get_due (self->seeds)));
 
   more = gkv_network_take_events_locked (self);
   while (datagrams->len < BATCH && gkv_engine_pop_datagram (self->engine, &datagram))
@@ -419,15 +331,15 @@ gkv_network_turn_locked (GkvNetwork *self, GArray *datagrams)
 static gboolean
 gkv_network_expire_locked (GkvNetwork *self)
 {
-  g_atomic_int_set (&self->dirty, FALSE);
+  gkv_runner_begin (self->runner);
 
   gkv_map_lock (self->map);
-  gkv_network_set_next_locked (self, gkv_map_expire_locked (self->map));
+  gkv_runner_set_next (self->runner, gkv_map_expire_locked (self->map));
   gkv_map_unlock (self->map);
 
   gkv_waits_check (self->waits);
 
-  return self->next <= g_get_monotonic_time ();
+  return gkv_runner_get_next (self->runner) <= g_get_monotonic_time ();
 }
 
 static void
@@ -506,15 +418,16 @@ gkv_network_run_once (GkvNetwork *self)
   return more;
 }
 
-static void
-gkv_network_run (GkvNetwork *self)
+static gboolean
+gkv_network_run (gpointer data)
 {
+  GkvNetwork *self = gkv_network_ref (data);
   gint64 until = g_get_monotonic_time () + DISPATCH_US;
 
-  while (gkv_network_run_once (self) || g_atomic_int_get (&self->dirty))
+  while (gkv_network_run_once (self) || gkv_runner_is_woken (self->runner))
     if (g_get_monotonic_time () >= until)
       {
-        g_atomic_int_set (&self->dirty, TRUE);
+        gkv_runner_wake (self->runner);
         break;
       }
 
@@ -522,6 +435,9 @@ gkv_network_run (GkvNetwork *self)
     gkv_emitter_wake (self->emitter);
 
   gkv_network_resolve_seeds (self);
+  gkv_network_unref (self);
+
+  return FALSE; /* what there is more is as urgent as this was */
 }
 
 /* Has the thread that writes send, where nobody has to be waited for: that is sooner than to wake the worker. FALSE:
@@ -536,13 +452,13 @@ gkv_network_send_here (GkvNetwork *self)
   if (!g_mutex_trylock (&self->lock))
     return FALSE;
 
-  if (self->engine != NULL && now >= self->written_at + BURST_US && self->next > now)
+  if (self->engine != NULL && now >= self->written_at + BURST_US && gkv_runner_get_next (self->runner) > now)
     {
       datagrams = g_array_new (FALSE, FALSE, sizeof (GkvDatagram));
       g_array_set_clear_func (datagrams, (GDestroyNotify) gkv_datagram_clear);
       more = gkv_network_turn_locked (self, datagrams);
       gkv_network_send_and_relock (self, datagrams);
-      more = more || self->next < __atomic_load_n (&self->wakes_at, __ATOMIC_SEQ_CST);
+      more = more || gkv_runner_sleeps_beyond (self->runner, gkv_runner_get_next (self->runner));
     }
   self->written_at = now;
   g_mutex_unlock (&self->lock);
@@ -553,7 +469,7 @@ gkv_network_send_here (GkvNetwork *self)
 void
 gkv_network_poke (GkvNetwork *self)
 {
-  if (g_atomic_int_get (&self->dirty))
+  if (gkv_runner_is_woken (self->runner) && gkv_runner_is_attached (self->runner))
     return;
 
   if (!self->threaded || !gkv_network_is_active (self))
@@ -565,143 +481,20 @@ gkv_network_poke (GkvNetwork *self)
   else if (!gkv_network_send_here (self))
     {
       /* Without the lock, which the worker may have: then it looks again before it sleeps. */
-      gkv_network_wake (self);
+      gkv_runner_wake (self->runner);
     }
 }
 
-/* The source */
-
-/* Notes when the context wakes by itself. Whoever lets it have to wake sooner sets that first, and then looks here;
- * here it is the other way round, so that one of the two sees the other. */
-static gint64
-gkv_network_note_wake (GkvNetwork *self)
-{
-  gint64 next;
-
-  do
-    {
-      next = __atomic_load_n (&self->next, __ATOMIC_SEQ_CST);
-      __atomic_store_n (&self->wakes_at, next, __ATOMIC_SEQ_CST);
-    }
-  while (__atomic_load_n (&self->next, __ATOMIC_SEQ_CST) < next);
-
-  return next;
-}
-
-/* Without the lock: a process may have many nodes. Whoever has something to be done makes it dirty first and then looks
- * whether it sleeps; here it is the other way round, so that one of the two sees the other. */
-static gboolean
-gkv_network_source_prepare (GSource *source, int *timeout_ms)
-{
-  GkvNetwork *self = ((GkvNetworkSource *) source)->network;
-  gint64 now = g_source_get_time (source);
-  gint64 next;
-
-  /* A forked child runs the context that it has got; the network is its parent's. */
-  if (!gkv_owner_is_here (self->owner))
-    return FALSE;
-
-  g_atomic_int_set (&self->sleeping, TRUE);
-  next = gkv_network_note_wake (self);
-  if (g_atomic_int_get (&self->dirty) || next <= now)
-    {
-      g_atomic_int_set (&self->sleeping, FALSE);
-      *timeout_ms = 0;
-      return TRUE;
-    }
-
-  *timeout_ms = next == G_MAXINT64 ? -1 : (int) MIN ((next - now + 999) / 1000, G_MAXINT);
-
-  return FALSE;
-}
-
-static gboolean
-gkv_network_source_check (GSource *source)
-{
-  GkvNetwork *self = ((GkvNetworkSource *) source)->network;
-
-  if (!gkv_owner_is_here (self->owner))
-    return FALSE;
-
-  g_atomic_int_set (&self->sleeping, FALSE);
-
-  return g_atomic_int_get (&self->dirty) ||
-         __atomic_load_n (&self->next, __ATOMIC_SEQ_CST) <= g_source_get_time (source);
-}
-
-static gboolean
-gkv_network_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  GkvNetwork *self = gkv_network_ref (((GkvNetworkSource *) source)->network);
-
-  gkv_network_run (self);
-  gkv_network_unref (self);
-
-  return G_SOURCE_CONTINUE;
-}
-
-static void
-gkv_network_source_finalize (GSource *source)
-{
-  gkv_network_unref (((GkvNetworkSource *) source)->network);
-}
-
-static GSourceFuncs gkv_network_source_funcs = {
-  .prepare = gkv_network_source_prepare,
-  .check = gkv_network_source_check,
-  .dispatch = gkv_network_source_dispatch,
-  .finalize = gkv_network_source_finalize,
-};
-
-static void
-gkv_network_attach_source_locked (GkvNetwork *self)
-{
-  self->source = g_source_new (&gkv_network_source_funcs, sizeof (GkvNetworkSource));
-  g_source_set_static_name (self->source, "GkvNode network");
-  ((GkvNetworkSource *) self->source)->network = gkv_network_ref (self);
-  g_source_set_can_recurse (self->source, TRUE); /* costs less, and a nested loop goes on */
-  g_source_attach (self->source, self->context);
-}
-
-/* For the caller to drop without the lock. It holds a reference, and has to go for the network to end. */
-static GSource *
-gkv_network_steal_source_locked (GkvNetwork *self)
-{
-  return g_steal_pointer (&self->source);
-}
-
-static void
-gkv_network_drop_source (GSource *source)
-{
-  if (source == NULL)
-    return;
-
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
-/* Building the map's index */
+/* Building the map's index, when there is nothing else to be done */
 
 static gboolean
 gkv_network_build (gpointer data)
 {
   GkvNetwork *self = data;
 
-  if (gkv_map_build_index (self->map, g_get_monotonic_time () + BUILD_US))
-    return G_SOURCE_CONTINUE;
+  gkv_runner_begin (self->builder);
 
-  g_mutex_lock (&self->lock);
-  if (self->building == g_main_current_source ())
-    g_clear_pointer (&self->building, g_source_unref);
-  g_mutex_unlock (&self->lock);
-
-  return G_SOURCE_REMOVE;
-}
-
-static void
-gkv_network_end_building (gpointer data)
-{
-  gkv_network_unref (data);
+  return gkv_map_build_index (self->map, g_get_monotonic_time () + BUILD_US);
 }
 
 void
@@ -711,59 +504,18 @@ gkv_network_build_index (GkvNetwork *self)
     return;
 
   g_mutex_lock (&self->lock);
-  if (self->building == NULL && self->state < GKV_NETWORK_CLOSING)
+  if (self->state < GKV_NETWORK_CLOSING)
     {
-      self->building = g_idle_source_new ();
-      g_source_set_static_name (self->building, "GkvNode index");
-      g_source_set_callback (self->building, gkv_network_build, gkv_network_ref (self), gkv_network_end_building);
-      g_source_attach (self->building, self->context);
+      gkv_runner_attach (self->builder, self->context);
+      gkv_runner_wake (self->builder);
     }
   g_mutex_unlock (&self->lock);
 }
 
-/* Calls in the context */
-
-typedef struct
-{
-  GkvOwner *owner;
-  GDestroyNotify func;
-  gpointer data;
-} GkvInvocation;
-
-static gboolean
-gkv_network_do_nothing (gpointer data)
-{
-  return G_SOURCE_REMOVE;
-}
-
 static void
-gkv_invocation_run (gpointer data)
+gkv_network_call (GkvNetwork *self, GMainContext *context, GDestroyNotify func, gpointer data)
 {
-  GkvInvocation *self = data;
-
-  /* A forked child runs the context that it has got, and leaves alone what is its parent's. */
-  if (gkv_owner_is_here (self->owner))
-    self->func (self->data);
-
-  gkv_owner_unref (self->owner);
-  g_free (self);
-}
-
-/* Has @func called in @context; it is also called when the context goes without having run it. */
-static void
-gkv_network_invoke (GkvNetwork *self, GMainContext *context, GDestroyNotify func, gpointer data)
-{
-  g_autoptr (GSource) source = g_idle_source_new ();
-  GkvInvocation *invocation = g_new0 (GkvInvocation, 1);
-
-  invocation->owner = gkv_owner_ref (self->owner);
-  invocation->func = func;
-  invocation->data = data;
-
-  g_source_set_static_name (source, "GkvNode call");
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, gkv_network_do_nothing, invocation, gkv_invocation_run);
-  g_source_attach (source, context);
+  gkv_call (self->owner, context, "GkvNode network call", func, data);
 }
 
 /* Seeds. Looked up by the transport, in the context. */
@@ -838,7 +590,7 @@ gkv_network_resolve_seeds (GkvNetwork *self)
       if (self->seeds != NULL)
         {
           seed = g_strdup (gkv_seeds_next (self->seeds, &now));
-          gkv_network_set_next_locked (self, MIN (self->next, gkv_seeds_get_due (self->seeds)));
+          gkv_runner_set_next (self->runner, MIN (gkv_runner_get_next (self->runner), gkv_seeds_get_due (self->seeds)));
         }
       g_mutex_unlock (&self->lock);
 
@@ -889,7 +641,7 @@ gkv_network_add_seed (GkvNetwork *self, const char *seed)
   lookup = g_new0 (GkvLookup, 1);
   lookup->network = gkv_network_ref (self);
   lookup->seed = g_strdup (seed);
-  gkv_network_invoke (self, self->context, gkv_network_take_looked_up, lookup);
+  gkv_network_call (self, self->context, gkv_network_take_looked_up, lookup);
 }
 
 /* Events of the modules */
@@ -1195,7 +947,7 @@ gkv_network_end_open (GkvNetwork *self, const char *advertised, const GError *op
   g_mutex_unlock (&self->lock);
 
   if (call != NULL)
-    gkv_network_invoke (self, gkv_owner_get_context (self->owner), gkv_network_return_open, call);
+    gkv_network_call (self, gkv_owner_get_context (self->owner), gkv_network_return_open, call);
 
   /* What was being built before it was opened goes on in the context that it runs in now. */
   gkv_network_build_index (self);
@@ -1243,17 +995,15 @@ gkv_network_start_opening (gpointer data)
 static gboolean
 gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GError **error)
 {
-  GSource *source = NULL;
-  GSource *building = NULL;
   gboolean closed;
 
   g_mutex_lock (&self->lock);
   closed = self->state >= GKV_NETWORK_CLOSING;
   if (!closed)
     {
-      /* With the context, so that no writer attaches one to the old context meanwhile. */
-      source = gkv_network_steal_source_locked (self);
-      building = g_steal_pointer (&self->building);
+      /* With the context, so that no writer attaches them to the old one meanwhile. */
+      gkv_runner_detach (self->runner);
+      gkv_runner_detach (self->builder);
       self->state = GKV_NETWORK_OPENING;
       self->threaded = config->own_thread && gkv_transport_is_thread_movable (config->transport) &&
                        (config->discovery == NULL || gkv_discovery_is_thread_movable (config->discovery));
@@ -1273,9 +1023,6 @@ gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GErr
     }
   g_mutex_unlock (&self->lock);
 
-  gkv_network_drop_source (source);
-  gkv_network_drop_source (building);
-
   return closed ? gkv_map_fail_closed (error) : TRUE;
 }
 
@@ -1288,7 +1035,7 @@ gkv_network_invoke_open (GkvNetwork *self, const GkvNetworkConfig *config)
   start->network = gkv_network_ref (self);
   start->bind_address = g_strdup (config->bind_address);
   start->advertise_address = g_strdup (config->advertise_address);
-  gkv_network_invoke (self, self->context, gkv_network_start_opening, start);
+  gkv_network_call (self, self->context, gkv_network_start_opening, start);
 }
 
 static void
@@ -1391,7 +1138,7 @@ gkv_network_begin_open (
 
   if (!gkv_network_prepare_open (self, config, &call->error))
     {
-      gkv_network_invoke (self, gkv_owner_get_context (self->owner), gkv_network_return_open, call);
+      gkv_network_call (self, gkv_owner_get_context (self->owner), gkv_network_return_open, call);
       return;
     }
 
@@ -1413,8 +1160,6 @@ gkv_network_finish_closing (gpointer data)
   GkvEngine *engine = gkv_network_steal_engine (self);
   GkvTime now = gkv_network_now ();
   GkvDatagram datagram;
-  GSource *source;
-  GSource *building;
   guint64 n_errors = 0;
 
   g_array_set_clear_func (farewell, (GDestroyNotify) gkv_datagram_clear);
@@ -1434,15 +1179,14 @@ gkv_network_finish_closing (gpointer data)
       gkv_network_drop_modules (self);
     }
 
+  gkv_runner_detach (self->runner);
+  gkv_runner_detach (self->builder);
+
   g_mutex_lock (&self->lock);
-  source = gkv_network_steal_source_locked (self);
-  building = g_steal_pointer (&self->building);
   self->state = GKV_NETWORK_CLOSED;
   g_cond_broadcast (&self->state_changed);
   g_mutex_unlock (&self->lock);
 
-  gkv_network_drop_source (source);
-  gkv_network_drop_source (building);
   gkv_network_unref (self);
 }
 
@@ -1485,7 +1229,7 @@ gkv_network_close (GkvNetwork *self)
   else if (!gkv_network_is_active (self))
     gkv_network_finish_closing (gkv_network_ref (self));
   else if (threaded || !gkv_network_close_here (self))
-    gkv_network_invoke (self, self->context, gkv_network_finish_closing, gkv_network_ref (self));
+    gkv_network_call (self, self->context, gkv_network_finish_closing, gkv_network_ref (self));
 }
 
 void
@@ -1521,6 +1265,18 @@ gkv_network_open_local (GkvNetwork *self)
 
 /* The rest */
 
+static gpointer
+gkv_network_acquire (gpointer self)
+{
+  return gkv_network_ref (self);
+}
+
+static void
+gkv_network_release (gpointer self)
+{
+  gkv_network_unref (self);
+}
+
 GkvNetwork *
 gkv_network_new (GkvOwner *owner, GkvMap *map, GkvEmitter *emitter, GParamSpec *synced)
 {
@@ -1534,8 +1290,11 @@ gkv_network_new (GkvOwner *owner, GkvMap *map, GkvEmitter *emitter, GParamSpec *
   g_mutex_init (&self->lock);
   g_cond_init (&self->state_changed);
   self->old_addresses = g_ptr_array_new_with_free_func (g_free);
-  self->next = G_MAXINT64;
   self->context = g_main_context_ref (gkv_owner_get_context (owner));
+  self->runner =
+      gkv_runner_new (owner, "GkvNode network", gkv_network_run, self, gkv_network_acquire, gkv_network_release);
+  self->builder =
+      gkv_runner_new (owner, "GkvNode index", gkv_network_build, self, gkv_network_acquire, gkv_network_release);
 
   return self;
 }
@@ -1551,6 +1310,8 @@ gkv_network_clear (gpointer data)
 {
   GkvNetwork *self = data;
 
+  gkv_runner_free (self->runner);
+  gkv_runner_free (self->builder);
   g_clear_error (&self->open_error);
   g_free (self->node_id);
   g_free (self->cluster);

@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 
 #include "gkv-discovery.h"
 #include "gkv-emitter.h"
+#include "gkv-goals.h"
 #include "gkv-map.h"
 #include "gkv-owner.h"
 #include "gkv-transport.h"
@@ -79,18 +80,11 @@ void gkv_network_add_stats (GkvNetwork *self, GVariantBuilder *builder);
 
 /* Waiting */
 
-typedef enum
-{
-  GKV_NETWORK_SYNCED,
-  GKV_NETWORK_FLUSHED,   /* @n_peers hold all that was written here before, 0 for all */
-  GKV_NETWORK_DELIVERED, /* some peer does */
-} GkvNetworkGoal;
-
 /* Until @task is returned; takes @task. */
-void gkv_network_wait_async (GkvNetwork *self, GkvNetworkGoal goal, guint n_peers, guint timeout_ms, GTask *task);
+void gkv_network_wait_async (GkvNetwork *self, GkvGoalKind goal, guint n_peers, guint timeout_ms, GTask *task);
 /* Blocks this thread. G_IO_ERROR_WOULD_BLOCK where it would wait for itself. */
 gboolean gkv_network_wait (
-    GkvNetwork *self, GkvNetworkGoal goal, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error);
+    GkvNetwork *self, GkvGoalKind goal, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error);
 /* Whether this thread may wait. */
 gboolean gkv_network_may_block (GkvNetwork *self);
 /* How many writes nobody else is known to hold. */
