@@ -109,7 +109,8 @@ test('what strangers send to a blocked program neither ends it nor makes it grow
   equal(nChanged, 0);
   const grown = getResident() - before;
   print(`# ${sender.communicate_utf8(null, null)[1].trim()} datagrams, ${Math.round(grown / 1024)} kB more`);
-  equal(grown < 32 * 1024 * 1024, true);
+  // A sanitizer keeps what is freed.
+  equal(grown < 32 * 1024 * 1024 || (GLib.getenv('LD_PRELOAD') ?? '').includes('asan'), true);
   checkAlive(peer, node);
   waitUntil(() => nChanged > 0);
   node.close(null);
@@ -208,7 +209,11 @@ test('what is written in JavaScript runs in the thread of the program', () => {
     node.put(`a/${i}`, i);
     peer.put(`b/${i}`, i);
   }
+  let confirmed = false;
   waitUntil(() => node.size === 400 && peer.size === 400);
+  Promise.resolve(peer.flush_async(1, 30000, null)).then(() => (confirmed = true));
+  waitUntil(() => confirmed);
+  peer.close(null);
   try {
     node.close(null);
   } catch (error) {
@@ -217,7 +222,6 @@ test('what is written in JavaScript runs in the thread of the program', () => {
   }
   equal(discovery.started, false);
   equal(transport.calls > 10, true);
-  peer.close(null);
 });
 
 run();
