@@ -12,8 +12,8 @@
 #include <signal.h>
 #include <time.h>
 
-/* A fork waits so long for the worker, which begins nothing new after 10 ms. */
-#define FORK_PATIENCE_NS (100 * 1000 * 1000)
+/* A fork waits so long for the worker, which begins nothing new after 10 ms, but may have to wait for a processor. */
+#define FORK_PATIENCE_S (1)
 
 typedef struct
 {
@@ -68,9 +68,7 @@ gkv_worker_before_fork (void)
   struct timespec until;
 
   clock_gettime (CLOCK_REALTIME, &until);
-  until.tv_nsec += FORK_PATIENCE_NS;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  until.tv_sec += FORK_PATIENCE_S;
 
   pthread_mutex_lock (&fork_lock);
   n_forking++;

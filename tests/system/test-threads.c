@@ -1525,7 +1525,11 @@ test_start_again (void)
 
 /* Forking */
 
+#ifdef __SANITIZE_ADDRESS__
+#define N_FORKS (200)
+#else
 #define N_FORKS (2000)
+#endif
 
 /* Ends the process where anything is stuck. */
 static void
