@@ -5,6 +5,7 @@
  *   gkv-node-data     reading and writing, listing, and the numbers
  *   gkv-node-values   values of the types that applications use most
  *   gkv-node-waits    waiting for the cluster
+ *   gkv-node-use      whether it can be used, which all of them ask first
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -45,7 +46,7 @@ struct _GkvNode
   GkvTransport *default_transport; /* NULL: not needed yet */
 };
 
-/* gkv-node.c */
+/* gkv-node-use.c */
 
 /* Whether the node can be used: it isn't closed, and its options are good. Cheap once they are. From any thread. */
 gboolean gkv_node_check_usable (GkvNode *self, GError **error);

@@ -81,7 +81,8 @@ on_cancelled (GCancellable *cancellable, gpointer user_data)
   if (request == 0)
     {
       pending_free (g_steal_pointer (&operations->opening));
-      gkv_transport_close (transport);
+      if (GKV_TRANSPORT_GET_IFACE (transport)->close != NULL)
+        GKV_TRANSPORT_GET_IFACE (transport)->close (transport);
     }
   else
     {

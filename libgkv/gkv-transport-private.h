@@ -4,13 +4,20 @@
  */
 #pragma once
 
+#include "gkv-modules.h"
 #include "gkv-transport.h"
 
 G_BEGIN_DECLS
 
 /* Makes sure that there is an error of this library, which says what the transport could not do; takes @cause, which
  * may be NULL. Returns FALSE. */
-gboolean gkv_transport_fail (GkvTransport *self, int code, const char *what, GError *cause, GError **error);
+static inline gboolean
+gkv_transport_fail (GkvTransport *self, int code, const char *what, GError *cause, GError **error)
+{
+  g_autofree char *who = g_strdup_printf ("The transport %s", G_OBJECT_TYPE_NAME (self));
+
+  return gkv_modules_fail (error, code, who, what, cause);
+}
 
 /* Ends an asynchronous open that is under way in an error, as the transport was closed. */
 void gkv_transport_end_opening (GkvTransport *self);

@@ -172,14 +172,6 @@ gkv_transport_default_init (GkvTransportInterface *iface)
                                          G_TYPE_NONE, 1, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
 }
 
-gboolean
-gkv_transport_fail (GkvTransport *self, int code, const char *what, GError *cause, GError **error)
-{
-  g_autofree char *who = g_strdup_printf ("The transport %s", G_OBJECT_TYPE_NAME (self));
-
-  return gkv_modules_fail (error, code, who, what, cause);
-}
-
 static gboolean
 fail (GkvTransport *self, const char *what, GError *cause, GError **error)
 {
