@@ -44,6 +44,17 @@ struct _GkvEmitting
   GkvEmitting *outer;
 };
 
+/* Writes of the node's own context whose changes are being emitted, on the stack of the call that made them. What they
+ * wrote is in the map already: a newer change of one of the keys may come first. */
+typedef struct _GkvEnding GkvEnding;
+
+struct _GkvEnding
+{
+  GArray *changes; /* GkvChange: from @next on they are yet to be emitted */
+  guint next;
+  GkvEnding *outer;
+};
+
 /* A list that is too long to be filled at once. */
 typedef struct
 {
@@ -68,9 +79,10 @@ struct _GkvEmitter
   /* the node's context's */
   GkvEmitting *emitting;
   gboolean withheld; /* a change waits until what is emitted now has been */
-  guint n_ending;    /* writes whose changes are being emitted */
-  GArray *batch;     /* GkvChange, which the lists have: from @next on they are yet to be emitted */
+  GkvEnding *ending;
+  GArray *batch; /* GkvChange, which the lists have: from @next on they are yet to be emitted */
   guint next;
+  gboolean outdated;        /* atomic: something was written since the batch was taken, and nobody listened */
   GHashTable *batch_by_key; /* key → index + 1 */
   GkvPrefixes *lists;       /* GkvList */
   GQueue fillings;          /* GkvFilling */
@@ -407,13 +419,13 @@ gkv_emitter_may_emit (GkvEmitter *self, const char *key)
   return !gkv_emitter_is_emitting (self, key);
 }
 
-/* Whether anybody is to receive changes. */
+/* Whether anybody is to receive changes. A handler that is blocked counts: it is so during a write of the application's
+ * own, usually, and what others wrote is to come to it afterwards. */
 static gboolean
 gkv_emitter_has_listeners (GkvEmitter *self, GObject *node)
 {
   return !gkv_prefixes_is_empty (self->lists) || !gkv_watches_is_empty (self->watches) ||
-         g_signal_handler_find (node, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_UNBLOCKED, self->signals.changed, 0, NULL,
-                                NULL, NULL) != 0;
+         g_signal_handler_find (node, G_SIGNAL_MATCH_ID, self->signals.changed, 0, NULL, NULL, NULL) != 0;
 }
 
 static gboolean
@@ -424,19 +436,20 @@ gkv_emitter_is_listened_to (GkvEmitter *self, GObject *node, const char *key, GQ
          gkv_watches_want (self->watches, key);
 }
 
-/* Has all lists take @changes, each those of its keys together. */
+/* Has all lists take @changes, each those of its keys together. All have them before a handler of one is called: it may
+ * make newer ones, which are to come after them. */
 static void
 gkv_emitter_update_lists (GkvEmitter *self, const GkvChange *changes, guint n_changes)
 {
-  g_autoptr (GHashTable) by_list = NULL; /* GkvList → GArray of GkvListChange */
+  g_autoptr (GHashTable) concerned = NULL; /* GkvList */
   g_autoptr (GPtrArray) lists = NULL;
   GHashTableIter iter;
-  gpointer list, array;
+  gpointer list;
 
   if (gkv_prefixes_is_empty (self->lists))
     return;
 
-  by_list = g_hash_table_new_full (NULL, NULL, g_object_unref, (GDestroyNotify) g_array_unref);
+  concerned = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
   lists = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < n_changes; i++)
     {
@@ -445,20 +458,15 @@ gkv_emitter_update_lists (GkvEmitter *self, const GkvChange *changes, guint n_ch
       gkv_prefixes_find (self->lists, change.key, lists);
       for (guint j = 0; j < lists->len; j++)
         {
-          array = g_hash_table_lookup (by_list, lists->pdata[j]);
-          if (array == NULL)
-            {
-              array = g_array_new (FALSE, FALSE, sizeof (GkvListChange));
-              g_hash_table_insert (by_list, g_object_ref (lists->pdata[j]), array);
-            }
-          g_array_append_val ((GArray *) array, change);
+          gkv_list_queue (lists->pdata[j], &change);
+          g_hash_table_add (concerned, g_object_ref (lists->pdata[j]));
         }
       g_ptr_array_set_size (lists, 0);
     }
 
-  g_hash_table_iter_init (&iter, by_list);
-  while (g_hash_table_iter_next (&iter, &list, &array))
-    gkv_list_apply (list, (const GkvListChange *) ((GArray *) array)->data, ((GArray *) array)->len);
+  g_hash_table_iter_init (&iter, concerned);
+  while (g_hash_table_iter_next (&iter, &list, NULL))
+    gkv_list_work (list);
 }
 
 /* Calls watches and handlers. The lists have it already. */
@@ -521,6 +529,7 @@ gkv_emitter_take_batch (GkvEmitter *self)
   gkv_map_lock (self->map);
   while (self->batch->len < BATCH && gkv_map_take_change_locked (self->map, &change))
     g_array_append_val (self->batch, change);
+  g_atomic_int_set (&self->outdated, FALSE);
   gkv_map_unlock (self->map);
 
   for (guint i = 0; i < self->batch->len; i++)
@@ -533,19 +542,39 @@ gkv_emitter_take_batch (GkvEmitter *self)
   return self->batch->len > 0;
 }
 
+/* Leaves nothing to be emitted of @change. */
+static void
+gkv_change_take_along (GkvChange *change, gboolean *value_changed)
+{
+  *value_changed = *value_changed || change->value_changed;
+  change->value_changed = FALSE;
+}
+
+/* A change of @key is about to be emitted that is newer than those of the writes further up on this stack: what they
+ * are yet to emit of it goes with that. */
+static void
+gkv_emitter_take_along_ending (GkvEmitter *self, GkvRecord *key, gboolean *value_changed)
+{
+  for (GkvEnding *ending = self->ending; ending != NULL; ending = ending->outer)
+    for (guint i = ending->next; i < ending->changes->len; i++)
+      {
+        GkvChange *change = &g_array_index (ending->changes, GkvChange, i);
+
+        if (change->key->hash == key->hash && strcmp (gkv_record_get_key (change->key), gkv_record_get_key (key)) == 0)
+          gkv_change_take_along (change, value_changed);
+      }
+}
+
 /* A write of @key is about to be emitted: what is yet to be emitted of it goes with that. */
 static void
-gkv_emitter_take_along (GkvEmitter *self, const char *key, gboolean *value_changed)
+gkv_emitter_take_along (GkvEmitter *self, GkvRecord *key, gboolean *value_changed)
 {
-  guint index = GPOINTER_TO_UINT (g_hash_table_lookup (self->batch_by_key, key));
-  GkvChange *change;
+  guint index = GPOINTER_TO_UINT (g_hash_table_lookup (self->batch_by_key, gkv_record_get_key (key)));
 
-  if (index <= self->next)
-    return;
+  if (index > self->next)
+    gkv_change_take_along (&g_array_index (self->batch, GkvChange, index - 1), value_changed);
 
-  change = &g_array_index (self->batch, GkvChange, index - 1);
-  *value_changed = *value_changed || change->value_changed;
-  change->value_changed = FALSE; /* there is nothing to emit any more */
+  gkv_emitter_take_along_ending (self, key, value_changed);
 }
 
 /* TRUE: there was one. */
@@ -553,6 +582,9 @@ static gboolean
 gkv_emitter_emit_next_change (GkvEmitter *self, GObject *node)
 {
   GkvChange change;
+
+  if (g_atomic_int_compare_and_exchange (&self->outdated, TRUE, FALSE))
+    gkv_emitter_drop_batch (self);
 
   if (self->next == self->batch->len && !gkv_emitter_take_batch (self))
     return FALSE;
@@ -569,6 +601,7 @@ gkv_emitter_emit_next_change (GkvEmitter *self, GObject *node)
     }
 
   self->next++;
+  gkv_emitter_take_along_ending (self, change.key, &change.value_changed);
   gkv_record_ref (change.key);
   if (change.record != NULL)
     gkv_record_ref (change.record);
@@ -612,6 +645,7 @@ gkv_emitter_run (GkvEmitter *self, gint64 until)
   if (!gkv_emitter_has_listeners (self, node))
     {
       gkv_map_drop_changes (self->map);
+      gkv_emitter_drop_batch (self);
       return FALSE;
     }
 
@@ -659,7 +693,7 @@ gkv_emitter_sweep (GkvEmitter *self)
   if (node == NULL || gkv_emitter_is_closed (self))
     return FALSE;
 
-  return gkv_watches_emit_initial (self->watches, node, self->emitting != NULL || self->n_ending > 0) ||
+  return gkv_watches_emit_initial (self->watches, node, self->emitting != NULL || self->ending != NULL) ||
          gkv_emitter_fill_next (self);
 }
 
@@ -691,6 +725,8 @@ gkv_emitter_add_write_locked (
   if (!gkv_emitter_has_listeners (self, node))
     {
       gkv_map_ignore_change_locked (self->map, record, replaced);
+      if (!g_atomic_int_get (&self->outdated))
+        g_atomic_int_set (&self->outdated, TRUE);
       return;
     }
 
@@ -711,7 +747,7 @@ gkv_emitter_add_write_locked (
   if (!gkv_map_skip_change_locked (self->map, record, replaced, &change.value_changed))
     return;
 
-  gkv_emitter_take_along (self, key, &change.value_changed);
+  gkv_emitter_take_along (self, record, &change.value_changed);
   change.key = gkv_record_ref (record);
   change.record = gkv_record_is_dead (record) ? NULL : gkv_record_ref (record);
   if (emission->changes == NULL)
@@ -730,11 +766,13 @@ gkv_emitter_end_writes (GkvEmitter *self, GObject *node, GkvEmission *emission)
 
   if (changes != NULL)
     {
-      self->n_ending++;
+      GkvEnding ending = { changes, 0, self->ending };
+
+      self->ending = &ending;
       gkv_emitter_update_lists (self, (const GkvChange *) changes->data, changes->len);
-      for (guint i = 0; i < changes->len; i++)
-        gkv_emitter_emit_change (self, node, &g_array_index (changes, GkvChange, i));
-      self->n_ending--;
+      while (ending.next < changes->len)
+        gkv_emitter_emit_change (self, node, &g_array_index (changes, GkvChange, ending.next++));
+      self->ending = ending.outer;
     }
 
   /* Two for each that a write adds, so that it gets less. */

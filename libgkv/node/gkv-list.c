@@ -445,7 +445,7 @@ gkv_list_take_batch (GkvList *self)
 }
 
 /* Does what is queued, unless that is being done further up on this stack. A handler may drop the list. */
-static void
+void
 gkv_list_work (GkvList *self)
 {
   if (self->is_working)
@@ -488,18 +488,22 @@ gkv_list_new (const char *prefix, GkvPrefixes *prefixes, const GkvListSource *so
 }
 
 void
+gkv_list_queue (GkvList *self, const GkvListChange *change)
+{
+  GkvListTask task = { change->record, NULL };
+
+  if (task.record != NULL)
+    gkv_record_ref (task.record);
+  else
+    task.key = g_strdup (change->key);
+  g_array_append_val (self->tasks, task);
+}
+
+void
 gkv_list_apply (GkvList *self, const GkvListChange *changes, guint n)
 {
   for (guint i = 0; i < n; i++)
-    {
-      GkvListTask task = { changes[i].record, NULL };
-
-      if (task.record != NULL)
-        gkv_record_ref (task.record);
-      else
-        task.key = g_strdup (changes[i].key);
-      g_array_append_val (self->tasks, task);
-    }
+    gkv_list_queue (self, &changes[i]);
 
   gkv_list_work (self);
 }

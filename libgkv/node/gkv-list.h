@@ -48,6 +48,10 @@ GkvList *gkv_list_new (const char *prefix, GkvPrefixes *prefixes, const GkvListS
  * applied after all handlers of that signal were called, before the outermost call returns. Changes of keys that don't
  * belong to the list must not be given. */
 void gkv_list_apply (GkvList *self, const GkvListChange *changes, guint n);
+/* The same in two steps, for changes that several lists take: all have them queued before the first of them emits, so
+ * that what a handler has changed meanwhile comes after them in each. */
+void gkv_list_queue (GkvList *self, const GkvListChange *change);
+void gkv_list_work (GkvList *self);
 
 /* Adds @records, a slice of what is under the prefix: what the store shows of their keys at the time of the call.
  * Slices that follow each other in the order of the keys make one signal each. A record that is there already may come

@@ -39,6 +39,7 @@ struct _GkvWatches
   GHashTable *by_id;      /* id → GkvWatch, owned */
   GQueue initial;         /* GkvWatch, owned: those that want what is there */
   guint last_id;
+  gboolean closed; /* atomic */
 };
 
 static GkvWatchSweep *
@@ -101,12 +102,14 @@ gkv_watches_new (GkvMap *map)
 void
 gkv_watches_close (GkvWatches *self)
 {
-  GHashTableIter iter;
-  GkvWatch *watch;
+  g_atomic_int_set (&self->closed, TRUE);
+}
 
-  g_hash_table_iter_init (&iter, self->by_id);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &watch))
-    watch->func = NULL;
+/* Whether @watch is still to be called. */
+static gboolean
+gkv_watches_may_call (GkvWatches *self, GkvWatch *watch)
+{
+  return watch->func != NULL && !g_atomic_int_get (&self->closed);
 }
 
 void
@@ -255,7 +258,7 @@ gkv_watches_emit (
     {
       GkvWatch *watch = found->pdata[i];
 
-      if (watch->func != NULL && !gkv_watch_has_got (watch, key, record))
+      if (gkv_watches_may_call (self, watch) && !gkv_watch_has_got (watch, key, record))
         watch->func (node, key, value, origin, watch->user_data);
     }
 }
@@ -303,7 +306,7 @@ gkv_watches_emit_initial (GkvWatches *self, GObject *node, gboolean is_emitting)
 
   record = gkv_watch_sweep_take (initial, self->map, is_emitting);
   value = record != NULL ? gkv_map_decode (self->map, record, NULL) : NULL;
-  if (value == NULL || watch->func == NULL)
+  if (value == NULL || !gkv_watches_may_call (self, watch))
     return TRUE;
 
   gkv_watch_ref (watch);

@@ -3,7 +3,7 @@
  * A watch may want what is there first: then a sweep gives it each key that is present once, in the order of the keys,
  * and before that nothing of the keys that the sweep is still to come to.
  *
- * Belongs to the node's context, except gkv_watches_is_empty () and what says so.
+ * Belongs to the node's context, except what says otherwise.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -39,7 +39,7 @@ guint gkv_watches_add (GkvWatches *self,
                        GDestroyNotify destroy);
 /* FALSE: there is none of that id. Works inside its function, too. */
 gboolean gkv_watches_remove (GkvWatches *self, guint id);
-/* None of them is called any more. */
+/* None of them is called any more. From any thread, also while the node's context is at work with them. */
 void gkv_watches_close (GkvWatches *self);
 
 /* Calls those that want @key. @record: what is visible, or NULL. @value: what it decodes to, or NULL. */
