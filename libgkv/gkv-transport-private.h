@@ -1,4 +1,5 @@
-/* What the two halves of GkvTransport's wrapper share: gkv-transport.c and gkv-transport-async.c.
+/* What the two halves of GkvTransport's wrapper share, gkv-transport.c and gkv-transport-async.c, and how a node
+ * receives.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -21,5 +22,17 @@ gkv_transport_fail (GkvTransport *self, int code, const char *what, GError *caus
 
 /* Ends an asynchronous open that is under way in an error, as the transport was closed. */
 void gkv_transport_end_opening (GkvTransport *self);
+
+/* Whom a transport hands over to, after its signals were emitted. A signal would do, but costs half of what it takes to
+ * read the datagram. */
+typedef struct
+{
+  void (*received) (GkvTransport *transport, const char *address, GBytes *datagram, gpointer data);
+  void (*drained) (GkvTransport *transport, gpointer data);
+  gpointer data;
+} GkvTransportSink;
+
+/* @sink: nullable; borrowed until another is set. In the context that the transport is opened in. */
+void gkv_transport_set_sink (GkvTransport *self, const GkvTransportSink *sink);
 
 G_END_DECLS

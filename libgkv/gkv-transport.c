@@ -63,6 +63,7 @@ enum
 };
 
 static guint signals[N_SIGNALS];
+static GQuark sink_quark;
 
 G_DEFINE_ENUM_TYPE (GkvAddressUse,
                     gkv_address_use,
@@ -131,6 +132,8 @@ gkv_transport_default_init (GkvTransportInterface *iface)
   iface->normalize = gkv_transport_default_normalize;
   iface->is_thread_movable = gkv_transport_default_is_thread_movable;
 
+  sink_quark = g_quark_from_static_string ("gkv-transport-sink");
+
   /**
    * GkvTransport::received:
    * @self: the transport
@@ -170,6 +173,26 @@ gkv_transport_default_init (GkvTransportInterface *iface)
    */
   signals[SIGNAL_FAILED] = g_signal_new ("failed", GKV_TYPE_TRANSPORT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                          G_TYPE_NONE, 1, G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
+}
+
+void
+gkv_transport_set_sink (GkvTransport *self, const GkvTransportSink *sink)
+{
+  g_object_set_qdata (G_OBJECT (self), sink_quark, (gpointer) sink);
+}
+
+/* Looked for anew after the handlers of a signal, and last in a call: each may close the transport, or drop it. */
+static const GkvTransportSink *
+gkv_transport_get_sink (GkvTransport *self)
+{
+  return g_object_get_qdata ((GObject *) self, sink_quark);
+}
+
+/* Costs less than an emission that nobody receives. */
+static gboolean
+gkv_transport_is_watched (GkvTransport *self, guint signal)
+{
+  return g_signal_has_handler_pending (self, signals[signal], 0, FALSE);
 }
 
 static gboolean
@@ -452,11 +475,18 @@ gkv_transport_is_thread_movable (GkvTransport *self)
 void
 gkv_transport_emit_received (GkvTransport *self, const char *address, GBytes *datagram)
 {
+  const GkvTransportSink *sink;
+
   g_return_if_fail (GKV_IS_TRANSPORT (self));
   g_return_if_fail (address != NULL);
   g_return_if_fail (datagram != NULL);
 
-  g_signal_emit (self, signals[SIGNAL_RECEIVED], 0, address, datagram);
+  if (gkv_transport_is_watched (self, SIGNAL_RECEIVED))
+    g_signal_emit (self, signals[SIGNAL_RECEIVED], 0, address, datagram);
+
+  sink = gkv_transport_get_sink (self);
+  if (sink != NULL)
+    sink->received (self, address, datagram, sink->data);
 }
 
 /**
@@ -471,9 +501,16 @@ gkv_transport_emit_received (GkvTransport *self, const char *address, GBytes *da
 void
 gkv_transport_emit_drained (GkvTransport *self)
 {
+  const GkvTransportSink *sink;
+
   g_return_if_fail (GKV_IS_TRANSPORT (self));
 
-  g_signal_emit (self, signals[SIGNAL_DRAINED], 0);
+  if (gkv_transport_is_watched (self, SIGNAL_DRAINED))
+    g_signal_emit (self, signals[SIGNAL_DRAINED], 0);
+
+  sink = gkv_transport_get_sink (self);
+  if (sink != NULL)
+    sink->drained (self, sink->data);
 }
 
 /**

@@ -13,6 +13,7 @@
 #include "gkv-opening.h"
 #include "gkv-runner.h"
 #include "gkv-seeds.h"
+#include "gkv-transport-private.h"
 #include "gkv-waits.h"
 #include "gkv-worker.h"
 #include "gossip/gkv-engine.h"
@@ -84,6 +85,7 @@ struct _GkvNetwork
   /* from opening to closing; the context's */
   gboolean threaded; /* the context is the worker's */
   GkvTransport *transport;
+  GkvTransportSink sink;
   GkvDiscovery *discovery;
   GCancellable *cancellable; /* of what is under way */
   GkvOpenCall *open_call;    /* NULL: nobody is to be told */
@@ -647,8 +649,9 @@ gkv_network_add_seed (GkvNetwork *self, const char *seed)
 /* Events of the modules */
 
 static void
-gkv_network_received (GkvTransport *transport, const char *address, GBytes *datagram, GkvNetwork *self)
+gkv_network_received (GkvTransport *transport, const char *address, GBytes *datagram, gpointer network)
 {
+  GkvNetwork *self = network;
   GkvTime now = gkv_network_now ();
   gsize len;
   gconstpointer data = g_bytes_get_data (datagram, &len);
@@ -668,7 +671,7 @@ gkv_network_received (GkvTransport *transport, const char *address, GBytes *data
 /* All that came together was received. In the node's own context handlers run first, so that one batch takes the
  * acknowledgement along with what they write. */
 static void
-gkv_network_drained (GkvTransport *transport, GkvNetwork *network)
+gkv_network_drained (GkvTransport *transport, gpointer network)
 {
   GkvNetwork *self = gkv_network_ref (network);
 
@@ -746,8 +749,8 @@ gkv_network_lost (GkvDiscovery *discovery, const char *node_id, const char *addr
 static void
 gkv_network_connect_modules (GkvNetwork *self)
 {
-  g_signal_connect (self->transport, "received", G_CALLBACK (gkv_network_received), self);
-  g_signal_connect (self->transport, "drained", G_CALLBACK (gkv_network_drained), self);
+  self->sink = (GkvTransportSink){ gkv_network_received, gkv_network_drained, self };
+  gkv_transport_set_sink (self->transport, &self->sink);
   g_signal_connect (self->transport, "failed", G_CALLBACK (gkv_network_failed), self);
 
   if (self->discovery == NULL)
@@ -835,6 +838,7 @@ gkv_network_steal_engine (GkvNetwork *self)
 static void
 gkv_network_disconnect_modules (GkvNetwork *self)
 {
+  gkv_transport_set_sink (self->transport, NULL);
   g_signal_handlers_disconnect_by_data (self->transport, self);
   if (self->discovery != NULL)
     {
