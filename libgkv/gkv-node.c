@@ -7,6 +7,7 @@
 #include "gkv-node-private.h"
 
 #include "gkv-error.h"
+#include "gkv-marshal.h"
 #include "gkv-modules.h"
 #include "gkv-peer.h"
 
@@ -446,9 +447,10 @@ gkv_node_class_init (GkvNodeClass *klass)
    * Since: 1.0
    */
   signals.changed =
-      g_signal_new ("changed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED, 0, NULL, NULL, NULL, G_TYPE_NONE,
-                    3, G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE, G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE,
-                    G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE);
+      g_signal_new ("changed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED, 0, NULL, NULL,
+                    gkv_marshal_VOID__STRING_VARIANT_STRING, G_TYPE_NONE, 3, G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE,
+                    G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE, G_TYPE_STRING | G_SIGNAL_TYPE_STATIC_SCOPE);
+  g_signal_set_va_marshaller (signals.changed, GKV_TYPE_NODE, gkv_marshal_VOID__STRING_VARIANT_STRINGv);
 
   /**
    * GkvNode::peer-added:
