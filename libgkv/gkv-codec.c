@@ -32,6 +32,8 @@
  * Gives the codec's name.
  *
  * Returns: (transfer none): the name, of at most 64 bytes
+ *
+ * Since: 1.0
  */
 
 /**
@@ -43,6 +45,8 @@
  * Makes bytes of a value.
  *
  * Returns: (transfer full): the bytes, or %NULL with @error set when it can't carry the value
+ *
+ * Since: 1.0
  */
 
 /**
@@ -54,6 +58,8 @@
  * Makes a value of bytes.
  *
  * Returns: (transfer full): the value, or %NULL with @error set when it isn't what @encode makes
+ *
+ * Since: 1.0
  */
 
 /**
@@ -63,6 +69,8 @@
  * Tells whether the codec may be called from any thread.
  *
  * Returns: whether it may
+ *
+ * Since: 1.0
  */
 
 /**
@@ -72,6 +80,8 @@
  * Tells whether decoding what was encoded always succeeds and gives an equal value.
  *
  * Returns: whether it does
+ *
+ * Since: 1.0
  */
 
 G_DEFINE_INTERFACE (GkvCodec, gkv_codec, G_TYPE_OBJECT)

@@ -513,6 +513,8 @@ gkv_node_remove (GkvNode *self, const char *key, GCancellable *cancellable, GErr
  * or that the codec can't decode, %GKV_ERROR_CODEC. May be called from any thread.
  *
  * Returns: (transfer full): the value, or %NULL with @error set
+ *
+ * Since: 1.0
  */
 GVariant *
 gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, GError **error)
@@ -535,6 +537,8 @@ gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, G
  * or the node is closed. May be called from any thread.
  *
  * Returns: (transfer full) (nullable): the value, or %NULL
+ *
+ * Since: 1.0
  */
 GVariant *
 gkv_node_lookup (GkvNode *self, const char *key)
@@ -553,6 +557,8 @@ gkv_node_lookup (GkvNode *self, const char *key)
  * Tells whether there is a key. May be called from any thread.
  *
  * Returns: whether there is such a key; %FALSE when the node is closed
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_contains (GkvNode *self, const char *key)
@@ -576,6 +582,8 @@ gkv_node_contains (GkvNode *self, const char *key)
  * returns. May be called from any thread.
  *
  * Returns: (transfer full): the keys; none when the node is closed
+ *
+ * Since: 1.0
  */
 char **
 gkv_node_list_keys (GkvNode *self, const char *prefix)
@@ -602,6 +610,8 @@ gkv_node_list_keys (GkvNode *self, const char *prefix)
  * Gets how many keys there are; one whose life has ended is not counted. May be called from any thread.
  *
  * Returns: the number of keys; 0 when the node is closed
+ *
+ * Since: 1.0
  */
 guint
 gkv_node_get_n_keys (GkvNode *self)
@@ -621,6 +631,8 @@ gkv_node_get_n_keys (GkvNode *self)
  * May be called from any thread.
  *
  * Returns: (transfer full) (nullable): an entry, or %NULL if there is no such key, or the node is closed
+ *
+ * Since: 1.0
  */
 GkvEntry *
 gkv_node_get_entry (GkvNode *self, const char *key)
@@ -659,6 +671,8 @@ gkv_node_get_entry (GkvNode *self, const char *key)
  *
  * Returns: (transfer full) (nullable): a list model of [class@Gkv.Entry]; %NULL, with a critical warning, in another
  *   thread
+ *
+ * Since: 1.0
  */
 GListModel *
 gkv_node_list_entries (GkvNode *self, const char *prefix)
@@ -692,6 +706,8 @@ gkv_node_list_entries (GkvNode *self, const char *prefix)
  * and the other numbers of its protocol; the names of those may change between versions. May be called from any thread.
  *
  * Returns: (transfer full): a dictionary (`a{sv}`)
+ *
+ * Since: 1.0
  */
 GVariant *
 gkv_node_get_stats (GkvNode *self)

@@ -64,6 +64,8 @@ gkv_node_set_string_option (GkvNode *self, const char *option, char **place, con
  * Gets the node's id. May be called from any thread.
  *
  * Returns: (transfer none): the id
+ *
+ * Since: 1.0
  */
 const char *
 gkv_node_get_node_id (GkvNode *self)
@@ -80,6 +82,8 @@ gkv_node_get_node_id (GkvNode *self)
  * Gets the name of the node's cluster, as it was given. May be called from any thread.
  *
  * Returns: (transfer none) (nullable): the name, or %NULL for the cluster "default"
+ *
+ * Since: 1.0
  */
 const char *
 gkv_node_get_cluster (GkvNode *self)
@@ -96,6 +100,8 @@ gkv_node_get_cluster (GkvNode *self)
  * Gets the address that the node is to be bound to, as it was given.
  *
  * Returns: (transfer none) (nullable): "host:port", or %NULL for a node without a network
+ *
+ * Since: 1.0
  */
 const char *
 gkv_node_get_bind_address (GkvNode *self)
@@ -111,6 +117,8 @@ gkv_node_get_bind_address (GkvNode *self)
  * @bind_address: (nullable): "host:port", or %NULL for a node without a network
  *
  * Sets the address that the node is to be bound to. Ignored with a warning once the node has been started.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_bind_address (GkvNode *self, const char *bind_address)
@@ -128,6 +136,8 @@ gkv_node_set_bind_address (GkvNode *self, const char *bind_address)
  * Gets the address that peers are told to use, as it was given.
  *
  * Returns: (transfer none) (nullable): "host:port", or %NULL for the one that is bound
+ *
+ * Since: 1.0
  */
 const char *
 gkv_node_get_advertise_address (GkvNode *self)
@@ -143,6 +153,8 @@ gkv_node_get_advertise_address (GkvNode *self)
  * @advertise_address: (nullable): "host:port", or %NULL for the one that is bound
  *
  * Sets the address that peers are told to use. Ignored with a warning once the node has been started.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_advertise_address (GkvNode *self, const char *advertise_address)
@@ -160,6 +172,8 @@ gkv_node_set_advertise_address (GkvNode *self, const char *advertise_address)
  * Gets the address really bound, with the port.
  *
  * Returns: (transfer none) (nullable): a numeric "host:port", or %NULL while the node has no network
+ *
+ * Since: 1.0
  */
 const char *
 gkv_node_get_local_address (GkvNode *self)
@@ -176,6 +190,8 @@ gkv_node_get_local_address (GkvNode *self)
  * Gets the addresses of peers that the node was given.
  *
  * Returns: (transfer none): "host:port" of each
+ *
+ * Since: 1.0
  */
 const char *const *
 gkv_node_get_seeds (GkvNode *self)
@@ -192,6 +208,8 @@ gkv_node_get_seeds (GkvNode *self)
  *
  * Sets the addresses of peers to begin with. Ignored with a warning once the node has been started;
  * [method@Gkv.Node.add_seed] works then, too.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_seeds (GkvNode *self, const char *const *seeds)
@@ -231,6 +249,8 @@ gkv_node_set_seeds (GkvNode *self, const char *const *seeds)
  * (%GKV_ERROR_WRONG_THREAD).
  *
  * Returns: %TRUE if the node has that seed, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_add_seed (GkvNode *self, const char *address, GError **error)
@@ -292,6 +312,8 @@ gkv_node_add_seed (GkvNode *self, const char *address, GError **error)
  * Gets how often the node compares what it has with a peer.
  *
  * Returns: milliseconds
+ *
+ * Since: 1.0
  */
 guint
 gkv_node_get_gossip_interval (GkvNode *self)
@@ -309,6 +331,8 @@ gkv_node_get_gossip_interval (GkvNode *self)
  * Sets how often the node compares what it has with a peer. Writes travel at once, whatever the interval: this is what
  * repairs losses. May be changed at any time. 0 is refused: by [method@Gkv.Node.start], and with a warning once the
  * node has been started.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
@@ -344,6 +368,8 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
  *
  * Returns: (transfer none) (nullable): a codec, or %NULL while none was set and the one named "variant" wasn't needed
  * yet
+ *
+ * Since: 1.0
  */
 GkvCodec *
 gkv_node_get_codec (GkvNode *self)
@@ -364,6 +390,8 @@ gkv_node_get_codec (GkvNode *self)
  *
  * Sets the codec that values travel with. Values written before with another can't be read then. Ignored with a warning
  * once the node has been started.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
@@ -397,6 +425,8 @@ gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
  *
  * Returns: (transfer none) (nullable): a transport, or %NULL while none was set: the one named "udp" is made when the
  * node is started
+ *
+ * Since: 1.0
  */
 GkvTransport *
 gkv_node_get_transport (GkvNode *self)
@@ -412,6 +442,8 @@ gkv_node_get_transport (GkvNode *self)
  * @transport: (nullable): a transport, or %NULL for the one named "udp"
  *
  * Sets how datagrams travel. It serves one node. Ignored with a warning once the node has been started.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_transport (GkvNode *self, GkvTransport *transport)
@@ -438,6 +470,8 @@ gkv_node_set_transport (GkvNode *self, GkvTransport *transport)
  * Gets how peers are found without seeds.
  *
  * Returns: (transfer none) (nullable): a discovery, or %NULL for none
+ *
+ * Since: 1.0
  */
 GkvDiscovery *
 gkv_node_get_discovery (GkvNode *self)
@@ -453,6 +487,8 @@ gkv_node_get_discovery (GkvNode *self)
  * @discovery: (nullable): a discovery, or %NULL for none
  *
  * Sets how peers are found without seeds. It serves one node. Ignored with a warning once the node has been started.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery)
@@ -479,6 +515,8 @@ gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery)
  * Gets whether the network may run in a thread of its own. May be called from any thread.
  *
  * Returns: whether it may
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_get_network_thread (GkvNode *self)
@@ -494,6 +532,8 @@ gkv_node_get_network_thread (GkvNode *self)
  * @network_thread: whether the network may run in a thread of its own
  *
  * Sets whether the network may run in a thread of its own. Ignored with a warning once the node has been started.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_set_network_thread (GkvNode *self, gboolean network_thread)
@@ -517,6 +557,8 @@ gkv_node_set_network_thread (GkvNode *self, gboolean network_thread)
  * `item-type` and `n-items`, and belongs to the thread that runs the node's main context.
  *
  * Returns: (transfer none): a list model of [class@Gkv.Peer]
+ *
+ * Since: 1.0
  */
 GListModel *
 gkv_node_get_peers (GkvNode *self)
@@ -533,6 +575,8 @@ gkv_node_get_peers (GkvNode *self)
  * Gets whether the node has caught up with the cluster.
  *
  * Returns: whether the node is synced
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_get_synced (GkvNode *self)

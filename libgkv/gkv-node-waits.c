@@ -67,6 +67,8 @@ gkv_node_check_syncable (GkvNode *self, gboolean *done, GError **error)
  * thread, which would wait for itself. May be called from any thread.
  *
  * Returns: %TRUE if the node is synced, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_wait_synced (GkvNode *self, guint timeout_ms, GCancellable *cancellable, GError **error)
@@ -96,6 +98,8 @@ gkv_node_wait_synced (GkvNode *self, guint timeout_ms, GCancellable *cancellable
  * which would wait for itself. May be called from any thread.
  *
  * Returns: %TRUE if it was confirmed, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_flush (GkvNode *self, guint n_peers, guint timeout_ms, GCancellable *cancellable, GError **error)
@@ -124,6 +128,8 @@ gkv_node_flush (GkvNode *self, guint n_peers, guint timeout_ms, GCancellable *ca
  * Ends in %G_IO_ERROR_TIMED_OUT, naming the seeds that did not answer, in %G_IO_ERROR_CANCELLED, or in
  * %GKV_ERROR_CLOSED when the node is closed meanwhile. It may be begun before the node is started. The node is kept
  * alive until it ends. May be called from any thread; ends in its default main context.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_wait_synced_async (
@@ -158,6 +164,8 @@ gkv_node_wait_synced_async (
  * Ends [method@Gkv.Node.wait_synced_async].
  *
  * Returns: %TRUE if the node is synced, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_wait_synced_finish (GkvNode *self, GAsyncResult *result, GError **error)
@@ -183,6 +191,8 @@ gkv_node_wait_synced_finish (GkvNode *self, GAsyncResult *result, GError **error
  * %GKV_ERROR_INVALID_OPTION. Ends in %G_IO_ERROR_TIMED_OUT, telling how many have confirmed, in %G_IO_ERROR_CANCELLED,
  * in %GKV_ERROR_CLOSED when the node is closed meanwhile, or in %GKV_ERROR_FAILED when it was not started. The node is
  * kept alive until it ends. May be called from any thread; ends in its default main context.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_flush_async (GkvNode *self,
@@ -221,6 +231,8 @@ gkv_node_flush_async (GkvNode *self,
  * Ends [method@Gkv.Node.flush_async].
  *
  * Returns: %TRUE if it was confirmed, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_flush_finish (GkvNode *self, GAsyncResult *result, GError **error)

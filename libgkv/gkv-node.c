@@ -47,6 +47,8 @@
  * It also belongs to the process that made it. In a child that was forked from that one it is as if it were closed:
  * calls are %GKV_ERROR_CLOSED, nothing is emitted or sent, and dropping it does nothing to the cluster. A node that the
  * child makes itself works.
+ *
+ * Since: 1.0
  */
 
 /* Closing gives what was written here so long to reach a peer. */
@@ -313,6 +315,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    *
    * The node's stable identity, part of the rule that decides between two writes at the same time. If none is given,
    * 16 random hexadecimal digits. Up to 255 bytes of UTF-8, not empty.
+   *
+   * Since: 1.0
    */
   props[PROP_NODE_ID] = g_param_spec_string ("node-id", NULL, NULL, NULL, identity);
 
@@ -322,6 +326,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * The cluster's name. Nodes of different clusters ignore each other, on the network and in discovery. %NULL is the
    * cluster "default"; with [property@Gkv.Node:discovery] a cluster has to be given, so that the nodes of other
    * applications nearby aren't met: the application's id is a good name.
+   *
+   * Since: 1.0
    */
   props[PROP_CLUSTER] = g_param_spec_string ("cluster", NULL, NULL, NULL, identity);
 
@@ -330,6 +336,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    *
    * Where the node listens: "192.0.2.1:7000", "[2001:db8::1]:7000" or "name:7000". The host "0.0.0.0" or "[::]" stands
    * for every address of the machine, the port 0 for any free one. %NULL: the node has no network.
+   *
+   * Since: 1.0
    */
   props[PROP_BIND_ADDRESS] = g_param_spec_string ("bind-address", NULL, NULL, NULL, option);
 
@@ -337,6 +345,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * GkvNode:advertise-address: (getter get_advertise_address) (setter set_advertise_address)
    *
    * What peers are told to use, where that isn't what is bound: behind NAT, and in containers.
+   *
+   * Since: 1.0
    */
   props[PROP_ADVERTISE_ADDRESS] = g_param_spec_string ("advertise-address", NULL, NULL, NULL, option);
 
@@ -344,6 +354,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * GkvNode:local-address: (getter get_local_address)
    *
    * The address really bound, as a numeric "host:port"; %NULL while the node has no network.
+   *
+   * Since: 1.0
    */
   props[PROP_LOCAL_ADDRESS] = g_param_spec_string ("local-address", NULL, NULL, NULL, known);
 
@@ -352,6 +364,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    *
    * "host:port" of peers to begin with; one that runs is enough, as peers tell of each other. Names are resolved
    * again while nobody answers. Needs [property@Gkv.Node:bind-address].
+   *
+   * Since: 1.0
    */
   props[PROP_SEEDS] = g_param_spec_boxed ("seeds", NULL, NULL, G_TYPE_STRV, option);
 
@@ -359,6 +373,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * GkvNode:gossip-interval: (getter get_gossip_interval) (setter set_gossip_interval)
    *
    * How often the node compares what it has with a peer, in milliseconds. Can always be changed; 0 is refused.
+   *
+   * Since: 1.0
    */
   props[PROP_GOSSIP_INTERVAL] = g_param_spec_uint ("gossip-interval", NULL, NULL, 0, G_MAXUINT, 2000, option);
 
@@ -366,6 +382,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * GkvNode:codec: (getter get_codec) (setter set_codec)
    *
    * How values travel; if none is given, the codec named "variant", which carries any value.
+   *
+   * Since: 1.0
    */
   props[PROP_CODEC] = g_param_spec_object ("codec", NULL, NULL, GKV_TYPE_CODEC, option);
 
@@ -373,6 +391,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * GkvNode:transport: (getter get_transport) (setter set_transport)
    *
    * How datagrams travel; if none is given, the transport named "udp".
+   *
+   * Since: 1.0
    */
   props[PROP_TRANSPORT] = g_param_spec_object ("transport", NULL, NULL, GKV_TYPE_TRANSPORT, option);
 
@@ -381,6 +401,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    *
    * How peers are found without seeds, for example the discovery named "mdns". Needs
    * [property@Gkv.Node:bind-address].
+   *
+   * Since: 1.0
    */
   props[PROP_DISCOVERY] = g_param_spec_object ("discovery", NULL, NULL, GKV_TYPE_DISCOVERY, option);
 
@@ -390,6 +412,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * Whether the network runs in a thread of the library's, if transport and discovery can be moved there; otherwise it
    * runs in the node's main context. With a thread the node stays a full member while the application blocks its main
    * loop, or has none: peers reach it, its map stays current, what it writes travels, and what expires goes.
+   *
+   * Since: 1.0
    */
   props[PROP_NETWORK_THREAD] = g_param_spec_boolean ("network-thread", NULL, NULL, TRUE, option);
 
@@ -398,6 +422,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    *
    * The peers that live, as far as is known (alive or suspect): a list of [class@Gkv.Peer], sorted by node id, that
    * follows what is known. Only the node changes it.
+   *
+   * Since: 1.0
    */
   props[PROP_PEERS] = g_param_spec_object ("peers", NULL, NULL, G_TYPE_LIST_MODEL, known);
 
@@ -407,6 +433,8 @@ gkv_node_install_properties (GObjectClass *object_class)
    * Whether the node has caught up with the cluster: it has exchanged all with a peer that has, or with every peer
    * alive. %TRUE at once for a node without a network; after 3 seconds for one that has no seeds and finds nobody.
    * While a seed has not answered and nobody else has, it stays %FALSE.
+   *
+   * Since: 1.0
    */
   props[PROP_SYNCED] = g_param_spec_boolean ("synced", NULL, NULL, FALSE, known);
 
@@ -458,6 +486,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    * @peer: the peer
    *
    * A peer is known now. Emitted in the node's main context, after [property@Gkv.Node:peers] has it.
+   *
+   * Since: 1.0
    */
   signals.peer_added =
       g_signal_new ("peer-added", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, GKV_TYPE_PEER);
@@ -469,6 +499,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    *
    * A peer has left or has died; its [property@Gkv.Peer:state] says which.
    * Emitted in the node's main context, after [property@Gkv.Node:peers] has lost it.
+   *
+   * Since: 1.0
    */
   signals.peer_removed = g_signal_new ("peer-removed", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                        G_TYPE_NONE, 1, GKV_TYPE_PEER);
@@ -481,6 +513,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    * Something went wrong that isn't the answer to a call: a seed can't be resolved, a peer's value can't be decoded, a
    * peer has the same id. The node goes on. The same message comes at most once a minute. Where nothing is connected,
    * it goes to the log. Emitted in the node's main context.
+   *
+   * Since: 1.0
    */
   signals.error = g_signal_new ("error", GKV_TYPE_NODE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
                                 G_TYPE_ERROR | G_SIGNAL_TYPE_STATIC_SCOPE);
@@ -596,6 +630,8 @@ gkv_node_opened (const GError *cause, gpointer data)
  * The node belongs to the thread's default main context.
  *
  * Returns: (transfer full): a new node
+ *
+ * Since: 1.0
  */
 GkvNode *
 gkv_node_new (void)
@@ -623,6 +659,8 @@ gkv_node_new (void)
  * Belongs to the thread that runs the node's main context: elsewhere it is %GKV_ERROR_WRONG_THREAD.
  *
  * Returns: %TRUE if the node was started, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
@@ -666,6 +704,8 @@ gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
  *
  * When @cancellable is cancelled late, either the node is started, or it is as it was before and this ends in
  * %G_IO_ERROR_CANCELLED. Belongs to the thread that runs the node's main context.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
@@ -711,6 +751,8 @@ gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
  * Ends [method@Gkv.Node.start_async].
  *
  * Returns: %TRUE if the node was started, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_start_finish (GkvNode *self, GAsyncResult *result, GError **error)
@@ -839,6 +881,8 @@ gkv_node_end_close (GkvNode *self, GError *undelivered, GError **error)
  * inside any handler, and in any thread.
  *
  * Returns: %TRUE if all that was written here had reached somebody, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_close (GkvNode *self, GCancellable *cancellable, GError **error)
@@ -889,6 +933,8 @@ gkv_node_delivered (GObject *source, GAsyncResult *result, gpointer data)
  *
  * Closes the node as [method@Gkv.Node.close] does, without blocking. Until it ends values can be read, and signals go
  * on. May be called from any thread; ends in its default main context.
+ *
+ * Since: 1.0
  */
 void
 gkv_node_close_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
@@ -922,6 +968,8 @@ gkv_node_close_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
  * Ends [method@Gkv.Node.close_async].
  *
  * Returns: %TRUE if all that was written here had reached somebody, %FALSE with @error set otherwise
+ *
+ * Since: 1.0
  */
 gboolean
 gkv_node_close_finish (GkvNode *self, GAsyncResult *result, GError **error)

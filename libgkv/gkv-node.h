@@ -25,6 +25,8 @@ G_BEGIN_DECLS
  * GKV_MAX_KEY_SIZE:
  *
  * The largest key, in bytes.
+ *
+ * Since: 1.0
  */
 #define GKV_MAX_KEY_SIZE (1024)
 
@@ -32,6 +34,8 @@ G_BEGIN_DECLS
  * GKV_MAX_VALUE_SIZE:
  *
  * The largest value, in bytes as the codec makes them: 16 MiB.
+ *
+ * Since: 1.0
  */
 #define GKV_MAX_VALUE_SIZE (16777216)
 

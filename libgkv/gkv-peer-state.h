@@ -35,7 +35,7 @@ typedef enum
 
 #define GKV_TYPE_PEER_STATE (gkv_peer_state_get_type ())
 
-GKV_AVAILABLE_IN_ALL
+GKV_AVAILABLE_IN_1_0
 GType gkv_peer_state_get_type (void);
 
 G_END_DECLS

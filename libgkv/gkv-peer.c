@@ -17,7 +17,9 @@
  * [signal@Gkv.Node::peer-removed]. Their properties notify. A peer that has died stays in the list for a day, with its
  * [property@Gkv.Peer:state] saying so, as it may come back; one that has left goes at once.
  *
- * A peer belongs to the thread that runs its node's main context.
+ * Belongs to the thread that runs the node's main context.
+ *
+ * Since: 1.0
  */
 struct _GkvPeer
 {
@@ -120,6 +122,8 @@ gkv_peer_class_init (GkvPeerClass *klass)
    * GkvPeer:node-id: (getter get_node_id)
    *
    * The peer's node id.
+   *
+   * Since: 1.0
    */
   props[PROP_NODE_ID] = g_param_spec_string ("node-id", NULL, NULL, NULL, flags);
 
@@ -127,6 +131,8 @@ gkv_peer_class_init (GkvPeerClass *klass)
    * GkvPeer:address: (getter get_address)
    *
    * The numeric "host:port" where the peer is reached; %NULL when it isn't known.
+   *
+   * Since: 1.0
    */
   props[PROP_ADDRESS] = g_param_spec_string ("address", NULL, NULL, NULL, flags);
 
@@ -134,6 +140,8 @@ gkv_peer_class_init (GkvPeerClass *klass)
    * GkvPeer:state: (getter get_state)
    *
    * What is believed of the peer.
+   *
+   * Since: 1.0
    */
   props[PROP_STATE] = g_param_spec_enum ("state", NULL, NULL, GKV_TYPE_PEER_STATE, GKV_PEER_STATE_ALIVE, flags);
 
@@ -141,6 +149,8 @@ gkv_peer_class_init (GkvPeerClass *klass)
    * GkvPeer:round-trip-time: (getter get_round_trip_time)
    *
    * How long an answer of the peer takes, in microseconds; -1 while it isn't known.
+   *
+   * Since: 1.0
    */
   props[PROP_ROUND_TRIP_TIME] = g_param_spec_int64 ("round-trip-time", NULL, NULL, -1, G_MAXINT64, -1, flags);
 
@@ -148,6 +158,8 @@ gkv_peer_class_init (GkvPeerClass *klass)
    * GkvPeer:last-seen: (getter get_last_seen)
    *
    * When the peer was last heard of, in UTC.
+   *
+   * Since: 1.0
    */
   props[PROP_LAST_SEEN] = g_param_spec_boxed ("last-seen", NULL, NULL, G_TYPE_DATE_TIME, flags);
 
@@ -213,6 +225,8 @@ gkv_peer_update (GkvPeer *self, const GkvPeerInfo *info)
  * Gets the peer's node id.
  *
  * Returns: (transfer none): a node id
+ *
+ * Since: 1.0
  */
 const char *
 gkv_peer_get_node_id (GkvPeer *self)
@@ -229,6 +243,8 @@ gkv_peer_get_node_id (GkvPeer *self)
  * Gets where the peer is reached.
  *
  * Returns: (transfer none) (nullable): a numeric "host:port", or %NULL when it isn't known
+ *
+ * Since: 1.0
  */
 const char *
 gkv_peer_get_address (GkvPeer *self)
@@ -245,6 +261,8 @@ gkv_peer_get_address (GkvPeer *self)
  * Gets what is believed of the peer.
  *
  * Returns: the peer's state
+ *
+ * Since: 1.0
  */
 GkvPeerState
 gkv_peer_get_state (GkvPeer *self)
@@ -261,6 +279,8 @@ gkv_peer_get_state (GkvPeer *self)
  * Gets how long an answer of the peer takes.
  *
  * Returns: microseconds, or -1 while that isn't known
+ *
+ * Since: 1.0
  */
 gint64
 gkv_peer_get_round_trip_time (GkvPeer *self)
@@ -277,6 +297,8 @@ gkv_peer_get_round_trip_time (GkvPeer *self)
  * Gets when the peer was last heard of.
  *
  * Returns: (transfer none): a time in UTC
+ *
+ * Since: 1.0
  */
 GDateTime *
 gkv_peer_get_last_seen (GkvPeer *self)

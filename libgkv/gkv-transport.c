@@ -34,6 +34,8 @@
  * @bind_address: the address to bind to
  *
  * Begins to bind. It is ended by one call of [method@Gkv.Transport.opened] or [method@Gkv.Transport.open_failed].
+ *
+ * Since: 1.0
  */
 
 /**
@@ -44,6 +46,8 @@
  *
  * Begins to look up the addresses that an address stands for. It is ended by one call of
  * [method@Gkv.Transport.resolved] or [method@Gkv.Transport.resolve_failed] with the same number.
+ *
+ * Since: 1.0
  */
 
 /**
@@ -52,6 +56,8 @@
  * @request: the number of a request
  *
  * Gives up a request.
+ *
+ * Since: 1.0
  */
 
 enum

@@ -18,9 +18,6 @@
 
 #define GKV_AVAILABLE_IN_1_0 _GKV_EXTERN
 
-/* The former name, for headers that still use it. */
-#define GKV_AVAILABLE_IN_ALL GKV_AVAILABLE_IN_1_0
-
 G_BEGIN_DECLS
 
 GKV_AVAILABLE_IN_1_0
