@@ -1,5 +1,5 @@
-/* GkvCodec: how a value becomes bytes and comes back. The wrapper through which every codec is called: it never trusts
- * the implementation, which may be missing a method, or fail without saying why.
+/* GkvCodec: converts values to bytes, and back. This is the wrapper through which every codec is called. It never
+ * trusts the implementation, which may lack a method, or fail without an error.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -13,14 +13,14 @@
 /**
  * GkvCodec:
  *
- * How a value becomes bytes and comes back.
+ * Converts values to bytes, and back.
  *
  * A record carries the name of its codec, so nodes with different codecs can share a map: each keeps and passes on what
- * it can't read. What an application reads is what [method@Gkv.Codec.decode] made, on the writer's side too.
+ * it can't decode. What an application reads is what [method@Gkv.Codec.decode] made, on the writer's side too.
  *
- * The library has "variant" (any [struct@GLib.Variant]), "bytes", "string" and "json". To make one, implement the
- * interface: in C as a module (see [func@Gkv.Codec.new_for_name]), or as a class in any language, and hand it to
- * [property@Gkv.Node:codec].
+ * The library has the codecs "variant" (any [struct@GLib.Variant]), "bytes", "string" and "json". To add one, implement
+ * the interface: in C as a module (see [func@Gkv.Codec.new_for_name]), or as a class in any language whose object is
+ * set as [property@Gkv.Node:codec].
  *
  * Since: 1.0
  */
@@ -29,9 +29,9 @@
  * GkvCodecInterface::get_name:
  * @self: a codec
  *
- * Gives the codec's name.
+ * Gets the codec's name, which never changes. May be called from any thread.
  *
- * Returns: (transfer none): the name, of at most 64 bytes
+ * Returns: (transfer none): the name, of 1 to 64 bytes of UTF-8
  *
  * Since: 1.0
  */
@@ -42,7 +42,7 @@
  * @value: (transfer none): the value
  * @error: return location for an error
  *
- * Makes bytes of a value.
+ * Encodes a value as bytes. Called in the node's main context, unless @is_thread_safe returns %TRUE.
  *
  * Returns: (transfer full): the bytes, or %NULL with @error set when it can't carry the value
  *
@@ -52,12 +52,13 @@
 /**
  * GkvCodecInterface::decode:
  * @self: a codec
- * @bytes: (transfer none): the bytes, in which anything can be
+ * @bytes: (transfer none): the bytes
  * @error: return location for an error
  *
- * Makes a value of bytes.
+ * Decodes bytes. They come from the network, so that anything can be in them. Called in the node's main context, unless
+ * @is_thread_safe returns %TRUE.
  *
- * Returns: (transfer full): the value, or %NULL with @error set when it isn't what @encode makes
+ * Returns: (transfer full): the value, or %NULL with @error set when the bytes aren't what @encode makes
  *
  * Since: 1.0
  */
@@ -66,9 +67,10 @@
  * GkvCodecInterface::is_thread_safe:
  * @self: a codec
  *
- * Tells whether the codec may be called from any thread.
+ * Checks whether @encode and @decode may be called from any thread, several at a time. May itself be called from any
+ * thread.
  *
- * Returns: whether it may
+ * Returns: %TRUE if they may
  *
  * Since: 1.0
  */
@@ -77,9 +79,9 @@
  * GkvCodecInterface::is_lossless:
  * @self: a codec
  *
- * Tells whether decoding what was encoded always succeeds and gives an equal value.
+ * Checks whether @decode always succeeds on what @encode made, and gives an equal value. May be called from any thread.
  *
- * Returns: whether it does
+ * Returns: %TRUE if it does
  *
  * Since: 1.0
  */
@@ -118,7 +120,7 @@ fail (GkvCodec *self, const char *what, GError *cause, GError **error)
  * @name: the name of a codec, for example "json"; what follows a colon is for its property `argument`
  * @error: return location for an error
  *
- * Makes a codec by its name, loading its module when need be. May be called from any thread.
+ * Creates a codec by its name, loading its module when need be. May be called from any thread.
  *
  * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
  * folders searched. It fails so, too, where an argument is given to a codec that takes none.
@@ -141,8 +143,8 @@ gkv_codec_new_for_name (const char *name, GError **error)
 /**
  * gkv_codec_list_names:
  *
- * Lists the codecs that [func@Gkv.Codec.new_for_name] can make, loading every module to learn of them. May be called
- * from any thread.
+ * Lists the codecs that [func@Gkv.Codec.new_for_name] can create. This loads every module. May be called from any
+ * thread.
  *
  * Returns: (transfer full) (array zero-terminated=1): the names, sorted
  *
@@ -158,9 +160,9 @@ gkv_codec_list_names (void)
  * gkv_codec_get_name:
  * @self: a codec
  *
- * Gives the codec's name, which travels with each record. May be called from any thread.
+ * Gets the codec's name, which travels with each record. May be called from any thread.
  *
- * Returns: the name; that of its type where the codec gives none
+ * Returns: (transfer none): the name; that of its type where the codec gives none
  *
  * Since: 1.0
  */
@@ -184,9 +186,12 @@ gkv_codec_get_name (GkvCodec *self)
  * @value: the value; a floating one is consumed
  * @error: return location for an error
  *
- * Makes bytes of a value. From another thread than the node's only where [method@Gkv.Codec.is_thread_safe] says so.
+ * Encodes a value as bytes.
  *
  * Fails with %GKV_ERROR_CODEC when the codec can't carry the value.
+ *
+ * May be called from any thread if [method@Gkv.Codec.is_thread_safe] returns %TRUE; otherwise belongs to the thread
+ * that runs the node's main context.
  *
  * Returns: (transfer full): the bytes
  *
@@ -220,12 +225,15 @@ gkv_codec_encode (GkvCodec *self, GVariant *value, GError **error)
 /**
  * gkv_codec_decode:
  * @self: a codec
- * @bytes: the bytes, in which anything can be
+ * @bytes: the bytes, from whatever source
  * @error: return location for an error
  *
- * Makes a value of bytes. From another thread than the node's only where [method@Gkv.Codec.is_thread_safe] says so.
+ * Decodes bytes.
  *
  * Fails with %GKV_ERROR_CODEC when the bytes aren't what the codec makes.
+ *
+ * May be called from any thread if [method@Gkv.Codec.is_thread_safe] returns %TRUE; otherwise belongs to the thread
+ * that runs the node's main context.
  *
  * Returns: (transfer full): the value
  *
@@ -257,9 +265,9 @@ gkv_codec_decode (GkvCodec *self, GBytes *bytes, GError **error)
  * gkv_codec_is_thread_safe:
  * @self: a codec
  *
- * Tells whether the codec may be called from any thread. May itself be called from any thread.
+ * Checks whether the codec encodes and decodes in any thread. May itself be called from any thread.
  *
- * Returns: %FALSE unless the codec says otherwise
+ * Returns: %TRUE if it does; %FALSE unless the codec overrides it
  *
  * Since: 1.0
  */
@@ -275,10 +283,10 @@ gkv_codec_is_thread_safe (GkvCodec *self)
  * gkv_codec_is_lossless:
  * @self: a codec
  *
- * Tells whether decoding what was encoded always succeeds and gives an equal value. A node decodes what it has just
- * encoded with any other codec, to see what its readers will see. May be called from any thread.
+ * Checks whether decoding what was encoded always succeeds and gives an equal value. With any other codec a node
+ * decodes each value that it has encoded, to be sure that its readers can. May be called from any thread.
  *
- * Returns: %FALSE unless the codec says otherwise
+ * Returns: %TRUE if it does; %FALSE unless the codec overrides it
  *
  * Since: 1.0
  */

@@ -1,4 +1,4 @@
-/* GkvCodec: how a value becomes bytes and comes back. An interface, with the extension point "gkv-1-codec".
+/* GkvCodec: converts values to bytes, and back. An interface, with the extension point "gkv-1-codec".
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -19,7 +19,7 @@ G_BEGIN_DECLS
 /**
  * GKV_CODEC_EXTENSION_POINT_NAME:
  *
- * The extension point that a codec module implements.
+ * The name of the extension point that a codec module implements.
  *
  * Since: 1.0
  */
@@ -31,11 +31,11 @@ G_DECLARE_INTERFACE (GkvCodec, gkv_codec, GKV, CODEC, GObject)
 /**
  * GkvCodecInterface:
  * @g_iface: the parent interface
- * @get_name: gives the codec's name, which travels with each record; required
- * @encode: makes bytes of a value, or sets an error; required
- * @decode: makes a value of bytes, or sets an error; required. The bytes come from the network: anything can be in them
+ * @get_name: gets the codec's name, which travels with each record; required
+ * @encode: encodes a value as bytes, or sets an error; required
+ * @decode: decodes bytes, or sets an error; required. The bytes come from the network: anything can be in them
  * @is_thread_safe: whether @encode and @decode may be called from any thread; %FALSE unless overridden
- * @is_lossless: whether @decode always gives back what @encode was given; %FALSE unless overridden
+ * @is_lossless: whether @decode always succeeds and returns what @encode was given; %FALSE unless overridden
  *
  * What a codec implements. It is called through the functions of [iface@Gkv.Codec] only.
  *

@@ -1,5 +1,5 @@
-/* GkvDiscovery: how peers are found without seeds. The wrapper through which every discovery is called: it never trusts
- * the implementation, which may be missing a method, or fail without saying why.
+/* GkvDiscovery: finds peers without seeds. This is the wrapper through which every discovery is called. It never trusts
+ * the implementation, which may lack a method, or fail without an error.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -13,14 +13,15 @@
 /**
  * GkvDiscovery:
  *
- * How peers are found without seeds.
+ * Finds peers without seeds.
  *
- * A discovery announces the node and reports where others of its cluster may be. It isn't trusted to know who lives:
- * the node greets the addresses, and gossip decides. All is called in one main context, and the signals are emitted
- * there; see [method@Gkv.Discovery.is_thread_movable]. The signals are for the node.
+ * A discovery announces the node, and reports contacts: addresses where nodes of its cluster may be. It need not know
+ * which of them are alive: the node greets the addresses, and gossip decides. All methods are called in one main
+ * context, and the signals are emitted there; see [method@Gkv.Discovery.is_thread_movable]. The signals are for the
+ * node.
  *
- * Addresses are those of the node's transport, in canonical form. A discovery that can't use them says so when it is
- * started. The library has "mdns", which needs "host:port" with a numeric host.
+ * Addresses are those of the node's transport, in canonical form. A discovery that can't use them fails to start. The
+ * library has the discovery "mdns", which needs "host:port" with a numeric host.
  *
  * Since: 1.0
  */
@@ -54,9 +55,11 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
    * @node_id: the id of a node of this cluster
    * @address: its address
    *
-   * A node may be there. A node with several addresses is found once at each. A node that has the id of this one, at an
-   * address that isn't this one's, is found like any other: the nodes then report the duplicate. Emitted in the context
-   * that the discovery was started in.
+   * A node of the cluster may be at an address. A node with several addresses is found once at each. A node that has
+   * the id of this one, at an address that isn't this one's, is found like any other: the nodes then report the
+   * duplicate.
+   *
+   * Emitted in the context that the discovery was started in.
    *
    * Since: 1.0
    */
@@ -69,7 +72,9 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
    * @node_id: the id of a node
    * @address: the address where it was found
    *
-   * A node is no longer announced there. Emitted in the context that the discovery was started in.
+   * A node is no longer announced at an address.
+   *
+   * Emitted in the context that the discovery was started in.
    *
    * Since: 1.0
    */
@@ -81,7 +86,9 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
    * @self: the discovery
    * @error: what went wrong
    *
-   * Something went wrong that isn't the answer to a call. Emitted in the context that the discovery was started in.
+   * Something failed outside of any call. The discovery goes on.
+   *
+   * Emitted in the context that the discovery was started in.
    *
    * Since: 1.0
    */
@@ -94,7 +101,7 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
  * @name: the name of a discovery, for example "mdns"; what follows a colon is for its property `argument`
  * @error: return location for an error
  *
- * Makes a discovery by its name, loading its module when need be. May be called from any thread.
+ * Creates a discovery by its name, loading its module when need be. May be called from any thread.
  *
  * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
  * folders searched. It fails so, too, where an argument is given to a discovery that takes none.
@@ -117,8 +124,8 @@ gkv_discovery_new_for_name (const char *name, GError **error)
 /**
  * gkv_discovery_list_names:
  *
- * Lists the discoveries that [func@Gkv.Discovery.new_for_name] can make, loading every module to learn of them. May be
- * called from any thread.
+ * Lists the discoveries that [func@Gkv.Discovery.new_for_name] can create. This loads every module. May be called from
+ * any thread.
  *
  * Returns: (transfer full) (array zero-terminated=1): the names, sorted
  *
@@ -141,9 +148,11 @@ gkv_discovery_list_names (void)
  *
  * Begins to announce the node and to look for others, in the thread-default main context. Doesn't block.
  *
- * Fails with %GKV_ERROR_DISCOVERY, also where it can't serve addresses of that kind.
+ * Fails with %GKV_ERROR_DISCOVERY, also where it can't use addresses of that kind.
  *
- * Returns: whether it has begun
+ * Belongs to the thread that created the discovery, unless [method@Gkv.Discovery.is_thread_movable] returns %TRUE.
+ *
+ * Returns: %TRUE if it has begun, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -170,7 +179,9 @@ gkv_discovery_start (GkvDiscovery *self, const char *cluster, const char *node_i
  * gkv_discovery_stop:
  * @self: a discovery
  *
- * Withdraws the announcement and ends the search. Harmless when it isn't started; it can be started again.
+ * Withdraws the announcement and ends the search. Does nothing when it isn't started. It can be started again.
+ *
+ * Belongs to the thread that the discovery was started in.
  *
  * Since: 1.0
  */
@@ -187,12 +198,13 @@ gkv_discovery_stop (GkvDiscovery *self)
  * gkv_discovery_is_thread_movable:
  * @self: a discovery
  *
- * Tells whether the discovery can be used in another thread than the one that made it. Then all from start to stop,
- * signals included, happens in one thread, in that thread's default main context.
+ * Checks whether the discovery can be used in another thread than the one that created it. Then all from start to stop,
+ * signals included, happens in one thread, in that thread's default main context. A discovery written in JavaScript
+ * must leave it %FALSE.
  *
- * May be called from any thread. A discovery written in JavaScript must leave it %FALSE.
+ * May be called from any thread.
  *
- * Returns: %FALSE unless the discovery says otherwise
+ * Returns: %TRUE if it can; %FALSE unless the discovery overrides it
  *
  * Since: 1.0
  */
@@ -210,7 +222,9 @@ gkv_discovery_is_thread_movable (GkvDiscovery *self)
  * @node_id: the id of a node
  * @address: its address
  *
- * Reports another node. For implementations, in the context that the discovery was started in.
+ * Emits [signal@Gkv.Discovery::found]. For implementations.
+ *
+ * Belongs to the thread that the discovery was started in.
  *
  * Since: 1.0
  */
@@ -229,8 +243,9 @@ gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *a
  * @node_id: the id of a node
  * @address: the address where it was found
  *
- * Reports that another node is no longer announced. For implementations, in the context that the discovery was
- * started in.
+ * Emits [signal@Gkv.Discovery::lost]. For implementations.
+ *
+ * Belongs to the thread that the discovery was started in.
  *
  * Since: 1.0
  */
@@ -248,7 +263,9 @@ gkv_discovery_emit_lost (GkvDiscovery *self, const char *node_id, const char *ad
  * @self: a discovery
  * @error: what went wrong
  *
- * Reports something that went wrong to the node. For implementations, in the context that the discovery was started in.
+ * Emits [signal@Gkv.Discovery::failed]. For implementations.
+ *
+ * Belongs to the thread that the discovery was started in.
  *
  * Since: 1.0
  */

@@ -1,4 +1,4 @@
-/* GkvDiscovery: how peers are found without seeds. An interface, with the extension point "gkv-1-discovery".
+/* GkvDiscovery: finds peers without seeds. An interface, with the extension point "gkv-1-discovery".
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -19,7 +19,7 @@ G_BEGIN_DECLS
 /**
  * GKV_DISCOVERY_EXTENSION_POINT_NAME:
  *
- * The extension point that a discovery module implements.
+ * The name of the extension point that a discovery module implements.
  *
  * Since: 1.0
  */
@@ -33,9 +33,9 @@ G_DECLARE_INTERFACE (GkvDiscovery, gkv_discovery, GKV, DISCOVERY, GObject)
  * @g_iface: the parent interface
  * @start: begins to announce this node and to look for others of its cluster, without blocking; required. Its sources
  *   go to the caller's thread-default main context. The address is the one that peers shall use, in the canonical form
- *   of the node's transport; it fails with %GKV_ERROR_DISCOVERY where it can't serve such an address
- * @stop: withdraws the announcement and ends the search; harmless when not started; required
- * @is_thread_movable: whether the discovery can be used in another thread than the one that made it; %FALSE unless
+ *   of the node's transport; it fails with %GKV_ERROR_DISCOVERY where it can't use such an address
+ * @stop: withdraws the announcement and ends the search; does nothing when not started; required
+ * @is_thread_movable: whether the discovery can be used in another thread than the one that created it; %FALSE unless
  *   overridden
  *
  * What a discovery implements. It is called through the functions of [iface@Gkv.Discovery] only, and always in the

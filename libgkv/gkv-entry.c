@@ -16,11 +16,11 @@
 /**
  * GkvEntry:
  *
- * One key of the map as an object: its value, who wrote it and when.
+ * One key of the map as an object: its value, its origin, and when it was written.
  *
  * [method@Gkv.Node.get_entry] returns a snapshot, which never changes and may be used in any thread. The entries of the
- * lists that [method@Gkv.Node.list_entries] returns follow the map: the object of a key stays the same as long as
- * anybody holds it, and notifies of what changes. Once its key has left the map an entry stays as it was. The entries
+ * lists that [method@Gkv.Node.list_entries] returns follow the map: the object of a key stays the same as long as there
+ * is a reference to it, and its properties notify. Once its key has left the map an entry stays as it was. The entries
  * of a list belong to the thread that runs the node's main context.
  *
  * Since: 1.0
@@ -145,7 +145,7 @@ gkv_entry_class_init (GkvEntryClass *klass)
   /**
    * GkvEntry:value: (getter get_value)
    *
-   * The value; %NULL when it can't be decoded here.
+   * The value; %NULL when this node can't decode it.
    *
    * Since: 1.0
    */
@@ -163,7 +163,7 @@ gkv_entry_class_init (GkvEntryClass *klass)
   /**
    * GkvEntry:origin: (getter get_origin)
    *
-   * The id of the node that wrote the value.
+   * The node id of the writer.
    *
    * Since: 1.0
    */
@@ -192,7 +192,7 @@ gkv_entry_class_init (GkvEntryClass *klass)
   /**
    * GkvEntry:ephemeral: (getter get_ephemeral)
    *
-   * Whether the value ends with the node that wrote it.
+   * Whether the key is removed when the node that wrote it ends.
    *
    * Since: 1.0
    */
@@ -411,6 +411,9 @@ gkv_entry_update (GkvEntry *self, GVariant *value, const GkvRecord *record, gint
  *
  * Gets the key.
  *
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
+ *
  * Returns: (transfer none): the key; it stays valid as long as @self
  *
  * Since: 1.0
@@ -429,9 +432,12 @@ gkv_entry_get_key (GkvEntry *self)
  *
  * Gets the value.
  *
- * Returns: (transfer none) (nullable): the value, or %NULL when it can't be decoded here, such as when it was written
- *   with another codec; [method@Gkv.Entry.get_codec] returns its name, and [method@Gkv.Node.get_value] an error that
- * says what is wrong
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
+ *
+ * Returns: (transfer none) (nullable): the value, or %NULL when this node can't decode it, for example because it was
+ *   written with another codec: [method@Gkv.Entry.get_codec] returns its name, and [method@Gkv.Node.get_value] an error
+ *   that says what is wrong
  *
  * Since: 1.0
  */
@@ -449,7 +455,10 @@ gkv_entry_get_value (GkvEntry *self)
  *
  * Gets the name of the codec that the value was written with, such as `variant`.
  *
- * Returns: (transfer none): the name of a codec; this machine need not have that
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
+ *
+ * Returns: (transfer none): the name of a codec, which this node need not have
  *
  * Since: 1.0
  */
@@ -465,7 +474,10 @@ gkv_entry_get_codec (GkvEntry *self)
  * gkv_entry_get_origin: (get-property origin)
  * @self: an entry
  *
- * Gets the id of the node that wrote the value.
+ * Gets the node id of the writer.
+ *
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
  *
  * Returns: (transfer none): a node id
  *
@@ -485,6 +497,9 @@ gkv_entry_get_origin (GkvEntry *self)
  *
  * Gets when the value was written, by the clock of the node that wrote it.
  *
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
+ *
  * Returns: (transfer none): a time in UTC, to the millisecond
  *
  * Since: 1.0
@@ -503,6 +518,9 @@ gkv_entry_get_modified (GkvEntry *self)
  *
  * Gets when the value expires, by the clock of this machine: an estimate from how much of its lifetime remains.
  *
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
+ *
  * Returns: (transfer none) (nullable): a time in UTC, or %NULL for never
  *
  * Since: 1.0
@@ -519,9 +537,12 @@ gkv_entry_get_expires (GkvEntry *self)
  * gkv_entry_get_ephemeral: (get-property ephemeral)
  * @self: an entry
  *
- * Gets whether the value ends with the node that wrote it.
+ * Gets whether the key is removed when the node that wrote it ends.
  *
- * Returns: whether the value is ephemeral
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
+ *
+ * Returns: %TRUE if the key is ephemeral
  *
  * Since: 1.0
  */
@@ -542,8 +563,11 @@ gkv_entry_get_ephemeral (GkvEntry *self)
  *
  * The first call makes the text, in a time that doesn't grow with the size of the value.
  *
- * Returns: (transfer none): at most 256 characters of text, valid until the value changes; empty when the value can't
- * be decoded here
+ * May be called from any thread for a snapshot; for an entry of a list belongs to the thread that runs the node's main
+ * context.
+ *
+ * Returns: (transfer none): at most 256 characters of text, valid until the value changes; empty when this node can't
+ *   decode the value
  *
  * Since: 1.0
  */

@@ -1,4 +1,4 @@
-/* GkvEntry: one key of the map as an object, for list models and for asking about a record.
+/* GkvEntry: one key of the map as an object, for list models, and with what is known of its record.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

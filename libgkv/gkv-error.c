@@ -1,4 +1,4 @@
-/* GKV_ERROR: what can go wrong, as an application matches it.
+/* GKV_ERROR: the error domain, with the codes that applications match.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -30,7 +30,7 @@ G_DEFINE_ENUM_TYPE (GkvError,
 /**
  * gkv_error_quark:
  *
- * Gives the error domain of this library.
+ * Gets the error domain of this library. May be called from any thread.
  *
  * Returns: the quark of the string "gkv-error-quark"
  *

@@ -1,4 +1,4 @@
-/* GKV_ERROR: what can go wrong, as an application matches it.
+/* GKV_ERROR: the error domain, with the codes that applications match.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -32,17 +32,17 @@ G_BEGIN_DECLS
  * @GKV_ERROR_CLOSED: the node has been closed, or belongs to the process that this one was forked from
  * @GKV_ERROR_WRONG_THREAD: the call belongs to the thread that owns the node
  * @GKV_ERROR_INVALID_OPTION: an option of the node can't be used; the message names it
- * @GKV_ERROR_WRONG_TYPE: the value is of another type than the one asked for
- * @GKV_ERROR_DUPLICATE_ID: another live node has this node's id
+ * @GKV_ERROR_WRONG_TYPE: the value is of another type than the one requested
+ * @GKV_ERROR_DUPLICATE_ID: another node that is alive has this node's id
  * @GKV_ERROR_INVALID_KEY: the key is empty, or isn't UTF-8
- * @GKV_ERROR_INVALID_VALUE: the value can't be kept, for example because it is missing
- * @GKV_ERROR_INVALID_ADDRESS: an address can't be read, or can't serve its use
+ * @GKV_ERROR_INVALID_VALUE: the value can't be kept, for example because it is missing, or the lifetime is negative
+ * @GKV_ERROR_INVALID_ADDRESS: an address can't be parsed, or can't serve its use
  * @GKV_ERROR_CODEC: a codec could not encode or decode a value
  * @GKV_ERROR_TRANSPORT: the transport could not bind, send or receive
  * @GKV_ERROR_DISCOVERY: discovery could not start, or stopped working
  * @GKV_ERROR_MODULE: a module is missing, broken, or made for another version
  * @GKV_ERROR_TOO_LARGE: the key or the value is over its limit
- * @GKV_ERROR_CLOCK: a clock is too far from this node's
+ * @GKV_ERROR_CLOCK: the clocks of two nodes differ by more than an hour
  *
  * The errors of this library. Timeouts and cancellation are GIO's own: %G_IO_ERROR_TIMED_OUT and
  * %G_IO_ERROR_CANCELLED.

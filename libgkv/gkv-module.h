@@ -29,7 +29,7 @@ G_BEGIN_DECLS
  * @name: the module's name with underscores: `codec_rot13` for a file named `libgkv-codec-rot13.so`
  * @extension_point: the extension point, for example %GKV_CODEC_EXTENSION_POINT_NAME
  * @type: the #GType that implements its interface
- * @implementation: the name to ask for, for example "rot13"
+ * @implementation: the name of the implementation, for example "rot13"
  *
  * Defines all that a module must export. Used once, at the top level of a source file. The module stays in memory
  * once it is loaded, so that its types can be registered as any others, with G_DEFINE_FINAL_TYPE_WITH_CODE().

@@ -1,4 +1,4 @@
-/* What GkvNode asks of GkvEntry and GkvPeer beyond their public face.
+/* What GkvNode calls of GkvEntry and GkvPeer beyond their public functions.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

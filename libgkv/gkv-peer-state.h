@@ -1,4 +1,4 @@
-/* GkvPeerState: how a peer is.
+/* GkvPeerState: whether a peer is alive, as far as is known.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -16,12 +16,12 @@ G_BEGIN_DECLS
 
 /**
  * GkvPeerState:
- * @GKV_PEER_STATE_ALIVE: the peer answers
- * @GKV_PEER_STATE_SUSPECT: the peer has not answered, and has a little time left to show that it lives
- * @GKV_PEER_STATE_LEFT: the peer has said that it leaves
- * @GKV_PEER_STATE_DEAD: the peer has not answered for so long that it is given up; it is still tried now and then
+ * @GKV_PEER_STATE_ALIVE: the peer replies to probes
+ * @GKV_PEER_STATE_SUSPECT: the peer did not reply, and has some seconds to refute that
+ * @GKV_PEER_STATE_LEFT: the peer has announced that it leaves
+ * @GKV_PEER_STATE_DEAD: the peer did not refute the suspicion; the node still greets it now and then
  *
- * What a node believes of a peer.
+ * The state of a peer, as a node knows it.
  *
  * Since: 1.0
  */

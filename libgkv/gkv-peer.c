@@ -1,4 +1,4 @@
-/* GkvPeer: another node as this one sees it.
+/* GkvPeer: another node, as this one knows it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -11,11 +11,11 @@
 /**
  * GkvPeer:
  *
- * Another node of the cluster, as this one sees it.
+ * Another node of the cluster, as this one knows it.
  *
- * Peers are found in [property@Gkv.Node:peers], and given by [signal@Gkv.Node::peer-added] and
- * [signal@Gkv.Node::peer-removed]. Their properties notify. A peer that has died stays in the list for a day, with its
- * [property@Gkv.Peer:state] saying so, as it may come back; one that has left goes at once.
+ * The list [property@Gkv.Node:peers] has those that are alive or suspect, and their properties notify. A peer that dies
+ * or leaves is taken out of the list, and its [property@Gkv.Peer:state] says which; one that comes back gets a new
+ * object. See [signal@Gkv.Node::peer-added] and [signal@Gkv.Node::peer-removed].
  *
  * Belongs to the thread that runs the node's main context.
  *
@@ -130,7 +130,8 @@ gkv_peer_class_init (GkvPeerClass *klass)
   /**
    * GkvPeer:address: (getter get_address)
    *
-   * The numeric "host:port" where the peer is reached; %NULL when it isn't known.
+   * The address of the peer in the transport's canonical form, with "udp" a numeric "host:port"; %NULL while it isn't
+   * known.
    *
    * Since: 1.0
    */
@@ -139,7 +140,7 @@ gkv_peer_class_init (GkvPeerClass *klass)
   /**
    * GkvPeer:state: (getter get_state)
    *
-   * What is believed of the peer.
+   * Whether the peer is alive, as far as is known.
    *
    * Since: 1.0
    */
@@ -148,7 +149,7 @@ gkv_peer_class_init (GkvPeerClass *klass)
   /**
    * GkvPeer:round-trip-time: (getter get_round_trip_time)
    *
-   * How long an answer of the peer takes, in microseconds; -1 while it isn't known.
+   * How long a reply of the peer takes, in microseconds, as a moving average; -1 while it isn't known.
    *
    * Since: 1.0
    */
@@ -157,7 +158,7 @@ gkv_peer_class_init (GkvPeerClass *klass)
   /**
    * GkvPeer:last-seen: (getter get_last_seen)
    *
-   * When the peer was last heard of, in UTC.
+   * When a datagram of the peer was last received, in UTC, by the clock of this machine.
    *
    * Since: 1.0
    */
@@ -224,6 +225,8 @@ gkv_peer_update (GkvPeer *self, const GkvPeerInfo *info)
  *
  * Gets the peer's node id.
  *
+ * Belongs to the thread that runs the node's main context.
+ *
  * Returns: (transfer none): a node id
  *
  * Since: 1.0
@@ -240,9 +243,11 @@ gkv_peer_get_node_id (GkvPeer *self)
  * gkv_peer_get_address: (get-property address)
  * @self: a peer
  *
- * Gets where the peer is reached.
+ * Gets the address of the peer in the transport's canonical form.
  *
- * Returns: (transfer none) (nullable): a numeric "host:port", or %NULL when it isn't known
+ * Belongs to the thread that runs the node's main context.
+ *
+ * Returns: (transfer none) (nullable): an address, valid until it changes, or %NULL while it isn't known
  *
  * Since: 1.0
  */
@@ -258,7 +263,9 @@ gkv_peer_get_address (GkvPeer *self)
  * gkv_peer_get_state: (get-property state)
  * @self: a peer
  *
- * Gets what is believed of the peer.
+ * Gets whether the peer is alive, as far as is known.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Returns: the peer's state
  *
@@ -276,7 +283,9 @@ gkv_peer_get_state (GkvPeer *self)
  * gkv_peer_get_round_trip_time: (get-property round-trip-time)
  * @self: a peer
  *
- * Gets how long an answer of the peer takes.
+ * Gets how long a reply of the peer takes, as a moving average.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Returns: microseconds, or -1 while that isn't known
  *
@@ -294,9 +303,11 @@ gkv_peer_get_round_trip_time (GkvPeer *self)
  * gkv_peer_get_last_seen: (get-property last-seen)
  * @self: a peer
  *
- * Gets when the peer was last heard of.
+ * Gets when a datagram of the peer was last received, by the clock of this machine.
  *
- * Returns: (transfer none): a time in UTC
+ * Belongs to the thread that runs the node's main context.
+ *
+ * Returns: (transfer none): a time in UTC, valid until it changes
  *
  * Since: 1.0
  */
@@ -305,7 +316,7 @@ gkv_peer_get_last_seen (GkvPeer *self)
 {
   g_return_val_if_fail (GKV_IS_PEER (self), NULL);
 
-  /* Made when asked for: peers are heard of every second, and few applications look. */
+  /* It is made when it is needed: datagrams come every second, and few applications look. */
   if (self->last_seen == NULL)
     {
       g_autoptr (GDateTime) second = g_date_time_new_from_unix_utc (self->last_seen_us / G_USEC_PER_SEC);

@@ -1,4 +1,4 @@
-/* GkvPeer: another node as this one sees it.
+/* GkvPeer: another node, as this one knows it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -9,7 +9,7 @@
 /**
  * gkv_get_major_version:
  *
- * Gives the major version of the library that the program runs with. May be called from any thread.
+ * Gets the major version of the library that the program runs with. May be called from any thread.
  *
  * Returns: a number
  *
@@ -24,7 +24,7 @@ gkv_get_major_version (void)
 /**
  * gkv_get_minor_version:
  *
- * Gives the minor version of the library that the program runs with. May be called from any thread.
+ * Gets the minor version of the library that the program runs with. May be called from any thread.
  *
  * Returns: a number
  *
@@ -39,7 +39,7 @@ gkv_get_minor_version (void)
 /**
  * gkv_get_micro_version:
  *
- * Gives the micro version of the library that the program runs with. May be called from any thread.
+ * Gets the micro version of the library that the program runs with. May be called from any thread.
  *
  * Returns: a number
  *
