@@ -1,4 +1,4 @@
-/* GkvNode: reading and writing, listing, and the numbers.
+/* GkvNode: reading, writing and listing keys, and the statistics.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -207,18 +207,19 @@ gkv_node_write (GkvNode *self,
  *
  * Sets a key, here at once and on all peers soon.
  *
- * The value is kept as the node's codec makes it: what is read afterwards is the decoded form. A value that the codec
- * can't carry is refused. The new value wins over all that this node has seen of the key.
+ * The value is kept as the node's codec encodes it: what is read afterwards is the decoded form. A value that the codec
+ * can't carry is refused. The new value wins over all values of the key that this node has seen.
  *
  * In the thread that runs the node's main context, [signal@Gkv.Node::changed] is emitted before this returns, if the
  * value differs from the one before. (A handler of that signal that writes the same key again has its write emitted
  * by the main loop, so that all handlers see the values in order; so has a chain of handlers that write other keys,
  * beyond a small depth.)
  *
- * What is wrong is looked for in this order: @cancellable, a node that is closed (%GKV_ERROR_CLOSED) or badly
- * configured (%GKV_ERROR_INVALID_OPTION, %GKV_ERROR_INVALID_ADDRESS), a codec that can't be used in this thread
+ * Errors are looked for in this order: @cancellable, a node that is closed (%GKV_ERROR_CLOSED) or badly configured
+ * (%GKV_ERROR_INVALID_OPTION, %GKV_ERROR_INVALID_ADDRESS), a codec that can't be used in this thread
  * (%GKV_ERROR_CODEC), the key (%GKV_ERROR_INVALID_KEY, %GKV_ERROR_TOO_LARGE), the value (%GKV_ERROR_INVALID_VALUE,
- * %GKV_ERROR_CODEC, %GKV_ERROR_TOO_LARGE), and a clock that is more than an hour off (%GKV_ERROR_CLOCK).
+ * %GKV_ERROR_CODEC, %GKV_ERROR_TOO_LARGE), and the present value of the key, which must not be from a clock that is
+ * more than an hour ahead (%GKV_ERROR_CLOCK).
  *
  * May be called from any thread.
  *
@@ -241,18 +242,20 @@ gkv_node_set_value (GkvNode *self, const char *key, GVariant *value, GCancellabl
  * @key: a key: UTF-8, 1 to 1,024 bytes
  * @value: the value. A floating reference is sunk, also on an error
  * @flags: how it is set
- * @lifetime: how long the value lives, in microseconds; 0 for ever
+ * @lifetime: the lifetime of the value, in microseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Sets a key, as [method@Gkv.Node.set_value] does, with more to say about it.
+ * Sets a key, as [method@Gkv.Node.set_value] does, with flags and a lifetime.
  *
- * With a @lifetime the key goes on all nodes when that has passed, as if it had been removed; setting it again before
- * gives it a new one. The lifetime is counted on each node's monotonic clock, and is kept to a millisecond. With
- * %GKV_SET_EPHEMERAL the key goes with this node. With %GKV_SET_CREATE a key that is there is %GKV_ERROR_EXISTS: here,
- * that is, as another node may create it at the same time.
+ * A key with a @lifetime expires on all nodes when that has passed, as if it had been removed; setting the key again
+ * before that gives it a new lifetime. Each node counts it on its monotonic clock, to a millisecond. A key with
+ * %GKV_SET_EPHEMERAL is removed when this node ends. With %GKV_SET_CREATE the call fails with %GKV_ERROR_EXISTS if this
+ * node has the key; another node may create it at the same time.
  *
- * A negative @lifetime is %GKV_ERROR_INVALID_VALUE. May be called from any thread.
+ * A negative @lifetime is %GKV_ERROR_INVALID_VALUE.
+ *
+ * May be called from any thread.
  *
  * Returns: %TRUE if the key was set, %FALSE with @error set otherwise
  *
@@ -286,19 +289,21 @@ gkv_write_clear (gpointer data)
  * @self: a node
  * @values: the values by key (`a{smv}`); an empty maybe removes the key. A floating reference is sunk, also on an error
  * @flags: how they are set
- * @lifetime: how long the values live, in microseconds; 0 for ever
+ * @lifetime: the lifetime of the values, in microseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Sets and removes several keys at once: all or none, here. Peers receive them as so many writes, and may see a part of
- * them for a moment.
+ * Sets and removes several keys at once: on this node all or none. Peers receive them as separate writes, and may see a
+ * part of them for a moment.
  *
- * All is checked before anything is written; the error is about the first key that can't be. A key that isn't there
- * needs no removing. List models are up to date before [signal@Gkv.Node::changed] is emitted for each key in turn.
- * @values of another type are %GKV_ERROR_INVALID_VALUE; otherwise as [method@Gkv.Node.set_value_full]. May be called
- * from any thread.
+ * All is checked before anything is written; the error is about the first key that can't be set. Removing a key that
+ * isn't there isn't an error. List models are up to date before [signal@Gkv.Node::changed] is emitted for each key in
+ * turn. @values of another type are %GKV_ERROR_INVALID_VALUE; otherwise it fails as [method@Gkv.Node.set_value_full]
+ * does.
  *
- * Returns: %TRUE if all was done, %FALSE with @error set otherwise
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if all were set or removed, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -382,22 +387,22 @@ gkv_node_compare (GkvNode *self, const char *key, GVariant *expected, GkvRecord 
  * gkv_node_compare_and_set:
  * @self: a node
  * @key: a key: UTF-8, 1 to 1,024 bytes
- * @expected: (nullable): the value that the key is to have; %NULL that it isn't to be there. A floating reference is
- * sunk
- * @value: (nullable): the value to set it to; %NULL to remove it. A floating reference is sunk
+ * @expected: (nullable): the value that the key must have; %NULL if it must not be there. A floating reference is sunk,
+ *   also on an error
+ * @value: (nullable): the new value; %NULL to remove the key. A floating reference is sunk, also on an error
  * @flags: how it is set
- * @lifetime: how long the value lives, in microseconds; 0 for ever
+ * @lifetime: the lifetime of the value, in microseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Sets or removes a key, if it has a certain value; with both %NULL it only checks that the key isn't there.
+ * Sets or removes a key, if it has a certain value. With both %NULL it only checks that the key isn't there.
  *
- * Decoded values are compared, types included. One that differs is %GKV_ERROR_MISMATCH, one that can't be decoded
- * %GKV_ERROR_CODEC; otherwise as [method@Gkv.Node.set_value_full].
+ * Decoded values are compared, types included. A value that differs is %GKV_ERROR_MISMATCH, one that can't be decoded
+ * %GKV_ERROR_CODEC; otherwise it fails as [method@Gkv.Node.set_value_full] does.
  *
- * Nothing that this process does comes between the comparison and the write. What other nodes do may: when two nodes
- * that both have 1 compare and set the key, one to 2 and the other to 3, both succeed, and the later of the two writes
- * wins everywhere. This is no lock for a cluster.
+ * No write of this process comes between the comparison and the write. Those of other nodes may: when two nodes that
+ * both have 1 compare and set the key, one to 2 and the other to 3, both succeed, and the later of the two writes wins
+ * everywhere. So this is not a lock for a cluster.
  *
  * May be called from any thread.
  *
@@ -473,10 +478,12 @@ gkv_node_compare_and_set (GkvNode *self,
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Removes a key, here at once and on all peers soon. It stays removed until somebody sets it again.
+ * Removes a key, here at once and on all peers soon. It stays removed until it is set again.
  *
- * A key that isn't there is %GKV_ERROR_NOT_FOUND. [signal@Gkv.Node::changed] is emitted as for
- * [method@Gkv.Node.set_value]. May be called from any thread.
+ * A key that isn't there is %GKV_ERROR_NOT_FOUND, a closed node %GKV_ERROR_CLOSED. [signal@Gkv.Node::changed] is
+ * emitted as for [method@Gkv.Node.set_value].
+ *
+ * May be called from any thread.
  *
  * Returns: %TRUE if the key was removed, %FALSE with @error set otherwise
  *
@@ -533,10 +540,10 @@ gkv_node_get_value (GkvNode *self, const char *key, GCancellable *cancellable, G
  * @self: a node
  * @key: a key
  *
- * Gets the value of a key, without telling why where there is none: the key isn't there, its value can't be decoded,
- * or the node is closed. May be called from any thread.
+ * Gets the value of a key, without an error. May be called from any thread.
  *
- * Returns: (transfer full) (nullable): the value, or %NULL
+ * Returns: (transfer full) (nullable): the value, or %NULL if the key isn't there, if its value can't be decoded, or if
+ *   the node is closed
  *
  * Since: 1.0
  */
@@ -554,9 +561,9 @@ gkv_node_lookup (GkvNode *self, const char *key)
  * @self: a node
  * @key: a key
  *
- * Tells whether there is a key. May be called from any thread.
+ * Checks whether there is a key. May be called from any thread.
  *
- * Returns: whether there is such a key; %FALSE when the node is closed
+ * Returns: %TRUE if the key is there; %FALSE also when the node is closed
  *
  * Since: 1.0
  */
@@ -572,16 +579,17 @@ gkv_node_contains (GkvNode *self, const char *key)
 /**
  * gkv_node_list_keys:
  * @self: a node
- * @prefix: (nullable): what the keys begin with; %NULL for all keys
+ * @prefix: (nullable): the prefix of the keys; %NULL for all keys
  *
  * Gets the keys that there are, sorted by their bytes. A key that another thread or a peer sets or removes during the
  * call may be among them or not.
  *
- * The first call with a prefix looks at all keys, and has the node begin to keep them in their order, which is built in
- * the background and costs less than 24 bytes a key. Once it is there a call takes time in proportion to what it
- * returns. May be called from any thread.
+ * The first call with a prefix looks at all keys, and has the node build an index in the background, which costs less
+ * than 24 bytes a key. Once that is complete a call takes time in proportion to the number of keys that it returns.
  *
- * Returns: (transfer full): the keys; none when the node is closed
+ * May be called from any thread.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): the keys; none when the node is closed
  *
  * Since: 1.0
  */
@@ -607,7 +615,7 @@ gkv_node_list_keys (GkvNode *self, const char *prefix)
  * gkv_node_get_n_keys:
  * @self: a node
  *
- * Gets how many keys there are; one whose life has ended is not counted. May be called from any thread.
+ * Gets the number of keys. Those that have expired are not counted. May be called from any thread.
  *
  * Returns: the number of keys; 0 when the node is closed
  *
@@ -626,11 +634,12 @@ gkv_node_get_n_keys (GkvNode *self)
  * @self: a node
  * @key: a key
  *
- * Gets a key as an object that also tells who wrote it and when. The entry is a snapshot: it doesn't follow the map.
+ * Gets a key as an object, with its origin and the time of its write. The entry is a snapshot: it doesn't follow the
+ * map.
  *
  * May be called from any thread.
  *
- * Returns: (transfer full) (nullable): an entry, or %NULL if there is no such key, or the node is closed
+ * Returns: (transfer full) (nullable): an entry, or %NULL if the key isn't there, or the node is closed
  *
  * Since: 1.0
  */
@@ -656,18 +665,21 @@ gkv_node_get_entry (GkvNode *self, const char *key)
 /**
  * gkv_node_list_entries:
  * @self: a node
- * @prefix: (nullable): what the keys begin with; %NULL for all keys
+ * @prefix: (nullable): the prefix of the keys; %NULL for all keys
  *
  * Gets the keys under a prefix as a list model of [class@Gkv.Entry], sorted by key, that follows the map: entries come
- * and go, and notify when their value changes. It is up to date before [signal@Gkv.Node::changed] is emitted. What
- * changes while the list emits [signal@Gio.ListModel::items-changed] reaches it after all handlers were called.
+ * and go, and their properties notify. It is up to date before [signal@Gkv.Node::changed] is emitted. What changes
+ * while the list emits [signal@Gio.ListModel::items-changed] reaches it after all handlers were called.
  *
- * The object of an entry is made when the list is asked for it, and stays the same as long as anybody holds it. The
- * list has the properties `item-type`, `n-items` and `pending`. Up to 10,000 entries are there at once; a longer list
- * grows while the node's main context runs, in the order of the keys, and `pending` is %TRUE until it is complete.
+ * The object of an entry is created by the first [method@Gio.ListModel.get_item], and stays the same as long as there
+ * is a reference to it. The list has the properties `item-type`, `n-items` and `pending`. Up to 10,000 entries are
+ * there at once; a longer list grows while the node's main context runs, in the order of the keys, and `pending` is
+ * %TRUE until it is complete.
  *
- * The list doesn't keep the node alive; after the node has been closed it stays as it is. Asking again for a prefix
- * whose list is still in use gives the same list. Belongs to the thread that runs the node's main context.
+ * The list doesn't keep the node alive; after the node has been closed it stays as it is. A second call with the prefix
+ * of a list that is still in use returns that list.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Returns: (transfer full) (nullable): a list model of [class@Gkv.Entry]; %NULL, with a critical warning, in another
  *   thread
@@ -692,18 +704,20 @@ gkv_node_list_entries (GkvNode *self, const char *prefix)
  * gkv_node_get_stats:
  * @self: a node
  *
- * Gets numbers for people and for monitoring. All are there on every node:
+ * Gets statistics for people and for monitoring. Every node has these:
  *
- * - `n-keys` (t): keys that there are
- * - `n-records` (t): records held, those of deleted keys included
- * - `n-tombstones` (t): records of deleted keys
+ * - `n-keys` (t): keys
+ * - `n-records` (t): records held, tombstones included
+ * - `n-tombstones` (t): records of removed keys
  * - `n-bytes` (t): bytes of keys and values held
- * - `n-aside` (t): records set aside, because the clock of their writer is more than an hour ahead
- * - `n-peers` (t): peers known
+ * - `n-aside` (t): quarantined records: the clock of their writer is more than an hour ahead
+ * - `n-peers` (t): peers that are alive or suspect
  * - `send-errors` (t): datagrams that the transport could not send
  *
  * A node on the network adds `peers-alive`, `datagrams-sent`, `datagrams-received`, `bytes-sent`, `bytes-received` (t),
- * and the other numbers of its protocol; the names of those may change between versions. May be called from any thread.
+ * and other numbers of its protocol, whose names may change between versions.
+ *
+ * May be called from any thread.
  *
  * Returns: (transfer full): a dictionary (`a{sv}`)
  *

@@ -1,4 +1,4 @@
-/* GkvNode: its options, and what is wrong with them.
+/* GkvNode: the getters and setters of its properties.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -79,7 +79,7 @@ gkv_node_get_node_id (GkvNode *self)
  * gkv_node_get_cluster: (get-property cluster)
  * @self: a node
  *
- * Gets the name of the node's cluster, as it was given. May be called from any thread.
+ * Gets the name of the node's cluster, as it was set. May be called from any thread.
  *
  * Returns: (transfer none) (nullable): the name, or %NULL for the cluster "default"
  *
@@ -97,7 +97,9 @@ gkv_node_get_cluster (GkvNode *self)
  * gkv_node_get_bind_address: (get-property bind-address)
  * @self: a node
  *
- * Gets the address that the node is to be bound to, as it was given.
+ * Gets the address that the node is to be bound to, as it was set.
+ *
+ * May be called from any thread. The string is valid until the option is set again.
  *
  * Returns: (transfer none) (nullable): "host:port", or %NULL for a node without a network
  *
@@ -118,6 +120,8 @@ gkv_node_get_bind_address (GkvNode *self)
  *
  * Sets the address that the node is to be bound to. Ignored with a warning once the node has been started.
  *
+ * Belongs to the thread that runs the node's main context.
+ *
  * Since: 1.0
  */
 void
@@ -133,7 +137,9 @@ gkv_node_set_bind_address (GkvNode *self, const char *bind_address)
  * gkv_node_get_advertise_address: (get-property advertise-address)
  * @self: a node
  *
- * Gets the address that peers are told to use, as it was given.
+ * Gets the address that peers are to use, as it was set.
+ *
+ * May be called from any thread. The string is valid until the option is set again.
  *
  * Returns: (transfer none) (nullable): "host:port", or %NULL for the one that is bound
  *
@@ -152,7 +158,9 @@ gkv_node_get_advertise_address (GkvNode *self)
  * @self: a node
  * @advertise_address: (nullable): "host:port", or %NULL for the one that is bound
  *
- * Sets the address that peers are told to use. Ignored with a warning once the node has been started.
+ * Sets the address that peers are to use. Ignored with a warning once the node has been started.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -169,9 +177,12 @@ gkv_node_set_advertise_address (GkvNode *self, const char *advertise_address)
  * gkv_node_get_local_address: (get-property local-address)
  * @self: a node
  *
- * Gets the address really bound, with the port.
+ * Gets the address that is bound, with the real port.
  *
- * Returns: (transfer none) (nullable): a numeric "host:port", or %NULL while the node has no network
+ * May be called from any thread. The string is valid as long as the node.
+ *
+ * Returns: (transfer none) (nullable): an address in the transport's canonical form, with "udp" a numeric "host:port";
+ *   %NULL while the node has no network
  *
  * Since: 1.0
  */
@@ -187,9 +198,11 @@ gkv_node_get_local_address (GkvNode *self)
  * gkv_node_get_seeds: (get-property seeds)
  * @self: a node
  *
- * Gets the addresses of peers that the node was given.
+ * Gets the seeds, as they were set or added.
  *
- * Returns: (transfer none): "host:port" of each
+ * May be called from any thread. The array is valid until a seed is added.
+ *
+ * Returns: (transfer none) (array zero-terminated=1): "host:port" of each
  *
  * Since: 1.0
  */
@@ -206,8 +219,10 @@ gkv_node_get_seeds (GkvNode *self)
  * @self: a node
  * @seeds: (nullable) (array zero-terminated=1): "host:port" of each peer; %NULL for none
  *
- * Sets the addresses of peers to begin with. Ignored with a warning once the node has been started;
+ * Sets the seeds: the addresses of peers to join. Ignored with a warning once the node has been started;
  * [method@Gkv.Node.add_seed] works then, too.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -238,15 +253,16 @@ gkv_node_set_seeds (GkvNode *self, const char *const *seeds)
 /**
  * gkv_node_add_seed:
  * @self: a node
- * @address: the address of a peer
+ * @address: the address of a peer, "host:port"
  * @error: return location for an error
  *
- * Adds the address of a peer, before the node is started or after. One that is there already is left as it is.
+ * Adds a seed, before the node is started or after. One that is there already is left as it is.
  *
- * An address that can't be a peer's is %GKV_ERROR_INVALID_ADDRESS; a started node without bind-address can't have
- * seeds, which is %GKV_ERROR_INVALID_OPTION. May be called from any thread, unless the transport works only in the
- * node's own
- * (%GKV_ERROR_WRONG_THREAD).
+ * An address that can't be a peer's is %GKV_ERROR_INVALID_ADDRESS. A node that was started without bind-address can't
+ * have seeds, which is %GKV_ERROR_INVALID_OPTION. A closed node is %GKV_ERROR_CLOSED.
+ *
+ * May be called from any thread. With a transport that can't be moved to another thread it belongs to the thread that
+ * runs the node's main context: elsewhere it is %GKV_ERROR_WRONG_THREAD.
  *
  * Returns: %TRUE if the node has that seed, %FALSE with @error set otherwise
  *
@@ -309,7 +325,9 @@ gkv_node_add_seed (GkvNode *self, const char *address, GError **error)
  * gkv_node_get_gossip_interval: (get-property gossip-interval)
  * @self: a node
  *
- * Gets how often the node compares what it has with a peer.
+ * Gets how often the node compares its map with a peer's.
+ *
+ * May be called from any thread.
  *
  * Returns: milliseconds
  *
@@ -328,9 +346,11 @@ gkv_node_get_gossip_interval (GkvNode *self)
  * @self: a node
  * @gossip_interval: milliseconds, at least 1
  *
- * Sets how often the node compares what it has with a peer. Writes travel at once, whatever the interval: this is what
- * repairs losses. May be changed at any time. 0 is refused: by [method@Gkv.Node.start], and with a warning once the
- * node has been started.
+ * Sets how often the node compares its map with a peer's. This repairs losses: writes are sent at once, whatever the
+ * interval. It may be changed at any time. 0 is refused: by [method@Gkv.Node.start], and with a warning once the node
+ * has been started.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -364,10 +384,12 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
  * gkv_node_get_codec: (get-property codec)
  * @self: a node
  *
- * Gets the codec that values travel with.
+ * Gets the codec that values are sent with.
+ *
+ * May be called from any thread.
  *
  * Returns: (transfer none) (nullable): a codec, or %NULL while none was set and the one named "variant" wasn't needed
- * yet
+ *   yet
  *
  * Since: 1.0
  */
@@ -388,8 +410,10 @@ gkv_node_get_codec (GkvNode *self)
  * @self: a node
  * @codec: (nullable): a codec, or %NULL for the one named "variant"
  *
- * Sets the codec that values travel with. Values written before with another can't be read then. Ignored with a warning
- * once the node has been started.
+ * Sets the codec that values are sent with. Values that were written before with another can't be read then. Ignored
+ * with a warning once the node has been started.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -421,10 +445,12 @@ gkv_node_set_codec (GkvNode *self, GkvCodec *codec)
  * gkv_node_get_transport: (get-property transport)
  * @self: a node
  *
- * Gets how datagrams travel.
+ * Gets the transport that carries datagrams.
  *
- * Returns: (transfer none) (nullable): a transport, or %NULL while none was set: the one named "udp" is made when the
- * node is started
+ * May be called from any thread.
+ *
+ * Returns: (transfer none) (nullable): a transport, or %NULL while none was set: the one named "udp" is created when
+ *   the node is started
  *
  * Since: 1.0
  */
@@ -441,7 +467,9 @@ gkv_node_get_transport (GkvNode *self)
  * @self: a node
  * @transport: (nullable): a transport, or %NULL for the one named "udp"
  *
- * Sets how datagrams travel. It serves one node. Ignored with a warning once the node has been started.
+ * Sets the transport that carries datagrams. It serves one node. Ignored with a warning once the node has been started.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -467,7 +495,9 @@ gkv_node_set_transport (GkvNode *self, GkvTransport *transport)
  * gkv_node_get_discovery: (get-property discovery)
  * @self: a node
  *
- * Gets how peers are found without seeds.
+ * Gets the discovery that finds peers without seeds.
+ *
+ * May be called from any thread.
  *
  * Returns: (transfer none) (nullable): a discovery, or %NULL for none
  *
@@ -486,7 +516,10 @@ gkv_node_get_discovery (GkvNode *self)
  * @self: a node
  * @discovery: (nullable): a discovery, or %NULL for none
  *
- * Sets how peers are found without seeds. It serves one node. Ignored with a warning once the node has been started.
+ * Sets the discovery that finds peers without seeds. It serves one node. Ignored with a warning once the node has been
+ * started.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -514,7 +547,7 @@ gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery)
  *
  * Gets whether the network may run in a thread of its own. May be called from any thread.
  *
- * Returns: whether it may
+ * Returns: %TRUE if it may
  *
  * Since: 1.0
  */
@@ -532,6 +565,8 @@ gkv_node_get_network_thread (GkvNode *self)
  * @network_thread: whether the network may run in a thread of its own
  *
  * Sets whether the network may run in a thread of its own. Ignored with a warning once the node has been started.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -553,8 +588,10 @@ gkv_node_set_network_thread (GkvNode *self, gboolean network_thread)
  * gkv_node_get_peers: (get-property peers)
  * @self: a node
  *
- * Gets the peers that live, as a list model of [class@Gkv.Peer] that follows what is known. It has the properties
- * `item-type` and `n-items`, and belongs to the thread that runs the node's main context.
+ * Gets the peers that are alive or suspect, as a list model of [class@Gkv.Peer] that follows the membership. It has the
+ * properties `item-type` and `n-items`. It stays the same as long as the node.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Returns: (transfer none): a list model of [class@Gkv.Peer]
  *
@@ -574,7 +611,9 @@ gkv_node_get_peers (GkvNode *self)
  *
  * Gets whether the node has caught up with the cluster.
  *
- * Returns: whether the node is synced
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if it has
  *
  * Since: 1.0
  */

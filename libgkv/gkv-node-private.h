@@ -1,8 +1,8 @@
-/* GkvNode inside: the parts that its files hand over to. What each part is made of is private to it.
+/* GkvNode inside: what the files of the class share. What each part in node/ is made of is private to it.
  *
- *   gkv-node          the class: properties, signals, and its life
- *   gkv-node-options  the options' getters and setters
- *   gkv-node-data     reading and writing, listing, and the numbers
+ *   gkv-node          the class: properties, signals, starting and closing
+ *   gkv-node-options  the getters and setters of its properties
+ *   gkv-node-data     reading, writing and listing keys, and the statistics
  *   gkv-node-values   values of the types that applications use most
  *   gkv-node-waits    waiting for the cluster
  *   gkv-node-use      whether it can be used, which all of them ask first
@@ -24,9 +24,9 @@ G_BEGIN_DECLS
 typedef enum
 {
   GKV_NODE_NEW,
-  GKV_NODE_STARTING, /* waits for a name server */
+  GKV_NODE_STARTING, /* the network is being opened, which may wait for a name server */
   GKV_NODE_STARTED,
-  GKV_NODE_CLOSING, /* waits until what was written here has reached somebody */
+  GKV_NODE_CLOSING, /* waits until what was written here has reached a peer */
   GKV_NODE_CLOSED,
 } GkvNodeState;
 
@@ -34,7 +34,7 @@ struct _GkvNode
 {
   GObject parent_instance;
 
-  /* the same for life */
+  /* never change */
   GkvOwner *owner;
   GkvMap *map;
   GkvEmitter *emitter;

@@ -6,7 +6,7 @@
 
 #include "gkv-node.h"
 
-/* Any integer as a signed one. FALSE when @value is none, or is above G_MAXINT64. */
+/* Converts any integer to a signed one. FALSE when @value isn't an integer, or is above G_MAXINT64. */
 static gboolean
 gkv_variant_to_int64 (GVariant *value, gint64 *number)
 {
@@ -68,12 +68,12 @@ gkv_node_set_string (GkvNode *self, const char *key, const char *value, GError *
  * gkv_node_get_string:
  * @self: a node
  * @key: a key
- * @fallback: (nullable): what to return otherwise
+ * @fallback: (nullable): the value to return otherwise
  *
  * Gets a string. May be called from any thread.
  *
- * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
- * [method@Gkv.Node.get_value] tells why.
+ * The fallback is returned where the key isn't there, has a value of another type or one that can't be decoded, or the
+ * node is closed; [method@Gkv.Node.get_value] has an error that says which.
  *
  * Returns: (transfer full) (nullable): the string, or a copy of @fallback
  *
@@ -113,12 +113,12 @@ gkv_node_set_boolean (GkvNode *self, const char *key, gboolean value, GError **e
  * gkv_node_get_boolean:
  * @self: a node
  * @key: a key
- * @fallback: what to return otherwise
+ * @fallback: the value to return otherwise
  *
  * Gets a boolean. May be called from any thread.
  *
- * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
- * [method@Gkv.Node.get_value] tells why.
+ * The fallback is returned where the key isn't there, has a value of another type or one that can't be decoded, or the
+ * node is closed; [method@Gkv.Node.get_value] has an error that says which.
  *
  * Returns: the boolean, or @fallback
  *
@@ -158,12 +158,12 @@ gkv_node_set_int64 (GkvNode *self, const char *key, gint64 value, GError **error
  * gkv_node_get_int64:
  * @self: a node
  * @key: a key
- * @fallback: what to return otherwise
+ * @fallback: the value to return otherwise
  *
- * Gets an integer, of whatever integer type, if it fits. May be called from any thread.
+ * Gets an integer of any integer type, if it fits. May be called from any thread.
  *
- * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
- * [method@Gkv.Node.get_value] tells why.
+ * The fallback is returned where the key isn't there, has a value of another type or one that can't be decoded, or the
+ * node is closed; [method@Gkv.Node.get_value] has an error that says which.
  *
  * Returns: the number, or @fallback
  *
@@ -201,12 +201,12 @@ gkv_node_set_double (GkvNode *self, const char *key, double value, GError **erro
  * gkv_node_get_double:
  * @self: a node
  * @key: a key
- * @fallback: what to return otherwise
+ * @fallback: the value to return otherwise
  *
  * Gets a number of any type. May be called from any thread.
  *
- * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
- * [method@Gkv.Node.get_value] tells why.
+ * The fallback is returned where the key isn't there, has a value of another type or one that can't be decoded, or the
+ * node is closed; [method@Gkv.Node.get_value] has an error that says which.
  *
  * Returns: the number, or @fallback
  *
@@ -255,12 +255,12 @@ gkv_node_set_bytes (GkvNode *self, const char *key, GBytes *value, GError **erro
  * gkv_node_get_bytes:
  * @self: a node
  * @key: a key
- * @fallback: (nullable): what to return otherwise
+ * @fallback: (nullable): the value to return otherwise
  *
  * Gets bytes. May be called from any thread.
  *
- * Where the key isn't there, or has a value of another type or one that can't be decoded, the fallback is returned;
- * [method@Gkv.Node.get_value] tells why.
+ * The fallback is returned where the key isn't there, has a value of another type or one that can't be decoded, or the
+ * node is closed; [method@Gkv.Node.get_value] has an error that says which.
  *
  * Returns: (transfer full) (nullable): the bytes, or @fallback
  *

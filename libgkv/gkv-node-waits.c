@@ -64,7 +64,9 @@ gkv_node_check_syncable (GkvNode *self, gboolean *done, GError **error)
  * Waits until [property@Gkv.Node:synced] is %TRUE, blocking this thread. No main context is iterated meanwhile.
  *
  * Fails as [method@Gkv.Node.wait_synced_async] does, and with %G_IO_ERROR_WOULD_BLOCK where the network runs in this
- * thread, which would wait for itself. May be called from any thread.
+ * thread, which would wait for itself.
+ *
+ * May be called from any thread.
  *
  * Returns: %TRUE if the node is synced, %FALSE with @error set otherwise
  *
@@ -86,18 +88,20 @@ gkv_node_wait_synced (GkvNode *self, guint timeout_ms, GCancellable *cancellable
 /**
  * gkv_node_flush:
  * @self: a node
- * @n_peers: how many peers are to confirm; 0 for all that are alive
+ * @n_peers: how many peers have to confirm; 0 for all that are alive
  * @timeout_ms: how long to wait, in milliseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
  * @error: return location for an error
  *
- * Waits until all that was written here before is confirmed by peers, blocking this thread. No main context is iterated
- * meanwhile.
+ * Waits until peers have confirmed that they hold all that was written here before, blocking this thread. No main
+ * context is iterated meanwhile.
  *
  * Fails as [method@Gkv.Node.flush_async] does, and with %G_IO_ERROR_WOULD_BLOCK where the network runs in this thread,
- * which would wait for itself. May be called from any thread.
+ * which would wait for itself.
  *
- * Returns: %TRUE if it was confirmed, %FALSE with @error set otherwise
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if enough peers have confirmed, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -120,14 +124,15 @@ gkv_node_flush (GkvNode *self, guint n_peers, guint timeout_ms, GCancellable *ca
  * @self: a node
  * @timeout_ms: how long to wait, in milliseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it has ended
+ * @callback: (scope async): called when the waiting has ended
  * @user_data: data for @callback
  *
  * Waits until [property@Gkv.Node:synced] is %TRUE.
  *
- * Ends in %G_IO_ERROR_TIMED_OUT, naming the seeds that did not answer, in %G_IO_ERROR_CANCELLED, or in
- * %GKV_ERROR_CLOSED when the node is closed meanwhile. It may be begun before the node is started. The node is kept
- * alive until it ends. May be called from any thread; ends in its default main context.
+ * Ends in %G_IO_ERROR_TIMED_OUT, naming the seeds that did not reply, in %G_IO_ERROR_CANCELLED, or in %GKV_ERROR_CLOSED
+ * when the node is closed meanwhile. It may be begun before the node is started. The node is kept alive until it ends.
+ *
+ * May be called from any thread; @callback is called in its thread-default main context.
  *
  * Since: 1.0
  */
@@ -158,10 +163,12 @@ gkv_node_wait_synced_async (
 /**
  * gkv_node_wait_synced_finish:
  * @self: a node
- * @result: what the callback got
+ * @result: the result that the callback received
  * @error: return location for an error
  *
  * Ends [method@Gkv.Node.wait_synced_async].
+ *
+ * May be called from any thread.
  *
  * Returns: %TRUE if the node is synced, %FALSE with @error set otherwise
  *
@@ -178,19 +185,22 @@ gkv_node_wait_synced_finish (GkvNode *self, GAsyncResult *result, GError **error
 /**
  * gkv_node_flush_async:
  * @self: a node
- * @n_peers: how many peers are to confirm; 0 for all that are alive
+ * @n_peers: how many peers have to confirm; 0 for all that are alive
  * @timeout_ms: how long to wait, in milliseconds; 0 for ever
  * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it has ended
+ * @callback: (scope async): called when the waiting has ended
  * @user_data: data for @callback
  *
- * Waits until all that was written here before is confirmed by peers.
+ * Waits until peers have confirmed that they hold all that was written here before.
  *
- * With @n_peers 0 all peers are to confirm that are alive when it begins, and one at least: while there is none it
- * waits for the first that comes. A node without bind-address has nobody to wait for: 0 succeeds at once, more is
- * %GKV_ERROR_INVALID_OPTION. Ends in %G_IO_ERROR_TIMED_OUT, telling how many have confirmed, in %G_IO_ERROR_CANCELLED,
- * in %GKV_ERROR_CLOSED when the node is closed meanwhile, or in %GKV_ERROR_FAILED when it was not started. The node is
- * kept alive until it ends. May be called from any thread; ends in its default main context.
+ * With @n_peers 0 all peers have to confirm that are alive when it begins, and at least one: while there is none it
+ * waits for the first that comes. A node without bind-address has no peers: 0 succeeds at once, more is
+ * %GKV_ERROR_INVALID_OPTION.
+ *
+ * Ends in %G_IO_ERROR_TIMED_OUT, saying how many have confirmed, in %G_IO_ERROR_CANCELLED, in %GKV_ERROR_CLOSED when
+ * the node is closed meanwhile, or in %GKV_ERROR_FAILED when it was not started. The node is kept alive until it ends.
+ *
+ * May be called from any thread; @callback is called in its thread-default main context.
  *
  * Since: 1.0
  */
@@ -225,12 +235,14 @@ gkv_node_flush_async (GkvNode *self,
 /**
  * gkv_node_flush_finish:
  * @self: a node
- * @result: what the callback got
+ * @result: the result that the callback received
  * @error: return location for an error
  *
  * Ends [method@Gkv.Node.flush_async].
  *
- * Returns: %TRUE if it was confirmed, %FALSE with @error set otherwise
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if enough peers have confirmed, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */

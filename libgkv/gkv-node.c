@@ -1,4 +1,5 @@
-/* GkvNode: the class: its properties and signals, and its life. What it does is done by the parts in node/.
+/* GkvNode: the class, with its properties and signals, and how a node is started and closed. The parts in node/ do the
+ * rest.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -35,23 +36,24 @@
  * gkv_node_set_string (node, "greeting", "Hello", NULL);
  * ```
  *
- * Options are properties. They can be written until the node is started, and are judged then, or by the first read or
- * write before. What is written before the start travels after it.
+ * Options are properties. They can be set until the node is started. They are validated then, or by the first read or
+ * write before. Keys that are set before the start are sent after it.
  *
  * # Threads
  *
- * A node belongs to the main context that was the thread's default when it was made: its signals leave there, and only
- * there. Values may be read and written in any thread; every function says whether it may be called elsewhere. The last
- * reference may be dropped in any thread, and inside any handler: that stops everything.
+ * A node belongs to the main context that was the thread's default when the node was created: its signals are emitted
+ * there, and only there. Values may be read and written in any thread; the page of every function says from which
+ * threads it may be called. The last reference may be dropped in any thread, and inside any handler: that stops the
+ * node.
  *
- * It also belongs to the process that made it. In a child that was forked from that one it is as if it were closed:
- * calls are %GKV_ERROR_CLOSED, nothing is emitted or sent, and dropping it does nothing to the cluster. A node that the
- * child makes itself works.
+ * It also belongs to the process that created it. In a forked child it is as if it were closed: calls fail with
+ * %GKV_ERROR_CLOSED, nothing is emitted or sent, and dropping it doesn't concern the cluster. A node that the child
+ * creates itself works.
  *
  * Since: 1.0
  */
 
-/* Closing gives what was written here so long to reach a peer. */
+/* How long closing waits for what was written here to reach a peer. */
 #define CLOSE_TIMEOUT_MS (2000)
 
 enum
@@ -102,7 +104,7 @@ gkv_node_set_state (GkvNode *self, GkvNodeState state)
   g_mutex_unlock (&self->lock);
 }
 
-/* Closes the parts, whoever is the first to get here. */
+/* Closes the parts, once. */
 static void
 gkv_node_end (GkvNode *self)
 {
@@ -313,8 +315,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:node-id: (getter get_node_id)
    *
-   * The node's stable identity, part of the rule that decides between two writes at the same time. If none is given,
-   * 16 random hexadecimal digits. Up to 255 bytes of UTF-8, not empty.
+   * The node's id, 1 to 255 bytes of UTF-8: the origin of what it writes. It decides between two writes at the same
+   * time. If none is set, the node gets 16 random hexadecimal digits. Two nodes of a cluster must not have the same id.
    *
    * Since: 1.0
    */
@@ -323,9 +325,9 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:cluster: (getter get_cluster)
    *
-   * The cluster's name. Nodes of different clusters ignore each other, on the network and in discovery. %NULL is the
-   * cluster "default"; with [property@Gkv.Node:discovery] a cluster has to be given, so that the nodes of other
-   * applications nearby aren't met: the application's id is a good name.
+   * The cluster's name, 1 to 255 bytes of UTF-8. Nodes of different clusters ignore each other, on the network and in
+   * discovery. %NULL stands for the cluster "default". With [property@Gkv.Node:discovery] a cluster is required, so
+   * that the node doesn't meet those of other applications nearby: the application's id is a good name.
    *
    * Since: 1.0
    */
@@ -344,7 +346,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:advertise-address: (getter get_advertise_address) (setter set_advertise_address)
    *
-   * What peers are told to use, where that isn't what is bound: behind NAT, and in containers.
+   * The address that peers are to use, "host:port", where it isn't the one that is bound: behind NAT, and in
+   * containers. %NULL: the one that is bound.
    *
    * Since: 1.0
    */
@@ -353,7 +356,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:local-address: (getter get_local_address)
    *
-   * The address really bound, as a numeric "host:port"; %NULL while the node has no network.
+   * The address that is bound, with the real port, in the transport's canonical form: with "udp" a numeric "host:port".
+   * %NULL while the node has no network.
    *
    * Since: 1.0
    */
@@ -362,8 +366,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:seeds: (getter get_seeds) (setter set_seeds)
    *
-   * "host:port" of peers to begin with; one that runs is enough, as peers tell of each other. Names are resolved
-   * again while nobody answers. Needs [property@Gkv.Node:bind-address].
+   * The seeds: "host:port" of peers to join. One that runs is enough, as peers report each other. A name is resolved
+   * again while no peer replies at its addresses. Needs [property@Gkv.Node:bind-address].
    *
    * Since: 1.0
    */
@@ -372,7 +376,7 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:gossip-interval: (getter get_gossip_interval) (setter set_gossip_interval)
    *
-   * How often the node compares what it has with a peer, in milliseconds. Can always be changed; 0 is refused.
+   * How often the node compares its map with a peer's, in milliseconds. It can be changed at any time. 0 is refused.
    *
    * Since: 1.0
    */
@@ -381,7 +385,7 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:codec: (getter get_codec) (setter set_codec)
    *
-   * How values travel; if none is given, the codec named "variant", which carries any value.
+   * The codec that values are sent with. If none is set, the codec named "variant", which carries any value.
    *
    * Since: 1.0
    */
@@ -390,7 +394,7 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:transport: (getter get_transport) (setter set_transport)
    *
-   * How datagrams travel; if none is given, the transport named "udp".
+   * The transport that carries datagrams. If none is set, the transport named "udp".
    *
    * Since: 1.0
    */
@@ -399,8 +403,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:discovery: (getter get_discovery) (setter set_discovery)
    *
-   * How peers are found without seeds, for example the discovery named "mdns". Needs
-   * [property@Gkv.Node:bind-address].
+   * The discovery that finds peers without seeds, for example the one named "mdns"; %NULL for none. Needs
+   * [property@Gkv.Node:bind-address] and [property@Gkv.Node:cluster].
    *
    * Since: 1.0
    */
@@ -409,9 +413,9 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:network-thread: (getter get_network_thread) (setter set_network_thread)
    *
-   * Whether the network runs in a thread of the library's, if transport and discovery can be moved there; otherwise it
+   * Whether the network runs in a thread of the library, if transport and discovery can be moved there; otherwise it
    * runs in the node's main context. With a thread the node stays a full member while the application blocks its main
-   * loop, or has none: peers reach it, its map stays current, what it writes travels, and what expires goes.
+   * loop, or has none: it replies to peers, its map stays current, its writes are sent, and keys expire.
    *
    * Since: 1.0
    */
@@ -420,8 +424,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:peers: (getter get_peers)
    *
-   * The peers that live, as far as is known (alive or suspect): a list of [class@Gkv.Peer], sorted by node id, that
-   * follows what is known. Only the node changes it.
+   * The peers that are alive or suspect: a list of [class@Gkv.Peer], sorted by node id, that follows the membership.
+   * Only the node changes it.
    *
    * Since: 1.0
    */
@@ -430,9 +434,9 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:synced: (getter get_synced)
    *
-   * Whether the node has caught up with the cluster: it has exchanged all with a peer that has, or with every peer
-   * alive. %TRUE at once for a node without a network; after 3 seconds for one that has no seeds and finds nobody.
-   * While a seed has not answered and nobody else has, it stays %FALSE.
+   * Whether the node has caught up with the cluster: it has all that a synced peer had, or all that every peer alive
+   * had. It becomes %TRUE once, and stays so. A node without a network is synced when it is started; one that has no
+   * seeds and finds no peer, after 3 seconds. While no seed has replied, nor any other peer, it stays %FALSE.
    *
    * Since: 1.0
    */
@@ -458,7 +462,7 @@ gkv_node_class_init (GkvNodeClass *klass)
    * GkvNode::changed:
    * @self: the node
    * @key: the key
-   * @value: (nullable): its value; %NULL when it was removed or has expired
+   * @value: (nullable): its value; %NULL when the key was removed or has expired
    * @origin: the id of the node that wrote or removed it, or whose value has expired
    *
    * A value has changed, here or on a peer. Connect to `changed::KEY` to be notified of one key only, and see
@@ -466,8 +470,8 @@ gkv_node_class_init (GkvNodeClass *klass)
    *
    * A write in the thread that runs the node's main context emits before it returns. What other threads and peers write
    * is emitted by that main context, in the order in which it was applied; a key that changes often emits once, with
-   * its latest value. A write that sets a key to what it was doesn't emit. A value that can't be decoded here isn't
-   * emitted: [signal@Gkv.Node::error] tells why. Lists are up to date before handlers run.
+   * its latest value. A write that sets a key to the value that it has doesn't emit. A value that this node can't
+   * decode isn't emitted: [signal@Gkv.Node::error] reports it. Lists are up to date before handlers run.
    *
    * Handlers may do anything: write, close the node, or drop its last reference. Nothing is emitted after
    * [method@Gkv.Node.close].
@@ -485,7 +489,9 @@ gkv_node_class_init (GkvNodeClass *klass)
    * @self: the node
    * @peer: the peer
    *
-   * A peer is known now. Emitted in the node's main context, after [property@Gkv.Node:peers] has it.
+   * The node has met a peer, or met it again.
+   *
+   * Emitted in the node's main context, after [property@Gkv.Node:peers] has it.
    *
    * Since: 1.0
    */
@@ -497,8 +503,9 @@ gkv_node_class_init (GkvNodeClass *klass)
    * @self: the node
    * @peer: the peer
    *
-   * A peer has left or has died; its [property@Gkv.Peer:state] says which.
-   * Emitted in the node's main context, after [property@Gkv.Node:peers] has lost it.
+   * A peer has left or is dead: its [property@Gkv.Peer:state] says which.
+   *
+   * Emitted in the node's main context, after it was taken out of [property@Gkv.Node:peers].
    *
    * Since: 1.0
    */
@@ -510,9 +517,11 @@ gkv_node_class_init (GkvNodeClass *klass)
    * @self: the node
    * @error: what went wrong
    *
-   * Something went wrong that isn't the answer to a call: a seed can't be resolved, a peer's value can't be decoded, a
-   * peer has the same id. The node goes on. The same message comes at most once a minute. Where nothing is connected,
-   * it goes to the log. Emitted in the node's main context.
+   * Something failed outside of any call: a seed can't be resolved, a peer's value can't be decoded, a peer has the
+   * same id. The node goes on. The same message is emitted at most once a minute. Where no handler is connected, it is
+   * logged as a warning.
+   *
+   * Emitted in the node's main context.
    *
    * Since: 1.0
    */
@@ -624,10 +633,10 @@ gkv_node_opened (const GError *cause, gpointer data)
 /**
  * gkv_node_new:
  *
- * Makes a node without options, and so without a network: it needs no start. Nodes with options are made with
- * g_object_new(), or get their options before they are started.
+ * Creates a node without options, and so without a network: it needs no start. Set options as properties, by
+ * g_object_new() or before the node is started.
  *
- * The node belongs to the thread's default main context.
+ * May be called from any thread: the node belongs to the thread-default main context of the one that creates it.
  *
  * Returns: (transfer full): a new node
  *
@@ -648,9 +657,9 @@ gkv_node_new (void)
  * Binds the node to its address and joins its cluster. A node without bind-address has nothing to bind, and succeeds.
  *
  * A host name in [property@Gkv.Node:bind-address] or [property@Gkv.Node:advertise-address] has to be looked up: this
- * waits for that, for 10 s at most (then %G_IO_ERROR_TIMED_OUT). Where the network has no thread of its own
- * ([property@Gkv.Node:network-thread]) it can't wait: then such a name is %GKV_ERROR_INVALID_OPTION, and
- * [method@Gkv.Node.start_async] is needed.
+ * call waits for that, for 10 s at most (then %G_IO_ERROR_TIMED_OUT). Where the network has no thread of its own
+ * ([property@Gkv.Node:network-thread]) it can't wait: such a name is %GKV_ERROR_INVALID_OPTION there; use
+ * [method@Gkv.Node.start_async].
  *
  * A wrong option is %GKV_ERROR_INVALID_OPTION or %GKV_ERROR_INVALID_ADDRESS, and the message names it; an address that
  * can't be bound is %GKV_ERROR_TRANSPORT. After an error the options can be changed, and the node started again. A
@@ -697,13 +706,15 @@ gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
  * gkv_node_start_async:
  * @self: a node
  * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it has ended
+ * @callback: (scope async): called when the node was started, or could not be
  * @user_data: data for @callback
  *
  * Starts the node as [method@Gkv.Node.start] does, without waiting for name servers.
  *
  * When @cancellable is cancelled late, either the node is started, or it is as it was before and this ends in
- * %G_IO_ERROR_CANCELLED. Belongs to the thread that runs the node's main context.
+ * %G_IO_ERROR_CANCELLED.
+ *
+ * Belongs to the thread that runs the node's main context: elsewhere it ends in %GKV_ERROR_WRONG_THREAD.
  *
  * Since: 1.0
  */
@@ -745,10 +756,12 @@ gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
 /**
  * gkv_node_start_finish:
  * @self: a node
- * @result: what the callback got
+ * @result: the result that the callback received
  * @error: return location for an error
  *
  * Ends [method@Gkv.Node.start_async].
+ *
+ * May be called from any thread.
  *
  * Returns: %TRUE if the node was started, %FALSE with @error set otherwise
  *
@@ -765,17 +778,17 @@ gkv_node_start_finish (GkvNode *self, GAsyncResult *result, GError **error)
 /**
  * gkv_node_watch:
  * @self: a node
- * @prefix: (nullable): what the keys begin with; %NULL for all keys
+ * @prefix: (nullable): the prefix of the keys; %NULL for all keys
  * @flags: how they are watched
  * @func: (scope notified) (closure user_data) (destroy destroy): called for each change
  * @user_data: data for @func
- * @destroy: (nullable): called with @user_data, in the node's main context, when it is needed no more
+ * @destroy: (nullable): called with @user_data, in the node's main context, when the watch has ended
  *
- * Watches the keys under a prefix: @func is called as [signal@Gkv.Node::changed] is emitted, and in the same order. A
- * change of a key that isn't watched costs nothing that grows with the number of watches.
+ * Watches the keys under a prefix: @func is called for each change that [signal@Gkv.Node::changed] is emitted for, and
+ * in the same order. What a change of a key costs doesn't depend on the number of watches of other keys.
  *
- * With %GKV_WATCH_INITIAL the keys that are there come first, from the main loop, in the order of the keys; each comes
- * once before its later changes.
+ * With %GKV_WATCH_INITIAL @func is first called by the main loop for the keys that are there, in their order; each
+ * once, before its later changes.
  *
  * Belongs to the thread that runs the node's main context.
  *
@@ -812,8 +825,9 @@ gkv_node_watch (GkvNode *self,
  * @self: a node
  * @id: the id of a watch of this node
  *
- * Ends a watch. Its function isn't called any more, also where it is running while this is called. Belongs to the
- * thread that runs the node's main context.
+ * Ends a watch. Its function isn't called any more. May be called inside that function.
+ *
+ * Belongs to the thread that runs the node's main context.
  *
  * Since: 1.0
  */
@@ -830,7 +844,7 @@ gkv_node_unwatch (GkvNode *self, guint id)
     g_critical ("The node has no watch of the id %u", id);
 }
 
-/* Refuses writes from now on. Gives how many have yet to reach somebody. */
+/* Refuses writes from now on. Returns how many have yet to reach a peer. */
 static guint64
 gkv_node_begin_close (GkvNode *self)
 {
@@ -844,14 +858,14 @@ gkv_node_begin_close (GkvNode *self)
   return gkv_network_get_n_undelivered (self->network);
 }
 
-/* Consumes @undelivered: that what was written here has reached nobody, or that waiting for it was cancelled. */
+/* Consumes @undelivered: writes have reached no peer, or the call did not wait for them. */
 static gboolean
 gkv_node_end_close (GkvNode *self, GError *undelivered, GError **error)
 {
   gkv_node_end (self);
   gkv_network_join (self->network);
 
-  /* It was closed meanwhile by another call, which has the word. */
+  /* Another call has closed the node meanwhile, and reports what was not delivered. */
   if (g_error_matches (undelivered, GKV_ERROR, GKV_ERROR_CLOSED))
     g_clear_error (&undelivered);
 
@@ -867,20 +881,20 @@ gkv_node_end_close (GkvNode *self, GError *undelivered, GError **error)
  * @cancellable: (nullable): a cancellable; cancelling ends the waiting, not the closing
  * @error: return location for an error
  *
- * Closes the node: what was written here is given up to 2 s to reach a peer, the peers are told that the node leaves,
- * and its address is free when this returns.
+ * Closes the node: it gives what was written here up to 2 s to reach a peer, announces to the peers that it leaves, and
+ * releases its address before it returns.
  *
- * The node is closed in any case. %FALSE tells that some writes have reached nobody: %G_IO_ERROR_TIMED_OUT says how
- * many, %G_IO_ERROR_CANCELLED that it was not waited for, and %G_IO_ERROR_WOULD_BLOCK that the network runs in this
- * thread
- * ([property@Gkv.Node:network-thread]) so that it could not be; [method@Gkv.Node.close_async] waits there, too. A node
- * without a network, or with nothing that is yet to reach a peer, is closed at once.
+ * The node is closed in any case. %FALSE means that some writes may have reached no peer: %G_IO_ERROR_TIMED_OUT says
+ * how many, %G_IO_ERROR_CANCELLED that the call did not wait for them, and %G_IO_ERROR_WOULD_BLOCK that it could not,
+ * because the network runs in this thread ([property@Gkv.Node:network-thread]); [method@Gkv.Node.close_async] waits
+ * there, too. A node without a network, or whose writes have all reached a peer, is closed at once.
  *
- * From the call on, writes are %GKV_ERROR_CLOSED; afterwards nothing is emitted, and every call that can fail gives
- * %GKV_ERROR_CLOSED. What waits for the cluster ends in that, too. Closing again does nothing and succeeds. Works
- * inside any handler, and in any thread.
+ * From the call on, writes fail with %GKV_ERROR_CLOSED. Afterwards nothing is emitted, and every call that can fail
+ * fails with %GKV_ERROR_CLOSED, those that wait for the cluster included. Closing again does nothing and succeeds.
  *
- * Returns: %TRUE if all that was written here had reached somebody, %FALSE with @error set otherwise
+ * May be called from any thread, and inside any handler.
+ *
+ * Returns: %TRUE if all that was written here had reached a peer, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -932,7 +946,9 @@ gkv_node_delivered (GObject *source, GAsyncResult *result, gpointer data)
  * @user_data: data for @callback
  *
  * Closes the node as [method@Gkv.Node.close] does, without blocking. Until it ends values can be read, and signals go
- * on. May be called from any thread; ends in its default main context.
+ * on.
+ *
+ * May be called from any thread; @callback is called in its thread-default main context.
  *
  * Since: 1.0
  */
@@ -962,12 +978,14 @@ gkv_node_close_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
 /**
  * gkv_node_close_finish:
  * @self: a node
- * @result: what the callback got
+ * @result: the result that the callback received
  * @error: return location for an error
  *
  * Ends [method@Gkv.Node.close_async].
  *
- * Returns: %TRUE if all that was written here had reached somebody, %FALSE with @error set otherwise
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if all that was written here had reached a peer, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */

@@ -24,7 +24,7 @@ G_BEGIN_DECLS
 /**
  * GKV_MAX_KEY_SIZE:
  *
- * The largest key, in bytes.
+ * The size of the largest key, in bytes.
  *
  * Since: 1.0
  */
@@ -33,7 +33,7 @@ G_BEGIN_DECLS
 /**
  * GKV_MAX_VALUE_SIZE:
  *
- * The largest value, in bytes as the codec makes them: 16 MiB.
+ * The size of the largest value, in bytes as the codec encodes it: 16 MiB.
  *
  * Since: 1.0
  */
@@ -44,9 +44,8 @@ G_DECLARE_FINAL_TYPE (GkvNode, gkv_node, GKV, NODE, GObject)
 
 /**
  * GkvSetFlags:
- * @GKV_SET_NONE: nothing in particular
- * @GKV_SET_EPHEMERAL: the key lives as long as the node that writes it: when that is closed, dies or is started anew,
- * the key goes everywhere
+ * @GKV_SET_NONE: no flags
+ * @GKV_SET_EPHEMERAL: the key is removed everywhere when the node that writes it is closed, dies or starts anew
  * @GKV_SET_CREATE: only if the key isn't there; otherwise %GKV_ERROR_EXISTS
  *
  * How a value is set.
@@ -67,7 +66,7 @@ GType gkv_set_flags_get_type (void);
 
 /**
  * GkvWatchFlags:
- * @GKV_WATCH_NONE: nothing in particular
+ * @GKV_WATCH_NONE: no flags
  * @GKV_WATCH_INITIAL: the keys that are there are reported first, each once
  *
  * How keys are watched.
@@ -91,15 +90,15 @@ GType gkv_watch_flags_get_type (void);
  * @key: the key
  * @value: (nullable): its value; %NULL when it was removed or has expired
  * @origin: the id of the node that wrote or removed it, or whose value has expired
- * @user_data: the data that was given to [method@Gkv.Node.watch]
+ * @user_data: the data that was passed to [method@Gkv.Node.watch]
  *
- * Called when a key that is watched has changed, in the node's main context.
+ * Called in the node's main context when a key that is watched has changed.
  *
  * Since: 1.0
  */
 typedef void (*GkvWatchFunc) (GkvNode *self, const char *key, GVariant *value, const char *origin, gpointer user_data);
 
-/* Life */
+/* Starting and closing */
 
 GKV_AVAILABLE_IN_1_0
 GkvNode *gkv_node_new (void);

@@ -1,7 +1,7 @@
 /* GkvTransport: opening and looking up, which may take time. A method of the transport begins each, and the transport
- * ends it by a call of its own, then or later, as no method of an interface takes a callback: JavaScript could not
- * implement it. Success and failure are two calls, as Python can't hand over an error that may be missing. What is
- * under way is kept here, with the transport.
+ * ends it by a call of its own, at once or later. No method of an interface takes a callback, because JavaScript could
+ * not implement it. Success and failure are two calls, because Python can't pass an error that may be missing. The
+ * operations that are under way are kept here, with the transport.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -95,7 +95,8 @@ on_cancelled (GCancellable *cancellable, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* The task tells the truth even when it is cancelled as it ends: a transport that is open is never left behind. */
+/* The task doesn't check the cancellable when it ends: where it succeeds although it was cancelled, its caller knows
+ * that the transport is open, and closes it. */
 static GTask *
 make_task (
     GkvTransport *self, gpointer tag, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
@@ -131,12 +132,14 @@ pending_new (GTask *task, const char *address, guint request)
  * @self: a transport
  * @bind_address: the address to bind to; unlike in [method@Gkv.Transport.open] it may need a look-up
  * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is open, or failed
+ * @callback: (scope async): called when the transport is open, or could not be opened
  * @user_data: data for @callback
  *
  * Binds, and begins to receive in the thread-default main context.
  *
- * Cancelling it closes the transport. Where it ends in success, it is open.
+ * Cancelling it closes the transport. Where it ends in success, the transport is open.
+ *
+ * Belongs to the thread that the transport is used in; see [method@Gkv.Transport.is_thread_movable].
  *
  * Since: 1.0
  */
@@ -176,7 +179,7 @@ gkv_transport_open_async (GkvTransport *self,
 /**
  * gkv_transport_open_finish:
  * @self: a transport
- * @result: what the callback was given
+ * @result: the result that the callback received
  * @error: return location for an error
  *
  * Ends [method@Gkv.Transport.open_async].
@@ -184,7 +187,9 @@ gkv_transport_open_async (GkvTransport *self,
  * Fails with %GKV_ERROR_TRANSPORT, for example when the port is taken, with %GKV_ERROR_INVALID_ADDRESS, and with
  * %G_IO_ERROR_CANCELLED.
  *
- * Returns: whether it is open
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if it is open, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -202,9 +207,11 @@ gkv_transport_open_finish (GkvTransport *self, GAsyncResult *result, GError **er
  * gkv_transport_opened:
  * @self: a transport
  *
- * Ends what the method `begin_open` of an implementation began: the transport is open. For implementations, in the
- * context that it was called in, from inside it or later. After `close` it is not called for what was begun before;
- * where nothing is under way, it does nothing.
+ * Ends what the method `begin_open` of an implementation began: the transport is open. For implementations, from inside
+ * that method or later. After `close` it is not called for what was begun before. Where nothing is under way, it does
+ * nothing.
+ *
+ * Belongs to the thread that the transport is used in.
  *
  * Since: 1.0
  */
@@ -225,8 +232,10 @@ gkv_transport_opened (GkvTransport *self)
  * @self: a transport
  * @error: why it could not be opened
  *
- * Ends what the method `begin_open` of an implementation began, in an error. As [method@Gkv.Transport.opened]
- * otherwise.
+ * Ends what the method `begin_open` of an implementation began, in an error; see [method@Gkv.Transport.opened]. An
+ * error of another domain than %GKV_ERROR is reported as %GKV_ERROR_TRANSPORT.
+ *
+ * Belongs to the thread that the transport is used in.
  *
  * Since: 1.0
  */
@@ -262,10 +271,12 @@ gkv_transport_end_opening (GkvTransport *self)
  * @self: a transport
  * @address: an address, for example one with a name
  * @cancellable: (nullable): a cancellable
- * @callback: (scope async): called when it is looked up, or failed
+ * @callback: (scope async): called when the address was looked up, or could not be
  * @user_data: data for @callback
  *
  * Looks up the canonical addresses that an address stands for. The transport need not be open.
+ *
+ * Belongs to the thread that the transport is used in; see [method@Gkv.Transport.is_thread_movable].
  *
  * Since: 1.0
  */
@@ -308,13 +319,15 @@ gkv_transport_resolve_async (GkvTransport *self,
 /**
  * gkv_transport_resolve_finish:
  * @self: a transport
- * @result: what the callback was given
+ * @result: the result that the callback received
  * @error: return location for an error
  *
  * Ends [method@Gkv.Transport.resolve_async].
  *
  * Fails with %GKV_ERROR_TRANSPORT when the name is unknown or no name server replies, with %GKV_ERROR_INVALID_ADDRESS,
  * and with %G_IO_ERROR_CANCELLED.
+ *
+ * May be called from any thread.
  *
  * Returns: (transfer full) (array zero-terminated=1): the canonical addresses, at least one
  *
@@ -356,8 +369,10 @@ fail_request (GkvTransport *self, Pending *pending, GError *cause)
  * @request: the number of the request
  * @addresses: (array zero-terminated=1): the canonical addresses, at least one
  *
- * Ends what the method `begin_resolve` of an implementation began. For implementations, in the context that it was
- * called in, from inside it or later. For a request that was cancelled it does nothing.
+ * Ends what the method `begin_resolve` of an implementation began. For implementations, from inside that method or
+ * later. For a request that was cancelled it does nothing.
+ *
+ * Belongs to the thread that the transport is used in.
  *
  * Since: 1.0
  */
@@ -384,8 +399,10 @@ gkv_transport_resolved (GkvTransport *self, guint request, const char *const *ad
  * @request: the number of the request
  * @error: why the address could not be looked up
  *
- * Ends what the method `begin_resolve` of an implementation began, in an error. As [method@Gkv.Transport.resolved]
- * otherwise.
+ * Ends what the method `begin_resolve` of an implementation began, in an error; see [method@Gkv.Transport.resolved]. An
+ * error of another domain than %GKV_ERROR is reported as %GKV_ERROR_TRANSPORT.
+ *
+ * Belongs to the thread that the transport is used in.
  *
  * Since: 1.0
  */

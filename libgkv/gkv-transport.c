@@ -1,5 +1,5 @@
-/* GkvTransport: how datagrams travel. The wrapper through which every transport is called: it never trusts the
- * implementation, which may be missing a method, or fail without saying why.
+/* GkvTransport: carries datagrams. This is the wrapper through which every transport is called. It never trusts the
+ * implementation, which may lack a method, or fail without an error.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -16,14 +16,14 @@
 /**
  * GkvTransport:
  *
- * How datagrams travel from node to node.
+ * Carries datagrams from node to node.
  *
- * A datagram may be lost, doubled or late; it is never cut. Addresses are strings in the transport's own canonical
- * form, which [method@Gkv.Transport.normalize] gives: two addresses are the same where the strings are. Those of "udp"
- * are "host:port" with a numeric host ("127.0.0.1:7000", "[::1]:7000").
+ * A datagram may be lost, duplicated or late; it is never truncated. Addresses are strings in the transport's own
+ * canonical form, which [method@Gkv.Transport.normalize] gives: two addresses are the same where the strings are. Those
+ * of "udp" are "host:port" with a numeric host ("127.0.0.1:7000", "[::1]:7000").
  *
- * All is called in one main context, and the signals are emitted there; see [method@Gkv.Transport.is_thread_movable].
- * The signals are for the node. The library has the transport "udp".
+ * All methods are called in one main context, and the signals are emitted there; see
+ * [method@Gkv.Transport.is_thread_movable]. The signals are for the node. The library has the transport "udp".
  *
  * Since: 1.0
  */
@@ -33,7 +33,8 @@
  * @self: a transport
  * @bind_address: the address to bind to
  *
- * Begins to bind. It is ended by one call of [method@Gkv.Transport.opened] or [method@Gkv.Transport.open_failed].
+ * Begins to bind. The implementation ends it by one call of [method@Gkv.Transport.opened] or
+ * [method@Gkv.Transport.open_failed]. Called in the thread that the transport is used in.
  *
  * Since: 1.0
  */
@@ -44,8 +45,9 @@
  * @address: an address
  * @request: a number that no other request under way has
  *
- * Begins to look up the addresses that an address stands for. It is ended by one call of
- * [method@Gkv.Transport.resolved] or [method@Gkv.Transport.resolve_failed] with the same number.
+ * Begins to look up the addresses that an address stands for. The implementation ends it by one call of
+ * [method@Gkv.Transport.resolved] or [method@Gkv.Transport.resolve_failed] with the same number. Called in the thread
+ * that the transport is used in.
  *
  * Since: 1.0
  */
@@ -55,7 +57,7 @@
  * @self: a transport
  * @request: the number of a request
  *
- * Gives up a request.
+ * Cancels a request, which need not be ended any more. Called in the thread that the transport is used in.
  *
  * Since: 1.0
  */
@@ -144,9 +146,11 @@ gkv_transport_default_init (GkvTransportInterface *iface)
    * GkvTransport::received:
    * @self: the transport
    * @address: the sender's canonical address
-   * @datagram: what came
+   * @datagram: its bytes
    *
-   * A datagram has come. Emitted in the context that the transport was opened in.
+   * A datagram was received.
+   *
+   * Emitted in the context that the transport was opened in.
    *
    * Since: 1.0
    */
@@ -158,9 +162,10 @@ gkv_transport_default_init (GkvTransportInterface *iface)
    * GkvTransport::drained:
    * @self: the transport
    *
-   * All datagrams that came together have been handed over: now is the time to act on them. A transport need not
-   * emit it; so it brings forward what would be done a moment later, and nothing waits for it. Emitted in the context
-   * that the transport was opened in.
+   * All datagrams that came together have been emitted, so that the node acts on them at once. A transport need not
+   * emit it: then the node acts a moment later.
+   *
+   * Emitted in the context that the transport was opened in.
    *
    * Since: 1.0
    */
@@ -172,8 +177,9 @@ gkv_transport_default_init (GkvTransportInterface *iface)
    * @self: the transport
    * @error: what went wrong
    *
-   * Something went wrong that isn't the answer to a call. The transport goes on. Emitted in the context that the
-   * transport was opened in.
+   * Something failed outside of any call. The transport goes on.
+   *
+   * Emitted in the context that the transport was opened in.
    *
    * Since: 1.0
    */
@@ -212,7 +218,7 @@ fail (GkvTransport *self, const char *what, GError *cause, GError **error)
  * @name: the name of a transport, for example "udp"; what follows a colon is for its property `argument`
  * @error: return location for an error
  *
- * Makes a transport by its name, loading its module when need be. May be called from any thread.
+ * Creates a transport by its name, loading its module when need be. May be called from any thread.
  *
  * Fails with %GKV_ERROR_MODULE when there is none of that name; the message lists the names that there are and the
  * folders searched. It fails so, too, where an argument is given to a transport that takes none.
@@ -235,8 +241,8 @@ gkv_transport_new_for_name (const char *name, GError **error)
 /**
  * gkv_transport_list_names:
  *
- * Lists the transports that [func@Gkv.Transport.new_for_name] can make, loading every module to learn of them. May be
- * called from any thread.
+ * Lists the transports that [func@Gkv.Transport.new_for_name] can create. This loads every module. May be called from
+ * any thread.
  *
  * Returns: (transfer full) (array zero-terminated=1): the names, sorted
  *
@@ -258,7 +264,9 @@ gkv_transport_list_names (void)
  *
  * Fails with %GKV_ERROR_TRANSPORT, for example when the port is taken, and with %GKV_ERROR_INVALID_ADDRESS.
  *
- * Returns: whether it is open
+ * Belongs to the thread that the transport is used in; see [method@Gkv.Transport.is_thread_movable].
+ *
+ * Returns: %TRUE if it is open, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -283,8 +291,10 @@ gkv_transport_open (GkvTransport *self, const char *bind_address, GError **error
  * gkv_transport_close:
  * @self: a transport
  *
- * Releases the address before it returns. Harmless when the transport isn't open; it can be opened again. An
- * asynchronous open under way ends in an error.
+ * Closes the transport, and releases its address before it returns. Does nothing when the transport isn't open. It can
+ * be opened again. An asynchronous open under way ends in an error.
+ *
+ * Belongs to the thread that the transport is used in; see [method@Gkv.Transport.is_thread_movable].
  *
  * Since: 1.0
  */
@@ -302,7 +312,9 @@ gkv_transport_close (GkvTransport *self)
  * gkv_transport_get_local_address:
  * @self: a transport
  *
- * Gives the address really bound, port included.
+ * Gets the address that is bound, with the real port.
+ *
+ * Belongs to the thread that the transport is used in; see [method@Gkv.Transport.is_thread_movable].
  *
  * Returns: (transfer full) (nullable): the address in canonical form, or %NULL when the transport isn't open
  *
@@ -322,9 +334,11 @@ gkv_transport_get_local_address (GkvTransport *self)
  * gkv_transport_get_max_datagram_size:
  * @self: a transport
  *
- * Gives the largest datagram that should be sent.
+ * Gets the size of the largest datagram that should be sent.
  *
- * Returns: a number of bytes; 1,200 unless the transport says otherwise
+ * Belongs to the thread that the transport is used in; see [method@Gkv.Transport.is_thread_movable].
+ *
+ * Returns: a number of bytes; 1,200 unless the transport overrides it
  *
  * Since: 1.0
  */
@@ -343,14 +357,17 @@ gkv_transport_get_max_datagram_size (GkvTransport *self)
  * gkv_transport_send:
  * @self: a transport
  * @address: the receiver's canonical address
- * @datagram: what to send
+ * @datagram: the bytes to send
  * @error: return location for an error
  *
  * Sends a datagram, or queues it until [method@Gkv.Transport.flush]. It may be lost without an error.
  *
  * Fails with %GKV_ERROR_TRANSPORT.
  *
- * Returns: whether it was sent or queued
+ * Belongs to the thread that the transport is used in; other threads may call it as
+ * [method@Gkv.Transport.is_thread_movable] says.
+ *
+ * Returns: %TRUE if it was sent or queued, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -380,11 +397,14 @@ gkv_transport_send (GkvTransport *self, const char *address, GBytes *datagram, G
  * Sends what [method@Gkv.Transport.send] has queued. While the network takes nothing it stays queued, and is sent
  * later.
  *
- * Fails with %GKV_ERROR_TRANSPORT where something failed that concerns the network as a whole, as when there is no
- * route. The datagram that failed is lost then; all others were sent or stay queued, so that nothing is to be done
- * again. That a single receiver is not there isn't an error.
+ * Fails with %GKV_ERROR_TRANSPORT when something failed that concerns the network as a whole, for example because there
+ * is no route. The datagram that failed is lost then; all others were sent or stay queued, so that nothing need be sent
+ * again. It isn't an error when a single receiver isn't there.
  *
- * Returns: whether nothing went wrong
+ * Belongs to the thread that the transport is used in; other threads may call it as
+ * [method@Gkv.Transport.is_thread_movable] says.
+ *
+ * Returns: %TRUE if nothing failed, %FALSE with @error set otherwise
  *
  * Since: 1.0
  */
@@ -403,16 +423,19 @@ gkv_transport_flush (GkvTransport *self, GError **error)
 /**
  * gkv_transport_normalize:
  * @self: a transport
- * @address: an address as somebody wrote it
+ * @address: an address, as a person or a peer wrote it
  * @use: what it is for
  * @error: return location for an error
  *
- * Gives the canonical form of an address. Addresses are compared in that form only. Doesn't block.
+ * Gets the canonical form of an address. Addresses are compared in that form only. Doesn't block.
  *
- * Where an address has a name that must be looked up first, the result is %NULL without an error; see
+ * For an address with a name, which must be looked up first, it returns %NULL without an error; see
  * [method@Gkv.Transport.resolve_async].
  *
- * Fails with %GKV_ERROR_INVALID_ADDRESS when it is no address, or one that can't serve that use.
+ * Fails with %GKV_ERROR_INVALID_ADDRESS when it isn't an address, or can't serve that use.
+ *
+ * May be called from any thread if [method@Gkv.Transport.is_thread_movable] returns %TRUE; otherwise belongs to the
+ * thread that created the transport.
  *
  * Returns: (transfer full) (nullable): the canonical form, or %NULL for a name or after an error
  *
@@ -445,18 +468,21 @@ gkv_transport_normalize (GkvTransport *self, const char *address, GkvAddressUse 
  * gkv_transport_is_thread_movable:
  * @self: a transport
  *
- * Tells whether the transport can be used in another thread than the one that made it.
+ * Checks whether the transport can be used in another thread than the one that created it.
  *
- * Then all from the first look-up or open to close, signals included, happens in one thread, in that thread's default
- * main context. [method@Gkv.Transport.send] and [method@Gkv.Transport.flush] may also be called by other threads, but
- * never two calls at once, and never while handlers of [signal@Gkv.Transport::received],
- * [signal@Gkv.Transport::drained] or [signal@Gkv.Transport::failed] run. To see to that the node holds a lock in such
+ * If it can, all from the first look-up or open to close, signals included, happens in one thread, in that thread's
+ * default main context. [method@Gkv.Transport.send] and [method@Gkv.Transport.flush] may also be called by other
+ * threads, but never two calls at once, and never while handlers of [signal@Gkv.Transport::received],
+ * [signal@Gkv.Transport::drained] or [signal@Gkv.Transport::failed] run. To ensure that, the node holds a lock in such
  * calls and in its handlers: so a handler may block for a moment, and a transport holds no lock of its own while it
  * emits a signal. What its own sources share with `send` and `flush` outside the handlers the transport guards itself.
+ * [method@Gkv.Transport.normalize] may be called from any thread at any time.
  *
- * May be called from any thread. A transport written in JavaScript must leave it %FALSE.
+ * A transport written in JavaScript must leave it %FALSE.
  *
- * Returns: %FALSE unless the transport says otherwise
+ * May be called from any thread.
+ *
+ * Returns: %TRUE if it can; %FALSE unless the transport overrides it
  *
  * Since: 1.0
  */
@@ -472,9 +498,11 @@ gkv_transport_is_thread_movable (GkvTransport *self)
  * gkv_transport_emit_received:
  * @self: a transport
  * @address: the sender's canonical address
- * @datagram: what came
+ * @datagram: its bytes
  *
- * Hands a datagram to the node. For implementations, in the context that the transport was opened in.
+ * Emits [signal@Gkv.Transport::received]. For implementations.
+ *
+ * Belongs to the thread that the transport is used in.
  *
  * Since: 1.0
  */
@@ -499,8 +527,9 @@ gkv_transport_emit_received (GkvTransport *self, const char *address, GBytes *da
  * gkv_transport_emit_drained:
  * @self: a transport
  *
- * Says that all datagrams that came together have been handed over, so that the node acts on them now. For
- * implementations, in the context that the transport was opened in; a transport that never calls it works all the same.
+ * Emits [signal@Gkv.Transport::drained]. For implementations, which need not call it.
+ *
+ * Belongs to the thread that the transport is used in.
  *
  * Since: 1.0
  */
@@ -524,7 +553,9 @@ gkv_transport_emit_drained (GkvTransport *self)
  * @self: a transport
  * @error: what went wrong
  *
- * Reports something that went wrong to the node. For implementations, in the context that the transport was opened in.
+ * Emits [signal@Gkv.Transport::failed]. For implementations.
+ *
+ * Belongs to the thread that the transport is used in.
  *
  * Since: 1.0
  */

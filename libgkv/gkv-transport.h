@@ -1,4 +1,4 @@
-/* GkvTransport: how datagrams travel. An interface, with the extension point "gkv-1-transport".
+/* GkvTransport: carries datagrams. An interface, with the extension point "gkv-1-transport".
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -19,7 +19,7 @@ G_BEGIN_DECLS
 /**
  * GKV_TRANSPORT_EXTENSION_POINT_NAME:
  *
- * The extension point that a transport module implements.
+ * The name of the extension point that a transport module implements.
  *
  * Since: 1.0
  */
@@ -55,9 +55,10 @@ GType gkv_address_use_get_type (void);
  * @g_iface: the parent interface
  * @open: binds to an address that needs no look-up, without blocking. Its sources go to the caller's thread-default
  *   main context. Required unless @begin_open is implemented
- * @close: releases the address before it returns, and gives up what @begin_open began; harmless when not open; required
- * @get_local_address: gives the address really bound in canonical form, or %NULL when not open; required
- * @get_max_datagram_size: gives the largest datagram that should be sent, in bytes; 1,200 unless overridden
+ * @close: releases the address before it returns, and cancels what @begin_open began; does nothing when not open;
+ *   required
+ * @get_local_address: gets the address that is bound in canonical form, or %NULL when not open; required
+ * @get_max_datagram_size: gets the size of the largest datagram that should be sent, in bytes; 1,200 unless overridden
  * @send: sends one datagram to a canonical address, or queues it until @flush; required. A datagram may be lost without
  *   an error
  * @flush: sends what @send has queued, and reports a failure that concerns the network as a whole; by default does
@@ -67,15 +68,15 @@ GType gkv_address_use_get_type (void);
  * @begin_resolve: begins to look up the canonical addresses that an address stands for;
  *   [method@Gkv.Transport.resolved] or [method@Gkv.Transport.resolve_failed] ends it, at once or later. By default an
  *   address stands for itself
- * @cancel_resolve: gives up a look-up, which need not be ended any more; by default does nothing
- * @normalize: gives the canonical form of an address, or %NULL without an error for a name that must be resolved first,
+ * @cancel_resolve: cancels a look-up, which need not be ended any more; by default does nothing
+ * @normalize: gets the canonical form of an address, or %NULL without an error for a name that must be resolved first,
  *   without blocking; by default it copies
- * @is_thread_movable: whether the transport can be used in another thread than the one that made it; %FALSE unless
+ * @is_thread_movable: whether the transport can be used in another thread than the one that created it; %FALSE unless
  *   overridden
  *
  * What a transport implements. It is called through the functions of [iface@Gkv.Transport] only, and always in the
- * context that it is used in; see [method@Gkv.Transport.is_thread_movable] for the one exception. It hands over what
- * comes in with [method@Gkv.Transport.emit_received].
+ * context that it is used in; see [method@Gkv.Transport.is_thread_movable] for the exceptions. It calls
+ * [method@Gkv.Transport.emit_received] for each datagram that it receives.
  *
  * Since: 1.0
  */
