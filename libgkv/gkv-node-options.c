@@ -10,10 +10,28 @@
 
 /* internal */
 
+/* Options are written in the thread of the node's main context, where their notifications belong. */
+static gboolean
+gkv_node_check_option_owner (GkvNode *self, const char *option)
+{
+  g_autofree char *call = NULL;
+
+  /* While it is being made nobody else has it. */
+  if (self->map == NULL)
+    return TRUE;
+
+  call = g_strdup_printf ("Setting the option %s", option);
+
+  return gkv_node_check_owner (self, call);
+}
+
 /* Options can be written until the node is started. */
 static gboolean
 gkv_node_begin_change_and_lock (GkvNode *self, const char *option)
 {
+  if (!gkv_node_check_option_owner (self, option))
+    return FALSE;
+
   if (self->state != GKV_NODE_NEW)
     {
       g_warning ("The option %s of a GkvNode can't be changed once the node has been started", option);
@@ -358,6 +376,9 @@ void
 gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
 {
   g_return_if_fail (GKV_IS_NODE (self));
+
+  if (!gkv_node_check_option_owner (self, "gossip-interval"))
+    return;
 
   if (gossip_interval == 0 && self->state != GKV_NODE_NEW)
     {

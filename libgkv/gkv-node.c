@@ -36,8 +36,8 @@
  * gkv_node_set_string (node, "greeting", "Hello", NULL);
  * ```
  *
- * Options are properties. They can be set until the node is started. They are validated then, or by the first read or
- * write before. Keys that are set before the start are sent after it.
+ * Options are properties. They can be set until the node is started, in the thread that runs its main context. They are
+ * validated then, or by the first read or write before. Keys that are set before the start are sent after it.
  *
  * # Threads
  *
