@@ -1528,7 +1528,7 @@ test_start_again (void)
 #ifdef __SANITIZE_ADDRESS__
 #define N_FORKS (200)
 #else
-#define N_FORKS (2000)
+#define N_FORKS (500)
 #endif
 
 /* Ends the process where anything is stuck. */
