@@ -45,6 +45,13 @@ gkv_node_check_key (const char *key, gsize len, GError **error)
   return TRUE;
 }
 
+/* Whether there is nothing to be done, as somebody else has just removed the key. */
+static gboolean
+gkv_node_is_needless_locked (GkvNode *self, const GkvWrite *write)
+{
+  return write->lenient && gkv_map_find_locked (self->map, write->key) == NULL;
+}
+
 /* Puts records, has them sent, and emits the changes where they may leave here. All or none is put. */
 static gboolean
 gkv_node_commit (GkvNode *self, const GkvWrite *writes, guint n_writes, GError **error)
@@ -56,13 +63,17 @@ gkv_node_commit (GkvNode *self, const GkvWrite *writes, guint n_writes, GError *
   gkv_map_lock (self->map);
 
   for (guint i = 0; ok && n_writes > 1 && i < n_writes; i++)
-    ok = gkv_map_check_write_locked (self->map, &writes[i], error);
+    ok = gkv_node_is_needless_locked (self, &writes[i]) || gkv_map_check_write_locked (self->map, &writes[i], error);
 
   for (guint i = 0; ok && i < n_writes; i++)
     {
       g_autoptr (GkvRecord) replaced = NULL;
-      g_autoptr (GkvRecord) record = gkv_map_put_locked (self->map, &writes[i], &replaced, error);
+      g_autoptr (GkvRecord) record = NULL;
 
+      if (gkv_node_is_needless_locked (self, &writes[i]))
+        continue;
+
+      record = gkv_map_put_locked (self->map, &writes[i], &replaced, error);
       ok = record != NULL;
       expires = expires || (writes[i].flags & GKV_RECORD_TTL) != 0;
       if (ok)
@@ -113,8 +124,8 @@ gkv_node_check_writable (GkvNode *self, const char *key, gsize key_len, GError *
   if (!gkv_node_check_usable (self, error))
     return NULL;
 
-  codec = gkv_map_get_codec (self->map);
-  if (!gkv_map_check_codec (self->map, codec, error) || !gkv_node_check_key (key, key_len, error))
+  codec = gkv_map_ensure_codec (self->map, error);
+  if (codec == NULL || !gkv_map_check_codec (self->map, codec, error) || !gkv_node_check_key (key, key_len, error))
     return NULL;
 
   return codec;
@@ -297,7 +308,8 @@ gkv_write_clear (gpointer data)
  * part of them for a moment.
  *
  * All is checked before anything is written; the error is about the first key that can't be set. Removing a key that
- * isn't there isn't an error. List models are up to date before [signal@Gkv.Node::changed] is emitted for each key in
+ * isn't there isn't an error; a key that is there twice in @values is
+ * %GKV_ERROR_INVALID_VALUE. List models are up to date before [signal@Gkv.Node::changed] is emitted for each key in
  * turn. @values of another type are %GKV_ERROR_INVALID_VALUE; otherwise it fails as [method@Gkv.Node.set_value_full]
  * does.
  *
@@ -313,6 +325,7 @@ gkv_node_set_values (
 {
   g_autoptr (GVariant) owned G_GNUC_UNUSED = gkv_node_sink (values);
   g_autoptr (GArray) writes = g_array_new (FALSE, TRUE, sizeof (GkvWrite));
+  g_autoptr (GHashTable) keys = g_hash_table_new (g_str_hash, g_str_equal);
   GVariantIter iter;
   const char *key;
   GVariant *value;
@@ -341,10 +354,15 @@ gkv_node_set_values (
       if (codec == NULL)
         return FALSE;
 
+      if (!g_hash_table_add (keys, (char *) key))
+        {
+          g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE, "The key \"%s\" is there twice", key);
+          return FALSE;
+        }
+
       if (value == NULL)
         {
-          if (!gkv_map_contains (self->map, key))
-            continue;
+          write.lenient = TRUE;
         }
       else if (!gkv_node_take_flags (&write, flags, lifetime, error) || !gkv_node_encode (codec, value, &write, error))
         {

@@ -38,10 +38,10 @@ gkv_node_begin_change_and_lock (GkvNode *self, const char *option)
       return FALSE;
     }
 
+  g_mutex_lock (&self->lock);
   /* There is no map yet while the node is being made. */
   if (self->map != NULL)
     gkv_map_set_ready (self->map, FALSE);
-  g_mutex_lock (&self->lock);
 
   return TRUE;
 }

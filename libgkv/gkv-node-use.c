@@ -64,10 +64,9 @@ gkv_node_check_usable (GkvNode *self, GError **error)
 
   g_mutex_lock (&self->lock);
   ok = gkv_options_validate (&self->options, transport, error);
-  g_mutex_unlock (&self->lock);
-
   if (ok)
-    gkv_map_set_ready (self->map, TRUE);
+    gkv_map_set_ready (self->map, TRUE); /* under the lock, so that these are the options that there are */
+  g_mutex_unlock (&self->lock);
 
   return ok;
 }

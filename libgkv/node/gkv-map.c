@@ -14,6 +14,9 @@
 
 #include <time.h>
 
+/* What lives longer lives so long, which is for ever: so sums of times don't overflow. */
+#define MAX_LIFETIME_US (G_MAXINT64 / 2)
+
 /* How many records one call lets expire. */
 #define MAX_EXPIRED (64)
 
@@ -197,6 +200,7 @@ gkv_map_take_codec_locked (GkvMap *self, GkvCodecHandle *codec)
   gkv_value_cache_free (self->cache);
   self->cache = gkv_value_cache_new ();
   self->codec = codec;
+  g_clear_pointer (&self->writer, gkv_writer_unref); /* has the name of the codec */
   if (codec != NULL)
     g_ptr_array_add (self->codecs, codec);
 }
@@ -281,14 +285,15 @@ void
 gkv_map_set_ready (GkvMap *self, gboolean ready)
 {
   gkv_map_lock (self);
-  if (ready && !self->closed)
+  ready = ready && !self->closed && self->codec != NULL; /* which may have been taken away meanwhile */
+  if (ready)
     {
       g_clear_pointer (&self->writer, gkv_writer_unref);
       g_clear_pointer (&self->dead_writer, gkv_writer_unref);
       self->writer = gkv_writer_intern (self->node_id, -1, self->codec->name, -1);
       self->dead_writer = gkv_writer_intern (self->node_id, -1, "", 0);
     }
-  g_atomic_int_set (&self->ready, ready && !self->closed);
+  g_atomic_int_set (&self->ready, ready);
   gkv_map_unlock (self);
 }
 
@@ -569,7 +574,9 @@ gkv_map_build_index (GkvMap *self, gint64 until)
 void
 gkv_map_want_index (GkvMap *self)
 {
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return;
+
   if (self->listing == NULL && !self->closed)
     self->listing = gkv_listing_new (self->store);
   gkv_map_unlock (self);
@@ -580,7 +587,9 @@ gkv_map_is_index_due (GkvMap *self)
 {
   gboolean due;
 
-  gkv_map_lock (self);
+  if (!gkv_map_lock_here (self))
+    return FALSE;
+
   due = self->listing != NULL && !gkv_listing_is_complete (self->listing);
   gkv_map_unlock (self);
 
@@ -671,6 +680,9 @@ gkv_map_dup_records (GkvMap *self, const char *prefix, guint max)
   g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
   gboolean complete;
   guint n = 0;
+
+  if (!gkv_owner_is_here (self->owner))
+    return g_steal_pointer (&records);
 
   if (*prefix != '\0')
     gkv_map_want_index (self);
@@ -790,7 +802,14 @@ gkv_map_get_value (GkvMap *self, const char *key, GError **error)
     }
   gkv_map_unlock (self);
 
-  return record != NULL ? gkv_map_decode_with (self, record, codec, keep, error) : value;
+  if (record == NULL)
+    return value;
+
+  /* It was taken away after the node was seen to be usable. */
+  if (codec == NULL)
+    codec = gkv_map_ensure_codec (self, error);
+
+  return codec != NULL ? gkv_map_decode_with (self, record, codec, keep, error) : NULL;
 }
 
 /* Writing */
@@ -865,8 +884,8 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   if (!gkv_map_check_write_locked (self, write, error))
     return NULL;
 
-  /* The node was given another codec while this one was at work. */
-  if (write->codec != NULL && write->codec != self->codec)
+  /* The node was given another codec while this one was at work, or the new one isn't validated yet. */
+  if (write->codec != NULL && (write->codec != self->codec || writer == NULL))
     writer = other = gkv_writer_intern (self->node_id, -1, write->codec->name, -1);
 
   record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, write->key, write->key_len, write->flags,
@@ -883,7 +902,7 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
     }
 
   if ((write->flags & GKV_RECORD_TTL) != 0)
-    gkv_store_set_deadline (self->store, record, g_get_monotonic_time () + write->lifetime_us);
+    gkv_store_set_deadline (self->store, record, g_get_monotonic_time () + MIN (write->lifetime_us, MAX_LIFETIME_US));
 
   gkv_map_queue_written_locked (self, record);
 

@@ -30,6 +30,7 @@ typedef struct
   GBytes *bytes;               /* of the value; NULL for a removal */
   gboolean conditional;        /* only while what is visible of the key is this: */
   GkvRecord *expected;         /* NULL: nothing */
+  gboolean lenient;            /* a removal of what isn't there is none */
 } GkvWrite;
 
 /* What has changed of a key, as an application sees it. */

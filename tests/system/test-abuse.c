@@ -4,6 +4,8 @@
  */
 #include <gkv.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void
 iterate_pending (void)
@@ -195,6 +197,48 @@ test_absent_handler (void)
   g_assert_null (strstr (noted->str, "b=older"));
 }
 
+/* Extremes */
+
+static void
+test_long_lives (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+  g_autoptr (GkvEntry) entry = NULL;
+  static const GTimeSpan lifetimes[] = { G_MAXINT64, G_MAXINT64 - 1, G_MAXINT64 / 2, G_MAXINT64 / 1000 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lifetimes); i++)
+    {
+      g_assert_true (gkv_node_set_value_full (node, "key", g_variant_new_string ("value"), GKV_SET_NONE, lifetimes[i],
+                                              NULL, NULL));
+      iterate_pending ();
+      g_assert_true (gkv_node_contains (node, "key"));
+      g_assert_cmpuint (gkv_node_get_n_keys (node), ==, 1);
+      g_clear_object (&entry);
+      entry = gkv_node_get_entry (node, "key");
+      g_assert_nonnull (entry);
+    }
+
+  g_assert_true (gkv_node_set_value_full (node, "key", g_variant_new_string ("value"), GKV_SET_NONE, 1, NULL, NULL));
+  g_usleep (1000);
+  g_assert_false (gkv_node_contains (node, "key"));
+}
+
+/* A dictionary may have a key twice. All or nothing is written. */
+static void
+test_values_twice (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+  g_autoptr (GError) error = NULL;
+  GVariantBuilder values = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("a{smv}"));
+
+  g_variant_builder_add (&values, "{smv}", "a", g_variant_new_string ("first"));
+  g_variant_builder_add (&values, "{smv}", "a", g_variant_new_string ("second"));
+  g_assert_false (gkv_node_set_values (node, g_variant_builder_end (&values), GKV_SET_CREATE, 0, NULL, &error));
+  g_assert_error (error, GKV_ERROR, GKV_ERROR_INVALID_VALUE);
+  g_assert_nonnull (strstr (error->message, "\"a\""));
+  g_assert_false (gkv_node_contains (node, "a"));
+}
+
 /* Threads */
 
 static void
@@ -234,6 +278,130 @@ test_close_among_watches (void)
     }
 }
 
+typedef struct
+{
+  GkvNode *node;
+  int over; /* atomic */
+} Worker;
+
+/* Fails only where a codec can't. */
+static gpointer
+write_and_read (gpointer data)
+{
+  Worker *self = data;
+
+  for (guint i = 0; !g_atomic_int_get (&self->over); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autofree char *key = g_strdup_printf ("key/%u", i % 100);
+      g_autofree char *read = NULL;
+
+      g_assert_true (gkv_node_set_string (self->node, key, "value", &error));
+      read = gkv_node_get_string (self->node, key, NULL);
+      g_assert_true (read == NULL || strcmp (read, "value") == 0);
+    }
+
+  return NULL;
+}
+
+/* The codec changes while another thread writes. Each record names the codec that made it. */
+static void
+test_codec_among_writes (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+  g_autoptr (GkvCodec) json = gkv_codec_new_for_name ("json", NULL);
+  g_autoptr (GkvCodec) variant = gkv_codec_new_for_name ("variant", NULL);
+  Worker worker = { node, FALSE };
+  GThread *thread = g_thread_new ("worker", write_and_read, &worker);
+  gint64 until = g_get_monotonic_time () + G_USEC_PER_SEC;
+  GkvCodec *codecs[] = { json, NULL, variant };
+
+  for (guint i = 0; g_get_monotonic_time () < until; i++)
+    {
+      gkv_node_set_codec (node, codecs[i % 3]);
+      g_thread_yield ();
+    }
+  g_atomic_int_set (&worker.over, TRUE);
+  g_thread_join (thread);
+
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key/%u", i);
+      g_autoptr (GkvEntry) entry = gkv_node_get_entry (node, key);
+      g_autoptr (GVariant) value = NULL;
+
+      if (entry == NULL)
+        continue;
+      gkv_node_set_codec (node, strcmp (gkv_entry_get_codec (entry), "json") == 0 ? json : variant);
+      value = gkv_node_lookup (node, key);
+      g_assert_nonnull (value);
+      g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "value");
+    }
+}
+
+static gpointer
+come_and_go (gpointer data)
+{
+  Worker *self = data;
+
+  while (!g_atomic_int_get (&self->over))
+    {
+      g_assert_true (gkv_node_set_string (self->node, "fleeting", "value", NULL));
+      gkv_node_remove (self->node, "fleeting", NULL, NULL);
+    }
+
+  return NULL;
+}
+
+/* A removal of what isn't there is none: also where another thread removes it just now. */
+static void
+test_values_among_removals (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+  Worker worker = { node, FALSE };
+  GThread *thread = g_thread_new ("worker", come_and_go, &worker);
+  gint64 until = g_get_monotonic_time () + G_USEC_PER_SEC;
+
+  while (g_get_monotonic_time () < until)
+    {
+      GVariantBuilder values = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("a{smv}"));
+      g_autoptr (GError) error = NULL;
+
+      g_variant_builder_add (&values, "{smv}", "fleeting", NULL);
+      g_variant_builder_add (&values, "{smv}", "other", g_variant_new_string ("value"));
+      gkv_node_set_values (node, g_variant_builder_end (&values), GKV_SET_NONE, 0, NULL, &error);
+      g_assert_no_error (error);
+    }
+  g_atomic_int_set (&worker.over, TRUE);
+  g_thread_join (thread);
+}
+
+/* Forks */
+
+/* In a child the node is as if it were closed. */
+static void
+test_calls_in_child (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+  pid_t child;
+  int status;
+
+  g_assert_true (gkv_node_set_string (node, "key", "value", NULL));
+  child = fork ();
+  if (child == 0)
+    {
+      g_auto (GStrv) keys = gkv_node_list_keys (node, "k");
+      g_auto (GStrv) all = gkv_node_list_keys (node, NULL);
+      g_autoptr (GkvEntry) entry = gkv_node_get_entry (node, "key");
+
+      _exit (keys[0] == NULL && all[0] == NULL && entry == NULL && gkv_node_get_n_keys (node) == 0 ? 0 : 1);
+    }
+
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -245,7 +413,12 @@ main (int argc, char **argv)
   g_test_add_data_func ("/abuse/lists-order/nested", GINT_TO_POINTER (TRUE), test_lists_order);
   g_test_add_func ("/abuse/blocked-handler", test_blocked_handler);
   g_test_add_func ("/abuse/absent-handler", test_absent_handler);
+  g_test_add_func ("/abuse/long-lives", test_long_lives);
+  g_test_add_func ("/abuse/values-twice", test_values_twice);
   g_test_add_func ("/abuse/close-among-watches", test_close_among_watches);
+  g_test_add_func ("/abuse/codec-among-writes", test_codec_among_writes);
+  g_test_add_func ("/abuse/values-among-removals", test_values_among_removals);
+  g_test_add_func ("/abuse/calls-in-child", test_calls_in_child);
 
   return g_test_run ();
 }
