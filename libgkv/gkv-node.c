@@ -96,14 +96,6 @@ G_DEFINE_FLAGS_TYPE (GkvWatchFlags,
                      G_DEFINE_ENUM_VALUE (GKV_WATCH_NONE, "none"),
                      G_DEFINE_ENUM_VALUE (GKV_WATCH_INITIAL, "initial"))
 
-static void
-gkv_node_set_state (GkvNode *self, GkvNodeState state)
-{
-  g_mutex_lock (&self->lock);
-  self->state = state;
-  g_mutex_unlock (&self->lock);
-}
-
 /* Closes the parts, once. */
 static void
 gkv_node_end (GkvNode *self)
@@ -550,6 +542,25 @@ gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **err
   return gkv_node_check_usable (self, error) && gkv_options_validate_start (&self->options, error);
 }
 
+/* Gives the seeds that there are then: what is added later is handed over to the network. FALSE: another thread has
+ * closed the node meanwhile. */
+static gboolean
+gkv_node_begin_start (GkvNode *self, GStrv *seeds, GError **error)
+{
+  gboolean begun;
+
+  g_mutex_lock (&self->lock);
+  begun = self->state == GKV_NODE_NEW;
+  if (begun)
+    {
+      self->state = GKV_NODE_STARTING;
+      *seeds = g_strdupv (self->options.seeds);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return begun ? TRUE : gkv_map_fail_closed (error);
+}
+
 static gboolean
 gkv_node_is_local (GkvNode *self)
 {
@@ -557,14 +568,14 @@ gkv_node_is_local (GkvNode *self)
 }
 
 static GkvNetworkConfig
-gkv_node_make_config (GkvNode *self, GkvTransport *transport)
+gkv_node_make_config (GkvNode *self, const char *const *seeds, GkvTransport *transport)
 {
   GkvNetworkConfig config = {
     .node_id = self->options.node_id,
     .cluster = gkv_options_get_cluster (&self->options),
     .bind_address = self->options.bind_address,
     .advertise_address = self->options.advertise_address,
-    .seeds = (const char *const *) self->options.seeds,
+    .seeds = seeds,
     .gossip_interval_ms = self->options.gossip_interval,
     .own_thread = self->options.network_thread,
     .transport = transport,
@@ -676,17 +687,17 @@ gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
   g_autoptr (GkvTransport) transport = NULL;
+  g_auto (GStrv) seeds = NULL;
   GkvNetworkConfig config;
   GError *cause = NULL;
 
   g_return_val_if_fail (GKV_IS_NODE (self), FALSE);
 
   if (!gkv_owner_check (self->owner, "gkv_node_start ()", error) ||
-      !gkv_node_check_startable (self, cancellable, error))
+      !gkv_node_check_startable (self, cancellable, error) || !gkv_node_begin_start (self, &seeds, error))
     return FALSE;
 
   alive = g_object_ref (self);
-  gkv_node_set_state (self, GKV_NODE_STARTING);
 
   if (gkv_node_is_local (self))
     {
@@ -695,7 +706,7 @@ gkv_node_start (GkvNode *self, GCancellable *cancellable, GError **error)
   else
     {
       transport = gkv_node_dup_transport (self, NULL);
-      config = gkv_node_make_config (self, transport);
+      config = gkv_node_make_config (self, (const char *const *) seeds, transport);
       gkv_network_open (self->network, &config, cancellable, &cause);
     }
 
@@ -723,6 +734,7 @@ gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
 {
   g_autoptr (GTask) task = NULL;
   g_autoptr (GkvTransport) transport = NULL;
+  g_auto (GStrv) seeds = NULL;
   GkvNetworkConfig config;
   GError *error = NULL;
 
@@ -733,13 +745,11 @@ gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
   g_task_set_check_cancellable (task, FALSE);
 
   if (!gkv_owner_check (self->owner, "gkv_node_start_async ()", &error) ||
-      !gkv_node_check_startable (self, cancellable, &error))
+      !gkv_node_check_startable (self, cancellable, &error) || !gkv_node_begin_start (self, &seeds, &error))
     {
       g_task_return_error (task, error);
       return;
     }
-
-  gkv_node_set_state (self, GKV_NODE_STARTING);
 
   if (gkv_node_is_local (self))
     {
@@ -749,7 +759,7 @@ gkv_node_start_async (GkvNode *self, GCancellable *cancellable, GAsyncReadyCallb
     }
 
   transport = gkv_node_dup_transport (self, NULL);
-  config = gkv_node_make_config (self, transport);
+  config = gkv_node_make_config (self, (const char *const *) seeds, transport);
   gkv_network_begin_open (self->network, &config, cancellable, gkv_node_opened, g_steal_pointer (&task));
 }
 

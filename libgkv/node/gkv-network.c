@@ -465,6 +465,10 @@ gkv_network_send_here (GkvNetwork *self)
   self->written_at = now;
   g_mutex_unlock (&self->lock);
 
+  /* The turn may have ended records, which the worker doesn't know of. */
+  if (datagrams != NULL && gkv_map_has_changes (self->map))
+    gkv_emitter_wake (self->emitter);
+
   return !more;
 }
 
@@ -632,12 +636,33 @@ gkv_network_take_looked_up (gpointer data)
     gkv_network_take_seed (lookup->network, lookup->seed);
 }
 
+/* Where it is still being opened, the seed is taken with the others. */
+static gboolean
+gkv_network_add_first_seed (GkvNetwork *self, const char *seed)
+{
+  gboolean added = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (self->first_seeds != NULL && self->state == GKV_NETWORK_OPENING)
+    {
+      guint n_seeds = g_strv_length (self->first_seeds);
+
+      self->first_seeds = g_renew (char *, self->first_seeds, n_seeds + 2);
+      self->first_seeds[n_seeds] = g_strdup (seed);
+      self->first_seeds[n_seeds + 1] = NULL;
+      added = TRUE;
+    }
+  g_mutex_unlock (&self->lock);
+
+  return added;
+}
+
 void
 gkv_network_add_seed (GkvNetwork *self, const char *seed)
 {
   GkvLookup *lookup;
 
-  if (!gkv_network_is_active (self))
+  if (gkv_network_add_first_seed (self, seed) || !gkv_network_is_active (self))
     return;
 
   lookup = g_new0 (GkvLookup, 1);
@@ -866,6 +891,7 @@ gkv_network_drop_modules (GkvNetwork *self)
 static gboolean
 gkv_network_enter_cluster (GkvNetwork *self, const char *advertised, GError **error)
 {
+  g_auto (GStrv) seeds = NULL;
   char *local = gkv_transport_get_local_address (self->transport);
   GkvEngine *engine;
 
@@ -877,13 +903,14 @@ gkv_network_enter_cluster (GkvNetwork *self, const char *advertised, GError **er
   self->engine = gkv_network_make_engine (self, advertised);
   g_atomic_int_set (&self->active, TRUE);
   self->seeds = gkv_seeds_new (self->engine);
+  seeds = g_steal_pointer (&self->first_seeds);
   self->local_address = local;
   g_ptr_array_add (self->old_addresses, local);
   gkv_network_wake_locked (self);
   g_mutex_unlock (&self->lock);
 
-  for (guint i = 0; self->first_seeds[i] != NULL; i++)
-    gkv_network_take_seed (self, self->first_seeds[i]);
+  for (guint i = 0; seeds[i] != NULL; i++)
+    gkv_network_take_seed (self, seeds[i]);
 
   if (self->discovery == NULL || gkv_discovery_start (self->discovery, self->cluster, self->node_id,
                                                       advertised != NULL ? advertised : local, error))
@@ -947,6 +974,8 @@ gkv_network_end_open (GkvNetwork *self, const char *advertised, const GError *op
     call->error = error != NULL ? g_error_copy (error) : NULL;
   g_clear_error (&self->open_error);
   self->open_error = g_steal_pointer (&error);
+  if (self->state == GKV_NETWORK_NEW)
+    gkv_network_wake_locked (self); /* what was written before is to end in time */
   g_cond_broadcast (&self->state_changed);
   g_mutex_unlock (&self->lock);
 

@@ -239,6 +239,59 @@ test_values_twice (void)
   g_assert_false (gkv_node_contains (node, "a"));
 }
 
+/* Starts that fail */
+
+/* What was written before a start that fails ends in time. */
+static void
+test_lease_after_failed_start (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  g_autoptr (GkvNode) other = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+  g_autoptr (GkvNode) node = NULL;
+  g_autoptr (GString) noted = g_string_new (NULL);
+
+  g_assert_true (gkv_node_start (other, NULL, NULL));
+  node = g_object_new (GKV_TYPE_NODE, "bind-address", gkv_node_get_local_address (other), "network-thread",
+                       network_thread, NULL);
+  g_assert_true (gkv_node_set_value_full (node, "lease", g_variant_new_string ("value"), GKV_SET_NONE,
+                                          200 * G_TIME_SPAN_MILLISECOND, NULL, NULL));
+  g_signal_connect (node, "changed", G_CALLBACK (note_change), noted);
+  g_assert_false (gkv_node_start (node, NULL, NULL));
+
+  while (noted->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (noted->str, ==, "lease= ");
+}
+
+static void
+note_result (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  gkv_node_start_finish (GKV_NODE (source), result, &error);
+  g_assert_no_error (error);
+  *(gboolean *) data = TRUE;
+}
+
+/* A seed that is added while the node opens is greeted. */
+static void
+test_seed_while_starting (gconstpointer data)
+{
+  gboolean network_thread = GPOINTER_TO_INT (data);
+  g_autoptr (GkvNode) seed = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+  g_autoptr (GkvNode) node =
+      g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", "network-thread", network_thread, NULL);
+  g_autoptr (GListModel) peers = g_object_ref (gkv_node_get_peers (node));
+  gboolean started = FALSE;
+
+  g_assert_true (gkv_node_start (seed, NULL, NULL));
+  gkv_node_start_async (node, NULL, note_result, &started);
+  g_assert_true (gkv_node_add_seed (node, gkv_node_get_local_address (seed), NULL));
+
+  while (!started || g_list_model_get_n_items (peers) == 0)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 /* Threads */
 
 static void
@@ -415,6 +468,12 @@ main (int argc, char **argv)
   g_test_add_func ("/abuse/absent-handler", test_absent_handler);
   g_test_add_func ("/abuse/long-lives", test_long_lives);
   g_test_add_func ("/abuse/values-twice", test_values_twice);
+  g_test_add_data_func ("/abuse/lease-after-failed-start/thread", GINT_TO_POINTER (TRUE),
+                        test_lease_after_failed_start);
+  g_test_add_data_func ("/abuse/lease-after-failed-start/own-context", GINT_TO_POINTER (FALSE),
+                        test_lease_after_failed_start);
+  g_test_add_data_func ("/abuse/seed-while-starting/thread", GINT_TO_POINTER (TRUE), test_seed_while_starting);
+  g_test_add_data_func ("/abuse/seed-while-starting/own-context", GINT_TO_POINTER (FALSE), test_seed_while_starting);
   g_test_add_func ("/abuse/close-among-watches", test_close_among_watches);
   g_test_add_func ("/abuse/codec-among-writes", test_codec_among_writes);
   g_test_add_func ("/abuse/values-among-removals", test_values_among_removals);
