@@ -844,12 +844,15 @@ gkv_node_watch (GkvNode *self,
 void
 gkv_node_unwatch (GkvNode *self, guint id)
 {
+  g_autoptr (GkvNode) alive G_GNUC_UNUSED = NULL;
+
   g_return_if_fail (GKV_IS_NODE (self));
   g_return_if_fail (gkv_node_check_owner (self, "gkv_node_unwatch ()"));
 
   if (!gkv_owner_is_here (self->owner))
     return;
 
+  alive = g_object_ref (self); /* the watch may have the last other one */
   if (!gkv_emitter_unwatch (self->emitter, id))
     g_critical ("The node has no watch of the id %u", id);
 }

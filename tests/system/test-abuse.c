@@ -331,6 +331,25 @@ test_close_among_watches (void)
     }
 }
 
+static void
+drop_node (gpointer data)
+{
+  GkvNode **node = data;
+
+  g_clear_object (node);
+}
+
+/* What a watch is given may hold the last reference to the node. */
+static void
+test_unwatch_drops_node (void)
+{
+  GkvNode *node = gkv_node_new ();
+  guint id = gkv_node_watch (node, NULL, GKV_WATCH_NONE, ignore_change, &node, drop_node);
+
+  gkv_node_unwatch (node, id);
+  g_assert_null (node);
+}
+
 typedef struct
 {
   GkvNode *node;
@@ -475,6 +494,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/abuse/seed-while-starting/thread", GINT_TO_POINTER (TRUE), test_seed_while_starting);
   g_test_add_data_func ("/abuse/seed-while-starting/own-context", GINT_TO_POINTER (FALSE), test_seed_while_starting);
   g_test_add_func ("/abuse/close-among-watches", test_close_among_watches);
+  g_test_add_func ("/abuse/unwatch-drops-node", test_unwatch_drops_node);
   g_test_add_func ("/abuse/codec-among-writes", test_codec_among_writes);
   g_test_add_func ("/abuse/values-among-removals", test_values_among_removals);
   g_test_add_func ("/abuse/calls-in-child", test_calls_in_child);
