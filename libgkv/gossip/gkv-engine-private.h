@@ -338,6 +338,8 @@ void gkv_links_clear (GkvEngine *self);
 void gkv_links_flush (GkvEngine *self);
 /* What comes next begins a datagram. */
 void gkv_links_end_datagram (GkvEngine *self, GkvLink *link);
+/* As that, unless so many bytes of messages have room in the one that is being filled. */
+void gkv_links_make_room (GkvEngine *self, GkvLink *link, gsize size);
 GkvLink *gkv_links_lookup (GkvEngine *self, const char *address);
 /* A token, to somebody who may not have proved anything: 26 bytes. */
 void gkv_links_send_token (GkvEngine *self, const char *address, guint64 echo);

@@ -118,6 +118,13 @@ gkv_links_end_datagram (GkvEngine *self, GkvLink *link)
 }
 
 void
+gkv_links_make_room (GkvEngine *self, GkvLink *link, gsize size)
+{
+  if (link->out != NULL && link->out->len + size > self->max_datagram)
+    gkv_links_end_datagram (self, link);
+}
+
+void
 gkv_links_flush (GkvEngine *self)
 {
   while (self->filling->len > 0)

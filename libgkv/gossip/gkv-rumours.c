@@ -202,7 +202,7 @@ send_delegation (GkvEngine *self, Delegation *delegation)
   gkv_engine_wake_at (self, delegation->due);
 }
 
-/* Each datagram names the arc that its rumours are for, and is acknowledged by itself. */
+/* What is delegated names the arc that it is for, is in one datagram, and is acknowledged by itself. */
 static void
 delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gboolean last)
 {
@@ -212,7 +212,7 @@ delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gb
   while (i < records->len)
     {
       Delegation *delegation = g_new0 (Delegation, 1);
-      gsize size = 0;
+      gsize size = 0, more;
 
       delegation->serial = ++self->next_serial;
       delegation->member = member;
@@ -223,9 +223,10 @@ delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gb
         {
           GkvRecord *record = g_ptr_array_index (records, i);
 
-          size += MIN (gkv_record_get_wire_size (record) + 4, room);
-          if (size > room && delegation->records->len > 0)
+          more = MIN (gkv_record_get_wire_size (record) + 4, room);
+          if (size + more > room)
             break;
+          size += more;
           g_ptr_array_add (delegation->records, gkv_record_ref (record));
           gkv_engine_breathe (self, GKV_COST_RECORD / 4);
           i++;
@@ -234,7 +235,8 @@ delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gb
 
       member->n_delegated++;
       g_hash_table_insert (self->delegations, GUINT_TO_POINTER (delegation->serial), delegation);
-      gkv_links_end_datagram (self, member->link);
+      /* With what goes there anyway, an acknowledgement most often. */
+      gkv_links_make_room (self, member->link, GKV_SPREAD_SIZE + 2 + size);
       send_delegation (self, delegation);
     }
 }

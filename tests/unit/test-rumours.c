@@ -165,6 +165,40 @@ test_hot_key_unacknowledged (void)
   pair_clear (&pair);
 }
 
+/* An acknowledgement goes with what is written in the same turn. */
+static void
+test_acknowledged_by_reply (void)
+{
+  g_auto (GkvDatagram) ping = { NULL, NULL };
+  g_auto (GkvDatagram) pong = { NULL, NULL };
+  GkvDatagram another;
+  gconstpointer data;
+  Pair pair;
+  gsize len;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+
+  pair_write (&pair, 0, "ping", "x", 0);
+  gkv_engine_tick (pair.sides[0].engine, &pair.now);
+  g_assert_true (gkv_engine_pop_datagram (pair.sides[0].engine, &ping));
+
+  data = g_bytes_get_data (ping.bytes, &len);
+  gkv_engine_receive (pair.sides[1].engine, pair.sides[0].name, data, len, &pair.now);
+  pair_write (&pair, 1, "pong", "x", 0);
+  gkv_engine_tick (pair.sides[1].engine, &pair.now);
+  g_assert_true (gkv_engine_pop_datagram (pair.sides[1].engine, &pong));
+  g_assert_true (pair_datagram_has (pong.bytes, GKV_MESSAGE_SPREAD_ACK));
+  g_assert_true (pair_datagram_has (pong.bytes, GKV_MESSAGE_SPREAD));
+  g_assert_false (gkv_engine_pop_datagram (pair.sides[1].engine, &another));
+
+  pair_send (&pair, 1, 0, pong.bytes, 0);
+  pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
+  g_assert_cmpuint (gkv_engine_get_n_unconfirmed (pair.sides[0].engine), ==, 0);
+  assert_value (&pair, 0, "pong", "x");
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -176,6 +210,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/rumours/hot-key", test_hot_key);
   g_test_add_func ("/rumours/hot-key-among-others", test_hot_key_among_others);
   g_test_add_func ("/rumours/hot-key-unacknowledged", test_hot_key_unacknowledged);
+  g_test_add_func ("/rumours/acknowledged-by-reply", test_acknowledged_by_reply);
 
   return g_test_run ();
 }
