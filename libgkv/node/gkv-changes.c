@@ -38,6 +38,9 @@ gkv_changes_clear (GkvChanges *self)
 void
 gkv_changes_drop (GkvChanges *self)
 {
+  if (g_queue_is_empty (&self->queue))
+    return;
+
   gkv_changes_clear (self);
   gkv_changes_init (self);
 }

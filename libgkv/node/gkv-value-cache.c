@@ -20,11 +20,16 @@ typedef struct
   GVariant *value;
 } GkvValueCacheSlot;
 
-struct _GkvValueCache
+typedef struct
 {
   guint16 tags[N_SETS][N_WAYS]; /* a part of each record's hash: most others are told by it without a look at them */
   GkvValueCacheSlot slots[N_SETS][N_WAYS];
   guint8 missed[N_SETS]; /* a part of the hash of the record that was missed last */
+} GkvValueCacheSets;
+
+struct _GkvValueCache
+{
+  GkvValueCacheSets *sets; /* NULL: nothing was kept yet; many a node never is read */
 };
 
 static guint
@@ -55,9 +60,10 @@ gkv_value_cache_new (void)
 void
 gkv_value_cache_free (GkvValueCache *self)
 {
-  for (guint i = 0; i < N_SETS * N_WAYS; i++)
-    gkv_value_cache_slot_clear (&self->slots[i / N_WAYS][i % N_WAYS]);
+  for (guint i = 0; self->sets != NULL && i < N_SETS * N_WAYS; i++)
+    gkv_value_cache_slot_clear (&self->sets->slots[i / N_WAYS][i % N_WAYS]);
 
+  g_free (self->sets);
   g_free (self);
 }
 
@@ -70,10 +76,10 @@ gkv_value_cache_admit (GkvValueCache *self, GkvRecord *record)
   if (record->content_len > MAX_CONTENT_LEN)
     return FALSE;
 
-  if (self->slots[set][N_WAYS - 1].record == NULL || self->missed[set] == mark)
+  if (self->sets == NULL || self->sets->slots[set][N_WAYS - 1].record == NULL || self->sets->missed[set] == mark)
     return TRUE;
 
-  self->missed[set] = mark;
+  self->sets->missed[set] = mark;
   return FALSE;
 }
 
@@ -81,22 +87,29 @@ void
 gkv_value_cache_insert (GkvValueCache *self, GkvRecord *record, GVariant *value)
 {
   guint set = gkv_value_cache_get_set (record->hash);
-  GkvValueCacheSlot *slot = &self->slots[set][N_WAYS - 1];
+  GkvValueCacheSlot *slot;
 
-  if (gkv_value_cache_lookup (self, record) != NULL)
+  if (self->sets == NULL)
+    self->sets = g_new0 (GkvValueCacheSets, 1);
+  else if (gkv_value_cache_lookup (self, record) != NULL)
     return;
 
+  slot = &self->sets->slots[set][N_WAYS - 1];
   gkv_value_cache_slot_clear (slot);
   slot->record = gkv_record_ref (record);
   slot->value = g_variant_ref (value);
-  self->tags[set][N_WAYS - 1] = gkv_value_cache_get_tag (record->hash);
+  self->sets->tags[set][N_WAYS - 1] = gkv_value_cache_get_tag (record->hash);
 }
 
 void
 gkv_value_cache_drop (GkvValueCache *self, GkvRecord *record)
 {
-  GkvValueCacheSlot *slots = self->slots[gkv_value_cache_get_set (record->hash)];
+  GkvValueCacheSlot *slots;
 
+  if (self->sets == NULL)
+    return;
+
+  slots = self->sets->slots[gkv_value_cache_get_set (record->hash)];
   for (guint i = 0; i < N_WAYS; i++)
     if (slots[i].record == record)
       gkv_value_cache_slot_clear (&slots[i]);
@@ -106,16 +119,16 @@ gkv_value_cache_drop (GkvValueCache *self, GkvRecord *record)
 static GVariant *
 gkv_value_cache_use (GkvValueCache *self, guint set, guint index)
 {
-  GkvValueCacheSlot found = self->slots[set][index];
-  guint16 tag = self->tags[set][index];
+  GkvValueCacheSlot found = self->sets->slots[set][index];
+  guint16 tag = self->sets->tags[set][index];
 
   for (; index > 0; index--)
     {
-      self->slots[set][index] = self->slots[set][index - 1];
-      self->tags[set][index] = self->tags[set][index - 1];
+      self->sets->slots[set][index] = self->sets->slots[set][index - 1];
+      self->sets->tags[set][index] = self->sets->tags[set][index - 1];
     }
-  self->slots[set][0] = found;
-  self->tags[set][0] = tag;
+  self->sets->slots[set][0] = found;
+  self->sets->tags[set][0] = tag;
 
   return found.value;
 }
@@ -125,8 +138,8 @@ gkv_value_cache_lookup (GkvValueCache *self, GkvRecord *record)
 {
   guint set = gkv_value_cache_get_set (record->hash);
 
-  for (guint i = 0; i < N_WAYS; i++)
-    if (self->slots[set][i].record == record)
+  for (guint i = 0; self->sets != NULL && i < N_WAYS; i++)
+    if (self->sets->slots[set][i].record == record)
       return gkv_value_cache_use (self, set, i);
 
   return NULL;
@@ -137,11 +150,11 @@ gkv_value_cache_find (GkvValueCache *self, guint64 hash, const char *key, gsize 
 {
   guint set = gkv_value_cache_get_set (hash);
 
-  for (guint i = 0; i < N_WAYS; i++)
+  for (guint i = 0; self->sets != NULL && i < N_WAYS; i++)
     {
-      GkvRecord *record = self->slots[set][i].record;
+      GkvRecord *record = self->sets->slots[set][i].record;
 
-      if (record == NULL || self->tags[set][i] != gkv_value_cache_get_tag (hash) || record->hash != hash ||
+      if (record == NULL || self->sets->tags[set][i] != gkv_value_cache_get_tag (hash) || record->hash != hash ||
           record->key_len != key_len || (record->flags & GKV_RECORD_GONE) != 0 ||
           memcmp (gkv_record_get_key (record), key, key_len) != 0)
         continue;
