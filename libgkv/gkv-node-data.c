@@ -728,7 +728,7 @@ gkv_node_list_entries (GkvNode *self, const char *prefix)
  * - `n-records` (t): records held, tombstones included
  * - `n-tombstones` (t): records of removed keys
  * - `n-bytes` (t): bytes of keys and values held
- * - `n-aside` (t): quarantined records: the clock of their writer is more than an hour ahead
+ * - `n-quarantined` (t): quarantined records: the clock of their writer is more than an hour ahead
  * - `n-peers` (t): peers that are alive or suspect
  * - `send-errors` (t): datagrams that the transport could not send
  *

@@ -313,7 +313,7 @@ void gkv_engine_write_again (GkvEngine *self, GkvRecord *lost);
 void gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record);
 /* A peer's clock is far from ours. */
 void gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader);
-/* Takes away what is visible in the place of a record that is set aside. */
+/* Takes away what is visible in the place of a quarantined record. */
 void gkv_engine_hide (GkvEngine *self, GkvRecord *visible);
 void gkv_engine_consider_synced (GkvEngine *self);
 void gkv_engine_set_synced (GkvEngine *self);

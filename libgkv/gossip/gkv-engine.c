@@ -19,8 +19,8 @@
 /* The dead are remembered, and their addresses greeted, this long. */
 #define FORGET_DEAD (24 * 60 * 60 * GKV_SECOND)
 
-/* Records set aside for their time to come; what is over is refused. */
-#define MAX_ASIDE 1024
+/* How many records are quarantined; those beyond it are refused. */
+#define MAX_QUARANTINED 1024
 
 /* The same thing is told once in this time. */
 #define REPORT_PERIOD (60 * GKV_SECOND)
@@ -226,7 +226,7 @@ gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader)
     return;
 
   /* What is less far ahead is most often held, though not shown. */
-  if (link->life == link->member->life && minutes > GKV_CLOCK_ASIDE_BOUND_MS / 60000)
+  if (link->life == link->member->life && minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
     {
       link->member->refuses = TRUE;
       gkv_flushes_members_changed (self);
@@ -247,9 +247,9 @@ is_too_far_ahead (GkvEngine *self, GkvLink *from, GkvRecord *record)
 
   report_clock (self, from, record, ahead);
 
-  if (ahead <= GKV_CLOCK_ASIDE_BOUND_MS && gkv_store_get_n_aside (self->store) < MAX_ASIDE)
+  if (ahead <= GKV_CLOCK_QUARANTINE_BOUND_MS && gkv_store_get_n_quarantined (self->store) < MAX_QUARANTINED)
     {
-      record->flags |= GKV_RECORD_ASIDE;
+      record->flags |= GKV_RECORD_QUARANTINED;
       return FALSE;
     }
 
@@ -326,7 +326,7 @@ put_own (GkvEngine *self, GkvRecord *record)
 static gboolean
 is_own_life (GkvEngine *self, GkvRecord *record)
 {
-  return (record->flags & GKV_RECORD_EPHEMERAL) && gkv_record_get_life (record) == self->life &&
+  return (record->flags & GKV_RECORD_EPHEMERAL) && gkv_record_get_generation (record) == self->life &&
          strcmp (gkv_record_get_origin (record), self->id) == 0;
 }
 
@@ -390,7 +390,7 @@ gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left
       gkv_engine_wake_at (self, self->now.mono + left_ms * GKV_MS);
     }
 
-  if (record->flags & GKV_RECORD_ASIDE)
+  if (record->flags & GKV_RECORD_QUARANTINED)
     {
       gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
       g_clear_pointer (&replaced, gkv_record_unref);
@@ -435,8 +435,8 @@ on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 
   gkv_events_add_changed (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
 
-  /* What is set aside is looked after when its time has come. */
-  if (record->flags & GKV_RECORD_ASIDE)
+  /* A quarantined record is treated when it is released. */
+  if (record->flags & GKV_RECORD_QUARANTINED)
     return;
 
   watch (self, record);
@@ -471,14 +471,14 @@ on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 }
 
 static void
-release_aside (GkvEngine *self)
+release_quarantined (GkvEngine *self)
 {
   gint64 bound_ms = self->now.wall / 1000 + GKV_CLOCK_DRIFT_BOUND_MS;
 
-  if (gkv_store_get_n_aside (self->store) == 0)
+  if (gkv_store_get_n_quarantined (self->store) == 0)
     return;
 
-  gkv_store_release_aside (self->store, ((GkvStamp) bound_ms << 16) | 0xffff, on_released, self);
+  gkv_store_release_quarantined (self->store, ((GkvStamp) bound_ms << 16) | 0xffff, on_released, self);
   gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
 }
 
@@ -634,7 +634,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_transfers_tick (self);
       gkv_pieces_tick (self);
       expire_records (self);
-      release_aside (self);
+      release_quarantined (self);
       gkv_ephemerals_tick (self);
       gkv_horizons_tick (self);
       gkv_engine_consider_synced (self);

@@ -91,20 +91,20 @@ gkv_ephemerals_clear (GkvEngine *self)
 static gboolean
 is_watched (const GkvRecord *record)
 {
-  return (record->flags & (GKV_RECORD_EPHEMERAL | GKV_RECORD_DEAD | GKV_RECORD_ASIDE)) == GKV_RECORD_EPHEMERAL;
+  return (record->flags & (GKV_RECORD_EPHEMERAL | GKV_RECORD_DEAD | GKV_RECORD_QUARANTINED)) == GKV_RECORD_EPHEMERAL;
 }
 
 static gboolean
 is_owned (const Owner *owner, const GkvRecord *record)
 {
-  return owner->life == gkv_record_get_life (record) && strcmp (owner->id, gkv_record_get_origin (record)) == 0;
+  return owner->life == gkv_record_get_generation (record) && strcmp (owner->id, gkv_record_get_origin (record)) == 0;
 }
 
 static Owner *
 ensure_owner (GkvEngine *self, GkvRecord *record)
 {
   GkvEphemerals *ephemerals = self->ephemerals;
-  Owner wanted = { .id = (char *) gkv_record_get_origin (record), .life = gkv_record_get_life (record) };
+  Owner wanted = { .id = (char *) gkv_record_get_origin (record), .life = gkv_record_get_generation (record) };
   Owner *owner;
 
   /* Ids come from elsewhere: keyed, so that nobody can make many that fall together. */

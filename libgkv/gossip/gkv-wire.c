@@ -267,7 +267,7 @@ put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms, gsize cont
   if (flags & GKV_RECORD_TTL)
     at = write_varint (at, left_ms);
   if (flags & GKV_RECORD_EPHEMERAL)
-    at = write_u64 (at, gkv_record_get_life (record));
+    at = write_u64 (at, gkv_record_get_generation (record));
   at = write_text (at, (const char *) gkv_record_get_fields (record), record->fields_len);
   memcpy (at, gkv_record_get_content (record), content_len);
   at += content_len;

@@ -38,7 +38,7 @@
 
 struct _GkvMap
 {
-  /* the same for life */
+  /* never change */
   GkvOwner *owner;
   char *node_id;
 
@@ -338,7 +338,7 @@ gkv_map_expire_alone_locked (GkvMap *self)
 
 /* Reading */
 
-/* Its life has ended, and it is only not yet marked: nobody is to see it. */
+/* Whether its lifetime has ended: then it isn't visible, although it may not be marked dead yet. */
 static gboolean
 gkv_map_has_expired_locked (GkvMap *self, GkvRecord *record)
 {
@@ -495,7 +495,7 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
   guint64 n_records = 0;
   guint64 n_tombstones = 0;
   guint64 n_bytes = 0;
-  guint64 n_aside = 0;
+  guint64 n_quarantined = 0;
 
   if (gkv_map_lock_here (self))
     {
@@ -504,7 +504,7 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
       n_records = gkv_map_count_records_locked (self);
       n_tombstones = gkv_store_get_n_tombstones (self->store);
       n_bytes = gkv_store_get_n_bytes (self->store);
-      n_aside = gkv_store_get_n_aside (self->store);
+      n_quarantined = gkv_store_get_n_quarantined (self->store);
       gkv_map_unlock (self);
     }
 
@@ -512,7 +512,7 @@ gkv_map_add_stats (GkvMap *self, GVariantBuilder *builder)
   gkv_map_add_number (builder, "n-records", n_records);
   gkv_map_add_number (builder, "n-tombstones", n_tombstones);
   gkv_map_add_number (builder, "n-bytes", n_bytes);
-  gkv_map_add_number (builder, "n-aside", n_aside);
+  gkv_map_add_number (builder, "n-quarantined", n_quarantined);
 }
 
 GkvRecord *

@@ -16,8 +16,9 @@ typedef guint64 GkvStamp;
 /* How far ahead of the wall clock a stamp may be and still be taken at once. */
 #define GKV_CLOCK_DRIFT_BOUND_MS (G_GINT64_CONSTANT (60) * 60 * 1000)
 
-/* A stamp further ahead than this is not even set aside. */
-#define GKV_CLOCK_ASIDE_BOUND_MS (G_GINT64_CONSTANT (24) * 60 * 60 * 1000)
+/* A record with a stamp further ahead than the drift bound is quarantined, and further ahead than this it is refused.
+ * */
+#define GKV_CLOCK_QUARANTINE_BOUND_MS (G_GINT64_CONSTANT (24) * 60 * 60 * 1000)
 
 typedef struct
 {
@@ -29,7 +30,7 @@ typedef struct
 /* Gives a stamp above every stamp given or observed before. @wall_us: microseconds since 1970. */
 GkvStamp gkv_clock_next (GkvClock *clock, gint64 wall_us);
 
-/* Folds a stamp in, so that the next one is above it. The caller has judged that it is within the drift bound. */
+/* Folds a stamp in, so that the next one is above it. The caller has checked that it is within the drift bound. */
 void gkv_clock_observe (GkvClock *clock, GkvStamp stamp);
 
 /* Milliseconds that @stamp is ahead of the wall clock, 0 when it isn't. */

@@ -1,4 +1,4 @@
-/* Expiry: marking dead what is past its deadline.
+/* Expiry: replacing records that are past their deadline.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -24,7 +24,7 @@ end_due (GkvStore *self, gint64 mono, guint max, gboolean mark, GkvStoreReleaseF
 
       n_expired++;
 
-      /* It is seen only because a later one is set aside. */
+      /* It is visible only because a later one is quarantined. */
       if (gkv_store_lookup (self, gkv_record_get_key (record), record->key_len) != record)
         {
           replaced = gkv_record_ref (record);
@@ -35,7 +35,7 @@ end_due (GkvStore *self, gint64 mono, guint max, gboolean mark, GkvStoreReleaseF
       dead = gkv_record_new_dead (gkv_store_get_hash_key (self), record);
       if (mark)
         {
-          /* The dead mark is above the live record in the total order, so that the store always takes it. */
+          /* The dead mark is above the record itself in the total order, so that the store always takes it. */
           gkv_store_put (self, dead, &replaced);
         }
       else

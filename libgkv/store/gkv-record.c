@@ -43,7 +43,7 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
                             gsize key_len,
                             GkvRecordFlags flags,
                             GkvStamp stamp,
-                            guint64 life,
+                            guint64 generation,
                             gconstpointer content,
                             gsize content_len,
                             gconstpointer fields,
@@ -58,7 +58,7 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   if (flags & GKV_RECORD_DEAD)
     content_len = 0;
 
-  record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof life : 0) + fields_len);
+  record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof generation : 0) + fields_len);
   record->ref_count = 1;
   record->key_len = key_len;
   record->flags = flags & ~(GKV_RECORD_TTL | GKV_RECORD_GONE);
@@ -72,9 +72,9 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   out = put_bytes ((guint8 *) record->data, key, key_len);
   *out++ = '\0';
   out = put_bytes (out, content, content_len);
-  life = GUINT64_TO_LE (life);
+  generation = GUINT64_TO_LE (generation);
   if (ephemeral)
-    out = put_bytes (out, &life, sizeof life);
+    out = put_bytes (out, &generation, sizeof generation);
   put_bytes (out, fields, fields_len);
 
   record->fingerprint = compute_fingerprint (hash_key, record);
@@ -88,11 +88,12 @@ gkv_record_new (const GkvHashKey *hash_key,
                 gsize key_len,
                 GkvRecordFlags flags,
                 GkvStamp stamp,
-                guint64 life,
+                guint64 generation,
                 gconstpointer content,
                 gsize content_len)
 {
-  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, life, content, content_len, NULL, 0);
+  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, generation, content, content_len,
+                                     NULL, 0);
 }
 
 GkvRecord *
@@ -101,8 +102,8 @@ gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *record)
   g_autoptr (GkvWriter) writer = gkv_writer_intern (record->writer->origin, record->writer->origin_len, "", 0);
 
   return gkv_record_new_with_fields (hash_key, writer, gkv_record_get_key (record), record->key_len,
-                                     record->flags | GKV_RECORD_DEAD, record->stamp, gkv_record_get_life (record), NULL,
-                                     0, gkv_record_get_fields (record), record->fields_len);
+                                     record->flags | GKV_RECORD_DEAD, record->stamp, gkv_record_get_generation (record),
+                                     NULL, 0, gkv_record_get_fields (record), record->fields_len);
 }
 
 GkvRecord *
@@ -123,13 +124,13 @@ gkv_record_unref (GkvRecord *record)
 }
 
 guint64
-gkv_record_get_life (const GkvRecord *record)
+gkv_record_get_generation (const GkvRecord *record)
 {
-  guint64 life = 0;
+  guint64 generation = 0;
 
   if (record->flags & GKV_RECORD_EPHEMERAL)
-    memcpy (&life, gkv_record_get_content (record) + record->content_len, sizeof life);
-  return GUINT64_FROM_LE (life);
+    memcpy (&generation, gkv_record_get_content (record) + record->content_len, sizeof generation);
+  return GUINT64_FROM_LE (generation);
 }
 
 const guint8 *
@@ -169,7 +170,7 @@ gkv_record_compare (const GkvRecord *a, const GkvRecord *b)
       (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 ||
       (result = strcmp (a->writer->codec, b->writer->codec)) != 0 || (result = compare_contents (a, b)) != 0 ||
       (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0 ||
-      (result = compare_numbers (gkv_record_get_life (a), gkv_record_get_life (b))) != 0)
+      (result = compare_numbers (gkv_record_get_generation (a), gkv_record_get_generation (b))) != 0)
     return result;
 
   return compare_bytes (gkv_record_get_fields (a), a->fields_len, gkv_record_get_fields (b), b->fields_len);

@@ -15,14 +15,14 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  GKV_RECORD_DEAD = 1 << 0,      /* deleted, expired, or its owner's life has ended: no content */
-  GKV_RECORD_EPHEMERAL = 1 << 1, /* belongs to one life of its owner */
-  GKV_RECORD_TTL = 1 << 2,       /* has a remaining life: on the wire beside it, here with the store that holds it */
-  GKV_RECORD_ASIDE = 1 << 3,     /* local only, never on the wire nor hashed: set aside until the clock comes near */
-  GKV_RECORD_GONE = 1 << 4,      /* local only as well: the store that held it holds it no more */
+  GKV_RECORD_DEAD = 1 << 0,      /* removed, expired, or its owner's generation has ended: no content */
+  GKV_RECORD_EPHEMERAL = 1 << 1, /* belongs to one generation of its owner */
+  GKV_RECORD_TTL = 1 << 2,       /* has a remaining lifetime, which is beside the record: on the wire and in a store */
+  GKV_RECORD_QUARANTINED = 1 << 3, /* its stamp is too far ahead for it to be visible; local only, not hashed */
+  GKV_RECORD_GONE = 1 << 4,        /* it isn't in the store any more; local only, not hashed */
 } GkvRecordFlags;
 
-/* The flags that travel and are hashed. TTL is not: the remaining life is no part of the fingerprint. */
+/* The flags that travel and are hashed. TTL is not: the remaining lifetime is no part of the fingerprint. */
 #define GKV_RECORD_HASHED_FLAGS (GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL)
 
 typedef struct _GkvRecord GkvRecord;
@@ -43,20 +43,20 @@ struct _GkvRecord
   GkvStamp stamp;
   GkvWriter *writer;
 
-  /*< private: the key with a NUL, the content, then for EPHEMERAL the life (8 bytes, little-endian), then
+  /*< private: the key with a NUL, the content, then for EPHEMERAL the generation (8 bytes, little-endian), then
    * the fields; all of it is hashed as it stands >*/
   char data[];
 };
 
-/* The codec of @writer is that of the content; of a dead record, whose content is dropped, it is "". @life counts only
- * with GKV_RECORD_EPHEMERAL. */
+/* The codec of @writer is that of the content; of a dead record, whose content is dropped, it is "". @generation counts
+ * only with GKV_RECORD_EPHEMERAL. */
 GkvRecord *gkv_record_new (const GkvHashKey *hash_key,
                            GkvWriter *writer,
                            const char *key,
                            gsize key_len,
                            GkvRecordFlags flags,
                            GkvStamp stamp,
-                           guint64 life,
+                           guint64 generation,
                            gconstpointer content,
                            gsize content_len);
 
@@ -67,7 +67,7 @@ GkvRecord *gkv_record_new_with_fields (const GkvHashKey *hash_key,
                                        gsize key_len,
                                        GkvRecordFlags flags,
                                        GkvStamp stamp,
-                                       guint64 life,
+                                       guint64 generation,
                                        gconstpointer content,
                                        gsize content_len,
                                        gconstpointer fields,
@@ -116,8 +116,8 @@ gkv_record_is_dead (const GkvRecord *record)
 /* The fields of a later version: as many bytes as fields_len says. */
 const guint8 *gkv_record_get_fields (const GkvRecord *record);
 
-/* The owner's life, 0 where the record isn't ephemeral. */
-guint64 gkv_record_get_life (const GkvRecord *record);
+/* The owner's generation, 0 where the record isn't ephemeral. */
+guint64 gkv_record_get_generation (const GkvRecord *record);
 
 /* The total order over whole records: stamp, node id, dead mark, codec, content and the rest. Less than, equal to or
  * greater than 0. The keys are taken to be the same. */

@@ -133,7 +133,7 @@ gkv_sketch_decode (GkvSketch *self, guint known, GkvSketchFunc func, gpointer us
         g_array_append_val (todo, cell);
       }
 
-  /* Bounded, as cells that were made to confuse could give for ever. */
+  /* Bounded, as cells of a hostile peer could decode for ever. */
   while (todo->len > 0 && left > 0)
     {
       GkvSketchCell single = self->cells[g_array_index (todo, guint, todo->len - 1)];

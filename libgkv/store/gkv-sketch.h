@@ -2,8 +2,8 @@
  * little of it, whatever the size of the sets.
  *
  * An invertible Bloom lookup table: each record is added into a few cells, chosen by its hash. The sketch of one side
- * minus that of the other holds only what differs; a cell with a single record in it tells which, and taking that out
- * of its other cells uncovers more. In three levels of growing size, so that a few differences need one datagram and a
+ * minus that of the other holds only what differs; a cell with a single record in it says which, and taking that out of
+ * its other cells uncovers more. In three levels of growing size, so that a few differences need one datagram and a
  * thousand no more than thirty bytes each.
  *
  * Source: Eppstein, Goodrich, Uyeda and Varghese, "What's the Difference? Efficient Set Reconciliation without Prior
@@ -22,7 +22,7 @@ G_BEGIN_DECLS
 #define GKV_SKETCH_N_LEVELS 3
 #define GKV_SKETCH_N_CHUNKS (1 + 5 + 25)
 
-/* What one level, together with the first, can tell apart almost surely. */
+/* How many differences one level, together with the first, can almost surely decode. */
 #define GKV_SKETCH_MAX_DIFFERENCES 1100
 
 /* All sums: of exclusive or, and of counts modulo 256. */
@@ -52,8 +52,8 @@ guint gkv_sketch_estimate (const GkvSketch *self, gint64 surplus);
 /* @ours: whether it is of the set subtracted from. */
 typedef void (*GkvSketchFunc) (guint64 hash, guint32 version, gboolean ours, gpointer user_data);
 
-/* Takes out of a difference what can be told, from those @levels (a bit each) whose cells are there. TRUE: nothing is
- * left, that was all. */
+/* Takes out of a difference what can be decoded, from those @levels (a bit each) whose cells are there. TRUE: nothing
+ * is left, that was all. */
 gboolean gkv_sketch_decode (GkvSketch *self, guint levels, GkvSketchFunc func, gpointer user_data);
 
 G_END_DECLS

@@ -47,7 +47,7 @@ struct _GkvStore
   GkvSketch *sketch;  /* NULL: not kept */
   gboolean sketching; /* it has only the records below this hash yet: */
   guint64 sketch_from;
-  GHashTable *shadows; /* record set aside → what is visible in its place, or NULL */
+  GHashTable *quarantined; /* quarantined record → what is visible in its place, or NULL */
   guint64 n_visible;
   guint64 n_tombstones;
   guint64 n_bytes;
@@ -322,8 +322,8 @@ gkv_store_lookup_hash (GkvStore *self, guint64 hash)
 GkvRecord *
 gkv_store_get_visible (GkvStore *self, GkvRecord *record)
 {
-  if (record->flags & GKV_RECORD_ASIDE)
-    record = g_hash_table_lookup (self->shadows, record);
+  if (record->flags & GKV_RECORD_QUARANTINED)
+    record = g_hash_table_lookup (self->quarantined, record);
 
   return record != NULL && !gkv_record_is_dead (record) ? record : NULL;
 }
@@ -488,26 +488,26 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
         gkv_record_ref (visible);
       count_record (self, held, -1);
       sketch_record (self, held, -1);
-      /* What stays visible keeps its life. */
+      /* What stays visible keeps its deadline. */
       if (held != visible)
         clear_deadline (self, held);
-      if (visible != NULL && !(record->flags & GKV_RECORD_ASIDE))
+      if (visible != NULL && !(record->flags & GKV_RECORD_QUARANTINED))
         clear_deadline (self, visible);
-      if (held->flags & GKV_RECORD_ASIDE)
-        g_hash_table_remove (self->shadows, held);
+      if (held->flags & GKV_RECORD_QUARANTINED)
+        g_hash_table_remove (self->quarantined, held);
       held->flags |= GKV_RECORD_GONE;
     }
 
   gkv_record_ref (record);
   record->flags &= ~GKV_RECORD_GONE;
   record->epoch = self->epoch;
-  if (record->flags & GKV_RECORD_ASIDE)
-    g_hash_table_insert (self->shadows, record, visible != NULL ? gkv_record_ref (visible) : NULL);
+  if (record->flags & GKV_RECORD_QUARANTINED)
+    g_hash_table_insert (self->quarantined, record, visible != NULL ? gkv_record_ref (visible) : NULL);
   count_record (self, record, 1);
   sketch_record (self, record, 1);
   insert (&path, index, record, held);
 
-  /* What was held is let go; if that was visible, it is handed on. */
+  /* The reference on what was held is dropped, or passed to the caller where that was visible. */
   if (held != visible)
     gkv_record_unref (held);
   if (replaced != NULL)
@@ -530,7 +530,7 @@ gkv_store_remove (GkvStore *self, GkvRecord *record)
   visible = gkv_store_get_visible (self, record);
   if (visible != NULL)
     clear_deadline (self, visible);
-  g_hash_table_remove (self->shadows, record);
+  g_hash_table_remove (self->quarantined, record);
   take (self, record);
   record->flags |= GKV_RECORD_GONE;
   gkv_record_unref (record);
@@ -543,22 +543,22 @@ gkv_store_end_epoch (GkvStore *self)
   return self->epoch++;
 }
 
-/* Set aside */
+/* Quarantine */
 
 guint
-gkv_store_get_n_aside (GkvStore *self)
+gkv_store_get_n_quarantined (GkvStore *self)
 {
-  return g_hash_table_size (self->shadows);
+  return g_hash_table_size (self->quarantined);
 }
 
 void
-gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data)
+gkv_store_release_quarantined (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data)
 {
   g_autoptr (GPtrArray) released = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
   GHashTableIter iter;
   GkvRecord *record;
 
-  g_hash_table_iter_init (&iter, self->shadows);
+  g_hash_table_iter_init (&iter, self->quarantined);
   while (g_hash_table_iter_next (&iter, (gpointer *) &record, NULL))
     if (record->stamp <= up_to)
       g_ptr_array_add (released, gkv_record_ref (record));
@@ -575,8 +575,8 @@ gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc fun
           clear_deadline (self, visible);
         }
       count_record (self, record, -1);
-      g_hash_table_remove (self->shadows, record);
-      record->flags &= ~GKV_RECORD_ASIDE;
+      g_hash_table_remove (self->quarantined, record);
+      record->flags &= ~GKV_RECORD_QUARANTINED;
       count_record (self, record, 1);
       func (record, visible, user_data);
     }
@@ -589,12 +589,12 @@ gkv_store_hide (GkvStore *self, GkvRecord *visible)
 
   count_record (self, record, -1);
   clear_deadline (self, visible);
-  g_hash_table_insert (self->shadows, record, NULL);
+  g_hash_table_insert (self->quarantined, record, NULL);
   count_record (self, record, 1);
   return record;
 }
 
-/* Remaining life */
+/* Remaining lifetimes */
 
 void
 gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline)
@@ -796,7 +796,7 @@ gkv_store_get_hash_key (GkvStore *self)
 }
 
 static void
-shadow_unref (gpointer record)
+visible_unref (gpointer record)
 {
   if (record != NULL)
     gkv_record_unref (record);
@@ -810,7 +810,7 @@ gkv_store_new (const GkvHashKey *hash_key)
   self->hash_key = *hash_key;
   self->epoch = 1;
   self->deadlines = gkv_deadlines_new ();
-  self->shadows = g_hash_table_new_full (NULL, NULL, NULL, shadow_unref);
+  self->quarantined = g_hash_table_new_full (NULL, NULL, NULL, visible_unref);
   return self;
 }
 
@@ -818,7 +818,7 @@ void
 gkv_store_free (GkvStore *self)
 {
   g_clear_pointer (&self->root, node_free);
-  g_hash_table_unref (self->shadows);
+  g_hash_table_unref (self->quarantined);
   g_free (self->sketch);
   gkv_deadlines_free (self->deadlines);
   g_free (self);

@@ -2,8 +2,8 @@
  *
  * A trie over the bits of the keyed hash of the key, four bits a level. A leaf holds a few records sorted by hash; one
  * that overflows becomes a branch of 16. Each node knows the count and the fingerprint (the sum) of what is below it.
- * One structure so answers look-ups, 'are we in sync?' for any range of hashes, and ordered walks; it grows in small
- * steps, without ever rehashing the whole.
+ * So one structure serves look-ups, comparisons of any range of hashes, and ordered walks. It grows in small steps,
+ * without ever rehashing the whole.
  *
  * Knows nothing of peers, sockets, main loops or threads: the owner holds a lock where there are several threads.
  *
@@ -48,20 +48,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvStore, gkv_store_free)
 
 const GkvHashKey *gkv_store_get_hash_key (GkvStore *self);
 
-/* The winning record of a key, dead ones and those set aside included; NULL if there is none. Borrowed. */
+/* The winning record of a key, dead and quarantined ones included; NULL if there is none. Borrowed. */
 GkvRecord *gkv_store_lookup (GkvStore *self, const char *key, gsize key_len);
 
-/* The record that an application sees: alive and not set aside; for a key whose winning record is set aside, the one
- * that it will replace. Borrowed, or NULL. */
+/* The record that an application sees: neither dead nor quarantined; for a key whose winning record is quarantined, the
+ * one that it will replace. Borrowed, or NULL. */
 GkvRecord *gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len);
 /* The same by a key whose @hash is known already. */
 GkvRecord *gkv_store_find_visible (GkvStore *self, guint64 hash, const char *key, gsize key_len);
 
-/* What an application sees behind @record, the winning record of its key: @record itself, or the one it shadows while
- * it is set aside; NULL when that is dead or there is none. Borrowed. */
+/* What an application sees behind @record, the winning record of its key: @record itself, or the one in whose place it
+ * comes while it is quarantined; NULL when that is dead or there is none. Borrowed. */
 GkvRecord *gkv_store_get_visible (GkvStore *self, GkvRecord *record);
 
-/* Offers @record by the total order. A record with GKV_RECORD_ASIDE that wins keeps what was visible as its shadow.
+/* Offers @record by the total order. A record with GKV_RECORD_QUARANTINED that wins leaves visible what was.
  * @replaced: (out) (optional) (transfer full) (nullable): what was VISIBLE of the key before (NULL: nothing). */
 GkvStoreResult gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced);
 
@@ -72,17 +72,17 @@ gboolean gkv_store_remove (GkvStore *self, GkvRecord *record);
  * now has at most that number, what comes later a higher one. */
 guint32 gkv_store_end_epoch (GkvStore *self);
 
-/* Records with GKV_RECORD_ASIDE: how many, and bringing those with a stamp of at most @up_to out: the flag is cleared
- * and each is given to @func with @replaced semantics as for put (a copy of the shadow, or NULL). */
-guint gkv_store_get_n_aside (GkvStore *self);
+/* Records with GKV_RECORD_QUARANTINED: how many there are; and releasing those with a stamp of at most @up_to: the flag
+ * is cleared, and each is passed to @func with what was visible in its place, or NULL. */
+guint gkv_store_get_n_quarantined (GkvStore *self);
 typedef void (*GkvStoreReleaseFunc) (GkvRecord *record, GkvRecord *replaced, gpointer user_data);
-void gkv_store_release_aside (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data);
+void gkv_store_release_quarantined (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data);
 
-/* Takes away @visible, which is seen of its key while another record is set aside; returns that one, borrowed. */
+/* Takes away @visible, which is visible in the place of a quarantined record; returns that one, borrowed. */
 GkvRecord *gkv_store_hide (GkvStore *self, GkvRecord *visible);
 
-/* Remaining life, beside the records (it is no part of them): a deadline on the caller's monotonic clock, in µs.
- * Setting it again keeps the earlier one. Records leave by themselves when they are replaced or removed. */
+/* The remaining lifetime, beside the records (it is no part of them): a deadline on the caller's monotonic clock, in
+ * µs. Setting it again keeps the earlier one. Records leave by themselves when they are replaced or removed. */
 void gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline);
 /* -1: none */
 gint64 gkv_store_get_deadline (GkvStore *self, GkvRecord *record);

@@ -1,4 +1,4 @@
-/* Whether bytes are UTF-8, told fast where they are ASCII, as keys most often are.
+/* Validating UTF-8, fast where it is ASCII, as keys most often are.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

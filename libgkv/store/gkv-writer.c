@@ -1,4 +1,4 @@
-/* GkvWriter: who wrote a record, and with which codec.
+/* GkvWriter: the origin of a record and the codec of its value.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,5 +1,5 @@
-/* GkvWriter: who wrote a record, and with which codec: one object for all records that have both in common, as most of
- * a node's have. Counted, and the same for the same names, so that two can be compared by address.
+/* GkvWriter: the origin of a record and the codec of its value: one object for all records that have both in common, as
+ * most of a node's have. Counted, and the same for the same names, so that two can be compared by address.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* A remaining life is told in whole milliseconds, rounded down at each hop. */
+/* A remaining lifetime is sent in whole milliseconds, rounded down at each hop. */
 #define EXPIRY_SLACK (50 * SIM_MS)
 
 /* What was written so long before a cut has reached the other side. */
@@ -124,7 +124,7 @@ sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResu
 
       sim_cluster_complain (cluster, "%s wrote %s and then shows %s", node->id, what, instead);
     }
-  if (result != GKV_STORE_TAKEN && gkv_store_get_n_aside (node->store) == 0)
+  if (result != GKV_STORE_TAKEN && gkv_store_get_n_quarantined (node->store) == 0)
     sim_cluster_complain (cluster, "the store of %s refused %s", node->id, what);
 
   if (writes == NULL)
@@ -254,7 +254,7 @@ sim_check_settled (SimCluster *cluster)
       if (node->state != SIM_NODE_UP)
         continue;
 
-      if (!gkv_engine_get_synced (node->engine) || gkv_store_get_n_aside (node->store) > 0 ||
+      if (!gkv_engine_get_synced (node->engine) || gkv_store_get_n_quarantined (node->store) > 0 ||
           gkv_store_peek_deadline (node->store, &deadline) != NULL ||
           sim_node_get_stat (node, "peers-alive") != count_live (cluster, node->name) - 1)
         return FALSE;
@@ -326,8 +326,8 @@ sim_check_describe_difference (SimCluster *cluster)
         }
       if (!gkv_engine_get_synced (node->engine))
         g_string_append_printf (text, "  %s isn't synced\n", node->id);
-      if (gkv_store_get_n_aside (node->store) > 0)
-        g_string_append_printf (text, "  %s has records set aside\n", node->id);
+      if (gkv_store_get_n_quarantined (node->store) > 0)
+        g_string_append_printf (text, "  %s has quarantined records\n", node->id);
       if (gkv_store_peek_deadline (node->store, &deadline) != NULL)
         g_string_append_printf (text, "  %s has records that will expire\n", node->id);
       if (sim_node_get_stat (node, "peers-alive") != count_live (cluster, node->name) - 1)
@@ -348,7 +348,7 @@ has_life_ended (SimCluster *cluster, GkvRecord *record)
       SimNode *node = sim_cluster_get (cluster, i);
 
       if (node->state != SIM_NODE_DOWN && strcmp (node->id, gkv_record_get_origin (record)) == 0 &&
-          gkv_engine_get_life (node->engine) == gkv_record_get_life (record))
+          gkv_engine_get_life (node->engine) == gkv_record_get_generation (record))
         return FALSE;
     }
 

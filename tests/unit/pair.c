@@ -144,7 +144,7 @@ copy_record (Pair *pair, guint to, GkvRecord *record)
 {
   PairSide *side = &pair->sides[to];
   GkvRecord *copy = gkv_record_new (gkv_store_get_hash_key (side->store), record->writer, gkv_record_get_key (record),
-                                    record->key_len, record->flags, record->stamp, gkv_record_get_life (record),
+                                    record->key_len, record->flags, record->stamp, gkv_record_get_generation (record),
                                     gkv_record_get_content (record), record->content_len);
 
   gkv_store_put (side->store, copy, NULL);

@@ -1,4 +1,4 @@
-/* Records from the future: set aside until their time comes, or dropped, and told of at both ends.
+/* Records from the future: quarantined until their time comes, or refused, and reported at both ends.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -51,7 +51,7 @@ test_within_bound (void)
 
 /* Beyond it it is held and counted, but neither shown nor folded into the clock, until its time comes. */
 static void
-test_aside (void)
+test_quarantined (void)
 {
   GkvRecord *record;
   Pair pair;
@@ -65,7 +65,7 @@ test_aside (void)
   pair_run (&pair, 10 * SECOND, FALSE);
 
   g_assert_true (pair_is_same (&pair));
-  g_assert_cmpuint (gkv_store_get_n_aside (pair.sides[1].store), ==, 2);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[1].store), ==, 2);
   g_assert_false (shows (&pair, 1, "another"));
   record = gkv_store_lookup_visible (pair.sides[1].store, "key", 3);
   g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "before", 6);
@@ -81,7 +81,7 @@ test_aside (void)
   g_assert_true (shows (&pair, 1, "another"));
   record = gkv_store_lookup_visible (pair.sides[1].store, "key", 3);
   g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "value", 5);
-  g_assert_cmpuint (gkv_store_get_n_aside (pair.sides[1].store), ==, 0);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[1].store), ==, 0);
   g_assert_cmpuint (pair.sides[0].n_errors, ==, 1);
   g_assert_cmpuint (pair.sides[1].n_errors, ==, 1);
   pair_clear (&pair);
@@ -120,7 +120,7 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/clock/within-bound", test_within_bound);
-  g_test_add_func ("/clock/aside", test_aside);
+  g_test_add_func ("/clock/quarantined", test_quarantined);
   g_test_add_func ("/clock/dropped", test_dropped);
 
   return g_test_run ();

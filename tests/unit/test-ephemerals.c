@@ -168,14 +168,14 @@ test_clock_set_back (void)
       g_assert_null (gkv_store_lookup_visible (pair.sides[i].store, "before", 6));
       record = gkv_store_lookup_visible (pair.sides[i].store, "after", 5);
       g_assert_nonnull (record);
-      g_assert_cmpuint (gkv_record_get_life (record), ==, life);
+      g_assert_cmpuint (gkv_record_get_generation (record), ==, life);
     }
   pair_clear (&pair);
 }
 
 /* One that is seen only because somebody whose clock is hours ahead wrote the key goes with its owner as well. */
 static void
-test_behind_aside (void)
+test_behind_quarantined (void)
 {
   Pair pair;
 
@@ -186,7 +186,7 @@ test_behind_aside (void)
   pair.sides[2].clock.last += (GkvStamp) (5 * 3600 * 1000) << 16;
   pair_write (&pair, 2, "key", "later", 0);
   pair_run (&pair, 5 * SECOND, FALSE);
-  g_assert_cmpuint (gkv_store_get_n_aside (pair.sides[0].store), ==, 1);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[0].store), ==, 1);
   g_assert_nonnull (gkv_store_lookup_visible (pair.sides[0].store, "key", 3));
 
   pair.sides[1].down = TRUE;
@@ -195,7 +195,7 @@ test_behind_aside (void)
   g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[0].store), ==, 0);
 
   pair_run (&pair, (gint64) 6 * 3600 * SECOND, FALSE);
-  g_assert_cmpuint (gkv_store_get_n_aside (pair.sides[0].store), ==, 0);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[0].store), ==, 0);
   g_assert_nonnull (gkv_store_lookup_visible (pair.sides[0].store, "key", 3));
   pair_clear (&pair);
 }
@@ -210,7 +210,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/ephemerals/left", test_left);
   g_test_add_func ("/ephemerals/restart", test_restart);
   g_test_add_func ("/ephemerals/clock-set-back", test_clock_set_back);
-  g_test_add_func ("/ephemerals/behind-aside", test_behind_aside);
+  g_test_add_func ("/ephemerals/behind-quarantined", test_behind_quarantined);
 
   return g_test_run ();
 }

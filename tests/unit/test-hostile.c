@@ -388,7 +388,7 @@ test_removed (void)
   send_large (&pair, "c:3", record, all->len);
   for (guint i = 0; i < n_pieces; i++)
     send_piece (&pair, "c:3", record, all, i);
-  g_assert_true (gkv_store_lookup (pair.sides[0].store, "early", 5)->flags & GKV_RECORD_ASIDE);
+  g_assert_true (gkv_store_lookup (pair.sides[0].store, "early", 5)->flags & GKV_RECORD_QUARANTINED);
   g_assert_cmpuint (engine->assembly_bytes, ==, 0);
   pair_clear (&pair);
 }
@@ -816,7 +816,7 @@ run_fuzz (guint32 seed, guint n_rounds)
           GkvRecordFlags flags = kind == 0 ? GKV_RECORD_DEAD : kind == 1 ? GKV_RECORD_EPHEMERAL : 0;
           GkvRecord *held = gkv_store_lookup (pair.sides[side].store, key, strlen (key));
 
-          if (held != NULL && held->flags & GKV_RECORD_ASIDE)
+          if (held != NULL && held->flags & GKV_RECORD_QUARANTINED)
             continue;
           if (kind == 2)
             pair_write (&pair, side, key, value, 0);

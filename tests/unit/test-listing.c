@@ -63,7 +63,7 @@ typedef struct
   GkvStore *store;
   GkvListing *listing;
   gint64 now;
-  guint n_aside;
+  guint n_quarantined;
   guint n_hidden;
 } Fixture;
 
@@ -73,7 +73,7 @@ report (GkvRecord *record, GkvRecord *replaced, gpointer data)
   Fixture *fixture = data;
   GkvRecord *visible = gkv_store_get_visible (fixture->store, record);
 
-  if ((record->flags & GKV_RECORD_ASIDE) != 0)
+  if ((record->flags & GKV_RECORD_QUARANTINED) != 0)
     fixture->n_hidden++;
   if (fixture->listing != NULL && visible != replaced)
     gkv_listing_update (fixture->listing, gkv_record_get_key (record), visible);
@@ -92,9 +92,9 @@ put_some (Fixture *fixture)
 
   if (g_test_rand_int_range (0, 8) == 0)
     {
-      flags |= GKV_RECORD_ASIDE;
+      flags |= GKV_RECORD_QUARANTINED;
       stamp += 2000;
-      fixture->n_aside++;
+      fixture->n_quarantined++;
     }
 
   writer =
@@ -106,8 +106,8 @@ put_some (Fixture *fixture)
 
   if (!gkv_record_is_dead (record) && g_test_rand_bit ())
     gkv_store_set_deadline (fixture->store, record, fixture->now + g_test_rand_int_range (1, 200));
-  /* What is set aside changes nothing that is visible. */
-  if ((flags & GKV_RECORD_ASIDE) == 0)
+  /* What is quarantined changes nothing that is visible. */
+  if ((flags & GKV_RECORD_QUARANTINED) == 0)
     report (record, replaced, fixture);
 }
 
@@ -145,7 +145,7 @@ change_some (Fixture *fixture)
       break;
 
     case 2:
-      gkv_store_release_aside (fixture->store, fixture->now * 10, report, fixture);
+      gkv_store_release_quarantined (fixture->store, fixture->now * 10, report, fixture);
       break;
 
     case 3:
@@ -216,7 +216,7 @@ test_follows (void)
         }
 
       g_assert_true (gkv_listing_is_complete (fixture.listing));
-      g_assert_cmpuint (fixture.n_aside, >, 0);
+      g_assert_cmpuint (fixture.n_quarantined, >, 0);
       g_assert_cmpuint (fixture.n_hidden, >, 0);
       gkv_listing_free (fixture.listing);
       gkv_store_free (fixture.store);

@@ -86,7 +86,7 @@ test_death (void)
   g_assert_cmpuint (dead->content_len, ==, 0);
   g_assert_cmpuint (dead->stamp, ==, brief->stamp);
   g_assert_cmpstr (gkv_record_get_origin (dead), ==, "a");
-  g_assert_cmpuint (gkv_record_get_life (dead), ==, 7);
+  g_assert_cmpuint (gkv_record_get_generation (dead), ==, 7);
   g_assert_cmpint (gkv_record_compare (dead, dead_copy), ==, 0);
   g_assert_true (gkv_fingerprint_equal (&dead->fingerprint, &dead_copy->fingerprint));
 }

@@ -163,9 +163,9 @@ test_model (void)
 typedef struct
 {
   GkvRecord *held;
-  GkvRecord *shadow; /* what is visible while the one held is set aside */
-  gint64 deadline;   /* of the one held; -1: none */
-  gint64 shadow_deadline;
+  GkvRecord *visible_record; /* what is visible while the one held is quarantined */
+  gint64 deadline;           /* of the one held; -1: none */
+  gint64 visible_deadline;
 } Slot;
 
 typedef struct
@@ -188,8 +188,8 @@ get_visible (const Slot *slot)
 {
   GkvRecord *record = slot->held;
 
-  if (record != NULL && record->flags & GKV_RECORD_ASIDE)
-    record = slot->shadow;
+  if (record != NULL && record->flags & GKV_RECORD_QUARANTINED)
+    record = slot->visible_record;
   return record != NULL && !gkv_record_is_dead (record) ? record : NULL;
 }
 
@@ -197,16 +197,16 @@ static void
 slot_take (Slot *slot, GkvRecord *record)
 {
   GkvRecord *visible = get_visible (slot);
-  gboolean aside = record != NULL && record->flags & GKV_RECORD_ASIDE;
-  GkvRecord *shadow = aside && visible != NULL ? gkv_record_ref (visible) : NULL;
-  gint64 shadow_deadline = visible == slot->held ? slot->deadline : slot->shadow_deadline;
+  gboolean quarantined = record != NULL && record->flags & GKV_RECORD_QUARANTINED;
+  GkvRecord *visible_record = quarantined && visible != NULL ? gkv_record_ref (visible) : NULL;
+  gint64 visible_deadline = visible == slot->held ? slot->deadline : slot->visible_deadline;
 
-  g_clear_pointer (&slot->shadow, gkv_record_unref);
+  g_clear_pointer (&slot->visible_record, gkv_record_unref);
   g_clear_pointer (&slot->held, gkv_record_unref);
   slot->held = record != NULL ? gkv_record_ref (record) : NULL;
-  slot->shadow = shadow;
+  slot->visible_record = visible_record;
   slot->deadline = -1;
-  slot->shadow_deadline = shadow != NULL ? shadow_deadline : -1;
+  slot->visible_deadline = visible_record != NULL ? visible_deadline : -1;
 }
 
 static Slot *
@@ -221,9 +221,9 @@ on_model_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   Slot *slot = find_slot (user_data, record);
 
   g_assert_true (record == slot->held);
-  g_assert_true (replaced == slot->shadow);
-  g_clear_pointer (&slot->shadow, gkv_record_unref);
-  slot->shadow_deadline = -1;
+  g_assert_true (replaced == slot->visible_record);
+  g_clear_pointer (&slot->visible_record, gkv_record_unref);
+  slot->visible_deadline = -1;
 }
 
 static void
@@ -235,7 +235,7 @@ change_model (Model *model)
   g_autoptr (GkvRecord) record = NULL;
   g_autoptr (GkvRecord) replaced = NULL;
   guint what = g_test_rand_int_range (0, 100);
-  GkvRecordFlags flags = (what % 8 == 0 ? GKV_RECORD_DEAD : 0) | (what % 9 == 0 ? GKV_RECORD_ASIDE : 0) |
+  GkvRecordFlags flags = (what % 8 == 0 ? GKV_RECORD_DEAD : 0) | (what % 9 == 0 ? GKV_RECORD_QUARANTINED : 0) |
                          (what % 5 == 0 ? GKV_RECORD_EPHEMERAL : 0);
   gboolean wins;
 
@@ -254,16 +254,16 @@ change_model (Model *model)
         }
       else if (due != NULL)
         {
-          g_assert_true (due->shadow == first);
-          g_assert_cmpint (due->shadow_deadline, ==, deadline);
+          g_assert_true (due->visible_record == first);
+          g_assert_cmpint (due->visible_deadline, ==, deadline);
           g_assert_true (gkv_store_hide (model->store, first) == due->held);
-          g_clear_pointer (&due->shadow, gkv_record_unref);
-          due->shadow_deadline = -1;
+          g_clear_pointer (&due->visible_record, gkv_record_unref);
+          due->visible_deadline = -1;
         }
     }
   else if (what == 1)
     {
-      gkv_store_release_aside (model->store, g_test_rand_int_range (0, 1000), on_model_released, model);
+      gkv_store_release_quarantined (model->store, g_test_rand_int_range (0, 1000), on_model_released, model);
     }
   else if (what < 40 && slot->held != NULL)
     {
@@ -334,7 +334,7 @@ check_model_range (Model *model, GkvRange range, guint64 from)
 static void
 check_model (Model *model)
 {
-  guint64 n_visible = 0, n_tombstones = 0, n_bytes = 0, n_aside = 0;
+  guint64 n_visible = 0, n_tombstones = 0, n_bytes = 0, n_quarantined = 0;
   gint64 first = G_MAXINT64, deadline = G_MAXINT64;
   g_autofree GkvSketch *sketch = g_new0 (GkvSketch, 1);
 
@@ -352,18 +352,18 @@ check_model (Model *model)
       n_visible += get_visible (slot) != NULL;
       n_tombstones += gkv_record_is_dead (slot->held);
       n_bytes += slot->held->key_len + slot->held->content_len;
-      n_aside += (slot->held->flags & GKV_RECORD_ASIDE) != 0;
+      n_quarantined += (slot->held->flags & GKV_RECORD_QUARANTINED) != 0;
       if (slot->deadline >= 0)
         first = MIN (first, slot->deadline);
-      if (slot->shadow_deadline >= 0)
-        first = MIN (first, slot->shadow_deadline);
+      if (slot->visible_deadline >= 0)
+        first = MIN (first, slot->visible_deadline);
       gkv_sketch_add (sketch, slot->held->hash, slot->held->fingerprint.lo);
     }
 
   g_assert_cmpuint (gkv_store_get_n_visible (model->store), ==, n_visible);
   g_assert_cmpuint (gkv_store_get_n_tombstones (model->store), ==, n_tombstones);
   g_assert_cmpuint (gkv_store_get_n_bytes (model->store), ==, n_bytes);
-  g_assert_cmpuint (gkv_store_get_n_aside (model->store), ==, n_aside);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (model->store), ==, n_quarantined);
   gkv_store_peek_deadline (model->store, &deadline);
   g_assert_cmpint (deadline, ==, first);
   g_assert_cmpmem (gkv_store_get_sketch (model->store), sizeof *sketch, sketch, sizeof *sketch);
@@ -385,7 +385,7 @@ test_alike (void)
   Model model = { .store = gkv_store_new (&hash_key) };
 
   for (guint i = 0; i < N_KEYS; i++)
-    model.slots[i].deadline = model.slots[i].shadow_deadline = -1;
+    model.slots[i].deadline = model.slots[i].visible_deadline = -1;
   gkv_store_keep_sketch (model.store);
 
   for (guint step = 0; step < 200000; step++)
@@ -487,27 +487,27 @@ on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 }
 
 static void
-test_aside (void)
+test_quarantined (void)
 {
   g_autoptr (GkvStore) store = gkv_store_new (&hash_key);
   guint n = 0;
 
   put (store, "key", 0, 1, "now");
-  g_assert_cmpint (put (store, "key", GKV_RECORD_ASIDE, 100, "later"), ==, GKV_STORE_TAKEN);
-  g_assert_cmpuint (gkv_store_get_n_aside (store), ==, 1);
+  g_assert_cmpint (put (store, "key", GKV_RECORD_QUARANTINED, 100, "later"), ==, GKV_STORE_TAKEN);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (store), ==, 1);
   g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
   g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, 1);
   g_assert_cmpuint (gkv_store_lookup (store, "key", 3)->stamp, ==, 100);
 
-  gkv_store_release_aside (store, 99, on_released, &n);
+  gkv_store_release_quarantined (store, 99, on_released, &n);
   g_assert_cmpuint (n, ==, 0);
-  gkv_store_release_aside (store, 100, on_released, &n);
+  gkv_store_release_quarantined (store, 100, on_released, &n);
   g_assert_cmpuint (n, ==, 1);
-  g_assert_cmpuint (gkv_store_get_n_aside (store), ==, 0);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (store), ==, 0);
   g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, 100);
 
   /* One that nothing stands behind isn't seen at all. */
-  put (store, "other", GKV_RECORD_ASIDE, 100, "later");
+  put (store, "other", GKV_RECORD_QUARANTINED, 100, "later");
   g_assert_null (gkv_store_lookup_visible (store, "other", 5));
   g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
 }
@@ -520,9 +520,9 @@ on_hidden (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   *(guint *) user_data += 1;
 }
 
-/* What is visible while another version is set aside has the life that it had. */
+/* What is visible while another version is quarantined has the lifetime that it had. */
 static void
-test_aside_expiry (void)
+test_quarantined_expiry (void)
 {
   for (guint how = 0; how < 4; how++)
     {
@@ -532,7 +532,7 @@ test_aside_expiry (void)
 
       put (store, "key", 0, 1, "now");
       gkv_store_set_deadline (store, gkv_store_lookup (store, "key", 3), 500);
-      put (store, "key", GKV_RECORD_ASIDE, 100, "later");
+      put (store, "key", GKV_RECORD_QUARANTINED, 100, "later");
       g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
       g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup_visible (store, "key", 3)), ==, 500);
 
@@ -546,12 +546,12 @@ test_aside_expiry (void)
         }
       else if (how == 1)
         {
-          gkv_store_release_aside (store, 100, on_released, &n);
+          gkv_store_release_quarantined (store, 100, on_released, &n);
           g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
         }
       else if (how == 2)
         {
-          put (store, "key", GKV_RECORD_ASIDE, 101, "later still");
+          put (store, "key", GKV_RECORD_QUARANTINED, 101, "later still");
           g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup_visible (store, "key", 3)), ==, 500);
           put (store, "key", 0, 102, "now");
         }
@@ -588,12 +588,12 @@ test_expiry (void)
       put (store, key, 0, 1, "x");
       record = gkv_store_lookup (store, key, 1);
       gkv_store_set_deadline (store, record, 100 + 37 * i % 10);
-      /* A later one doesn't lengthen a life. */
+      /* A later one doesn't lengthen a lifetime. */
       gkv_store_set_deadline (store, record, 5000);
       g_assert_cmpint (gkv_store_get_deadline (store, record), ==, 100 + 37 * i % 10);
     }
 
-  /* Written anew without a life: it stays. */
+  /* Written anew without a lifetime: it stays. */
   put (store, "0", 0, 2, "x");
   g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup (store, "0", 1)), ==, -1);
 
@@ -617,8 +617,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/store/model", test_model);
   g_test_add_func ("/store/alike", test_alike);
   g_test_add_func ("/store/walk", test_walk);
-  g_test_add_func ("/store/aside", test_aside);
-  g_test_add_func ("/store/aside-expiry", test_aside_expiry);
+  g_test_add_func ("/store/quarantined", test_quarantined);
+  g_test_add_func ("/store/quarantined-expiry", test_quarantined_expiry);
   g_test_add_func ("/store/expiry", test_expiry);
 
   g_test_add_func ("/store/sketch-in-slices", test_sketch_in_slices);

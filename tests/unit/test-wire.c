@@ -148,7 +148,7 @@ test_records (void)
       g_assert_cmpint (gkv_record_compare (record, copy), ==, 0);
       g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
       g_assert_cmpint (left_ms, ==, cases[i].left_ms);
-      g_assert_cmpuint (gkv_record_get_life (copy), ==, cases[i].flags & GKV_RECORD_EPHEMERAL ? 99 : 0);
+      g_assert_cmpuint (gkv_record_get_generation (copy), ==, cases[i].flags & GKV_RECORD_EPHEMERAL ? 99 : 0);
     }
 }
 
@@ -178,7 +178,7 @@ test_unknown_fields (void)
       copy = gkv_reader_record (&reader, &hash_key, &last, &left_ms);
 
       g_assert_cmpmem (gkv_record_get_fields (copy), copy->fields_len, "later", 5);
-      g_assert_cmpuint (gkv_record_get_life (copy), ==, flags[i] & GKV_RECORD_EPHEMERAL ? 99 : 0);
+      g_assert_cmpuint (gkv_record_get_generation (copy), ==, flags[i] & GKV_RECORD_EPHEMERAL ? 99 : 0);
       g_assert_cmpint (gkv_record_compare (record, copy), ==, 0);
       g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
       g_assert_cmpint (gkv_record_compare (record, plain), >, 0);
