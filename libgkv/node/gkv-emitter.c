@@ -144,7 +144,7 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   self->batch = g_array_new (FALSE, FALSE, sizeof (GkvChange));
   g_array_set_clear_func (self->batch, (GDestroyNotify) gkv_change_clear);
   self->batch_by_key = g_hash_table_new (gkv_hash_string, g_str_equal);
-  self->lists = gkv_prefixes_new (g_object_ref);
+  self->lists = gkv_prefixes_new (gkv_list_ref_if_alive);
   g_queue_init (&self->fillings);
   self->watches = gkv_watches_new (map);
   self->peers = gkv_peer_list_new ();

@@ -155,6 +155,7 @@ struct _GkvList
 {
   GObject parent_instance;
 
+  GWeakRef itself; /* as the last reference may be dropped in another thread at any time */
   char *prefix;
   GkvPrefixes *prefixes;
   GkvListSource source;
@@ -211,6 +212,7 @@ gkv_list_finalize (GObject *object)
   g_clear_pointer (&self->entries, gkv_entry_cache_unref);
   g_clear_pointer (&self->tasks, g_array_unref);
   g_clear_pointer (&self->prefix, g_free);
+  g_weak_ref_clear (&self->itself);
   if (self->source.destroy != NULL)
     self->source.destroy (self->source.data);
 
@@ -244,6 +246,7 @@ gkv_list_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec
 static void
 gkv_list_init (GkvList *self)
 {
+  g_weak_ref_init (&self->itself, self);
   self->records = gkv_key_index_new (TRUE);
   self->entries = gkv_entry_cache_new ();
   self->tasks = gkv_list_make_tasks ();
@@ -473,6 +476,12 @@ gkv_list_work (GkvList *self)
 }
 
 /* internal */
+
+gpointer
+gkv_list_ref_if_alive (gpointer self)
+{
+  return g_weak_ref_get (&((GkvList *) self)->itself);
+}
 
 GkvList *
 gkv_list_new (const char *prefix, GkvPrefixes *prefixes, const GkvListSource *source)

@@ -38,6 +38,9 @@ typedef struct
   GkvRecord *record; /* NULL: there is no such key any more */
 } GkvListChange;
 
+/* For the prefixes that have it. NULL: its last reference is being dropped in another thread. */
+gpointer gkv_list_ref_if_alive (gpointer self);
+
 /* Takes over @source's data. Adds itself to @prefixes, and takes itself out at its end. */
 GkvList *gkv_list_new (const char *prefix, GkvPrefixes *prefixes, const GkvListSource *source);
 

@@ -210,11 +210,12 @@ gpointer
 gkv_prefixes_lookup (GkvPrefixes *self, const char *prefix)
 {
   GkvPrefix *place;
-  gpointer item;
+  gpointer item = NULL;
 
   g_mutex_lock (&self->lock);
   place = lookup_locked (self, prefix);
-  item = place != NULL ? self->ref_item (place->items->pdata[0]) : NULL;
+  for (guint i = 0; place != NULL && item == NULL && i < place->items->len; i++)
+    item = self->ref_item (place->items->pdata[i]);
   g_mutex_unlock (&self->lock);
 
   return item;
@@ -243,7 +244,12 @@ gkv_prefixes_find (GkvPrefixes *self, const char *key, GPtrArray *items)
       name.len = len;
       prefix = g_hash_table_lookup (self->by_name, &name);
       for (guint k = 0; prefix != NULL && k < prefix->items->len; k++)
-        g_ptr_array_add (items, self->ref_item (prefix->items->pdata[k]));
+        {
+          gpointer item = self->ref_item (prefix->items->pdata[k]);
+
+          if (item != NULL)
+            g_ptr_array_add (items, item);
+        }
     }
   g_mutex_unlock (&self->lock);
 }

@@ -17,7 +17,8 @@ G_BEGIN_DECLS
 
 typedef struct _GkvPrefixes GkvPrefixes;
 
-/* Takes a reference on an item. Called under the lock of the GkvPrefixes. */
+/* Takes a reference on an item, and returns it; NULL where it is at its end. Called under the lock of the GkvPrefixes.
+ */
 typedef gpointer (*GkvPrefixesRef) (gpointer item);
 
 GkvPrefixes *gkv_prefixes_new (GkvPrefixesRef ref_item);

@@ -350,6 +350,35 @@ test_unwatch_drops_node (void)
   g_assert_null (node);
 }
 
+static gpointer
+drop_in_thread (gpointer data)
+{
+  g_object_unref (data);
+
+  return NULL;
+}
+
+/* A list whose last reference another thread is dropping isn't given out again: it would follow nothing. */
+static void
+test_list_dropped_in_thread (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+
+  for (guint i = 0; i < 3000; i++)
+    {
+      g_autoptr (GListModel) list = NULL;
+      GThread *thread = g_thread_new ("dropper", drop_in_thread, gkv_node_list_entries (node, NULL));
+      g_autofree char *key = g_strdup_printf ("%u", i);
+
+      for (guint k = 0; k < i % 300; k++)
+        g_thread_yield ();
+      list = gkv_node_list_entries (node, NULL);
+      g_assert_true (gkv_node_set_string (node, key, "value", NULL));
+      g_assert_cmpuint (g_list_model_get_n_items (list), ==, i + 1);
+      g_thread_join (thread);
+    }
+}
+
 typedef struct
 {
   GkvNode *node;
@@ -495,6 +524,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/abuse/seed-while-starting/own-context", GINT_TO_POINTER (FALSE), test_seed_while_starting);
   g_test_add_func ("/abuse/close-among-watches", test_close_among_watches);
   g_test_add_func ("/abuse/unwatch-drops-node", test_unwatch_drops_node);
+  g_test_add_func ("/abuse/list-dropped-in-thread", test_list_dropped_in_thread);
   g_test_add_func ("/abuse/codec-among-writes", test_codec_among_writes);
   g_test_add_func ("/abuse/values-among-removals", test_values_among_removals);
   g_test_add_func ("/abuse/calls-in-child", test_calls_in_child);
