@@ -347,7 +347,7 @@ gkv_node_set_values (
   g_variant_iter_init (&iter, values);
   while (g_variant_iter_next (&iter, "{&smv}", &key, &value))
     {
-      g_autoptr (GVariant) held = value;
+      g_autoptr (GVariant) held G_GNUC_UNUSED = value;
       GkvWrite write = { .key = key, .key_len = strlen (key), .flags = value == NULL ? GKV_RECORD_DEAD : 0 };
       const GkvCodecHandle *codec = gkv_node_check_writable (self, key, write.key_len, error);
 

@@ -32,14 +32,13 @@ gkv_node_begin_change_and_lock (GkvNode *self, const char *option)
   if (!gkv_node_check_option_owner (self, option))
     return FALSE;
 
-  if (self->state != GKV_NODE_NEW)
+  if (gkv_node_get_state (self) != GKV_NODE_NEW)
     {
       g_warning ("The option %s of a GkvNode can't be changed once the node has been started", option);
       return FALSE;
     }
 
   g_mutex_lock (&self->lock);
-  /* There is no map yet while the node is being made. */
   if (self->map != NULL)
     gkv_map_set_ready (self->map, FALSE);
 
@@ -386,7 +385,8 @@ gkv_node_set_gossip_interval (GkvNode *self, guint gossip_interval)
       return;
     }
 
-  if (self->options.gossip_interval == gossip_interval)
+  if (self->options.gossip_interval == gossip_interval ||
+      (self->map != NULL && !gkv_node_check_owner (self, "Setting an option of a GkvNode")))
     return;
 
   g_mutex_lock (&self->lock);

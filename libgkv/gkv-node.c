@@ -209,7 +209,9 @@ gkv_node_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec
       break;
 
     case PROP_SEEDS:
+      g_mutex_lock (&self->lock); /* any thread may add one meanwhile */
       g_value_set_boxed (value, self->options.seeds);
+      g_mutex_unlock (&self->lock);
       break;
 
     case PROP_GOSSIP_INTERVAL:

@@ -364,7 +364,7 @@ test_list_dropped_in_thread (void)
 {
   g_autoptr (GkvNode) node = gkv_node_new ();
 
-  for (guint i = 0; i < 3000; i++)
+  for (guint i = 0; i < 1000; i++)
     {
       g_autoptr (GListModel) list = NULL;
       GThread *thread = g_thread_new ("dropper", drop_in_thread, gkv_node_list_entries (node, NULL));
@@ -477,6 +477,66 @@ test_values_among_removals (void)
   g_thread_join (thread);
 }
 
+static gpointer
+set_options (gpointer data)
+{
+  GkvNode *node = data;
+
+  gkv_node_set_bind_address (node, "127.0.0.1:0");
+  gkv_node_set_gossip_interval (node, 7);
+  gkv_node_set_network_thread (node, FALSE);
+
+  return NULL;
+}
+
+/* Options belong to the node's thread, whether its main context runs at the moment or not. */
+static void
+test_options_in_thread (void)
+{
+  g_autoptr (GkvNode) node = gkv_node_new ();
+
+  for (guint i = 0; i < 3; i++)
+    g_test_expect_message ("Gkv", G_LOG_LEVEL_CRITICAL, "*works only in the thread*");
+  g_thread_join (g_thread_new ("other", set_options, node));
+  g_test_assert_expected_messages ();
+
+  g_assert_null (gkv_node_get_bind_address (node));
+  g_assert_cmpuint (gkv_node_get_gossip_interval (node), ==, 2000);
+  g_assert_true (gkv_node_get_network_thread (node));
+}
+
+static gpointer
+add_seeds (gpointer data)
+{
+  for (guint port = 1; port <= 500; port++)
+    {
+      g_autofree char *seed = g_strdup_printf ("127.0.0.1:%u", port);
+
+      g_assert_true (gkv_node_add_seed (data, seed, NULL));
+    }
+
+  return NULL;
+}
+
+/* The property is read while another thread adds to it. */
+static void
+test_seeds_in_thread (void)
+{
+  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+  GThread *thread = g_thread_new ("adder", add_seeds, node);
+  guint n = 0;
+
+  while (n < 500)
+    {
+      g_auto (GStrv) seeds = NULL;
+
+      g_object_get (node, "seeds", &seeds, NULL);
+      g_assert_cmpuint (g_strv_length (seeds), >=, n);
+      n = g_strv_length (seeds);
+    }
+  g_thread_join (thread);
+}
+
 /* Forks */
 
 /* In a child the node is as if it were closed. */
@@ -527,6 +587,8 @@ main (int argc, char **argv)
   g_test_add_func ("/abuse/list-dropped-in-thread", test_list_dropped_in_thread);
   g_test_add_func ("/abuse/codec-among-writes", test_codec_among_writes);
   g_test_add_func ("/abuse/values-among-removals", test_values_among_removals);
+  g_test_add_func ("/abuse/options-in-thread", test_options_in_thread);
+  g_test_add_func ("/abuse/seeds-in-thread", test_seeds_in_thread);
   g_test_add_func ("/abuse/calls-in-child", test_calls_in_child);
 
   return g_test_run ();
