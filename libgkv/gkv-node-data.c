@@ -57,6 +57,7 @@ static gboolean
 gkv_node_commit (GkvNode *self, const GkvWrite *writes, guint n_writes, GError **error)
 {
   GkvEmission emission = GKV_EMISSION_INIT;
+  GObject *object = (GObject *) self; /* a checked cast costs as much as to look for handlers */
   gboolean ok = TRUE;
   gboolean expires = FALSE;
 
@@ -77,7 +78,7 @@ gkv_node_commit (GkvNode *self, const GkvWrite *writes, guint n_writes, GError *
       ok = record != NULL;
       expires = expires || (writes[i].flags & GKV_RECORD_TTL) != 0;
       if (ok)
-        gkv_emitter_add_write_locked (self->emitter, G_OBJECT (self), record, replaced, &emission);
+        gkv_emitter_add_write_locked (self->emitter, object, record, replaced, &emission);
     }
 
   gkv_map_unlock (self->map);
@@ -85,7 +86,7 @@ gkv_node_commit (GkvNode *self, const GkvWrite *writes, guint n_writes, GError *
   if (gkv_network_is_active (self->network) || expires)
     gkv_network_poke (self->network);
 
-  gkv_emitter_end_writes (self->emitter, G_OBJECT (self), &emission);
+  gkv_emitter_end_writes (self->emitter, object, &emission);
 
   return ok;
 }

@@ -199,10 +199,10 @@ gkv_map_take_codec_locked (GkvMap *self, GkvCodecHandle *codec)
   /* What was decoded with another is nothing to this one. */
   gkv_value_cache_free (self->cache);
   self->cache = gkv_value_cache_new ();
-  self->codec = codec;
   g_clear_pointer (&self->writer, gkv_writer_unref); /* has the name of the codec */
   if (codec != NULL)
     g_ptr_array_add (self->codecs, codec);
+  g_atomic_pointer_set (&self->codec, codec);
 }
 
 void
@@ -216,15 +216,8 @@ gkv_map_set_codec (GkvMap *self, GkvCodecHandle *codec)
 const GkvCodecHandle *
 gkv_map_get_codec (GkvMap *self)
 {
-  const GkvCodecHandle *codec;
-
-  if (!gkv_map_lock_here (self))
-    return NULL;
-
-  codec = self->codec;
-  gkv_map_unlock (self);
-
-  return codec;
+  /* Without the lock: each write asks, and one that was replaced lives as long as the map. */
+  return gkv_owner_is_here (self->owner) ? g_atomic_pointer_get (&self->codec) : NULL;
 }
 
 const GkvCodecHandle *
@@ -911,8 +904,8 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
 
 /* What has changed, for the application */
 
-/* Takes note of what is visible of a key now: whoever changes that comes by here. Gives why it is a change. FALSE when
- * an application sees what it saw. */
+/* Takes note of what is visible of a key now: whoever changes that comes by here. Gives why it is a change, where @kind
+ * isn't NULL. FALSE when an application sees what it saw. */
 static gboolean
 gkv_map_note_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, GkvChangesKind *kind)
 {
@@ -926,6 +919,9 @@ gkv_map_note_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, GkvCh
 
   if (replaced != NULL)
     gkv_value_cache_drop (self->cache, replaced);
+
+  if (kind == NULL)
+    return TRUE;
 
   if (visible == NULL)
     *kind = GKV_CHANGES_VANISHED;
@@ -962,9 +958,7 @@ gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replace
 void
 gkv_map_ignore_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced)
 {
-  gboolean value_changed;
-
-  gkv_map_is_change_locked (self, record, replaced, &value_changed);
+  gkv_map_note_locked (self, record, replaced, NULL);
   if (gkv_changes_get_n (&self->changes) > 0)
     gkv_changes_drop (&self->changes);
 }
