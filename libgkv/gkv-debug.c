@@ -1,4 +1,4 @@
-/* What GKV_DEBUG asks for: lines on stderr about what the library does inside.
+/* The topics of GKV_DEBUG: lines on stderr about what the library does inside.
  *
  * GLib's log has handlers, fields and locks of its own, and can end the program; the network's thread writes its lines
  * by one write () instead. Each is short enough that those of several threads and processes do not mix on a pipe.
@@ -159,11 +159,11 @@ turn_on (const char *name)
   print_help (name);
 }
 
-/* Runs before any thread can print, so that a topic is asked for without a lock. */
+/* Runs before any thread can print, so that the topics are read without a lock. */
 __attribute__ ((constructor)) static void
 read_environment (void)
 {
-  /* Who may run a program with more rights than their own must not make it talk. */
+  /* A user who runs a program with more rights than their own must not make it print. */
   const char *value = getauxval (AT_SECURE) ? NULL : g_getenv ("GKV_DEBUG");
   g_auto (GStrv) names = NULL;
 

@@ -1,4 +1,4 @@
-/* What GKV_DEBUG asks for: lines on stderr about what the library does inside.
+/* The topics of GKV_DEBUG: lines on stderr about what the library does inside.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

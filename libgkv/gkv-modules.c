@@ -2,7 +2,7 @@
  *
  * The codec "json" is looked for as libgkv-codec-json.so in the folders of GKV_MODULE_PATH and then in the compiled-in
  * one; the first file of a name counts. Where there is none, every other module is loaded, for it may be in one of
- * another name; and then what is built into the library is asked. GIO would print what is wrong with a file to stderr,
+ * another name; and then what is built into the library is used. GIO would print what is wrong with a file to stderr,
  * so each is tried here first, and what is wrong is kept for the error.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -25,7 +25,7 @@
 #define FILE_PREFIX "libgkv-"
 #define FILE_SUFFIX "." G_MODULE_SUFFIX
 
-/* All below is guarded by the lock; it lives as long as the process. */
+/* All below is guarded by the lock, and never freed. */
 static GMutex lock;
 static GPtrArray *folders;
 static GHashTable *seen;     /* basenames of files that were tried */
@@ -86,9 +86,11 @@ check_file (const char *path, const char *basename, GError **error)
 
   symbol = g_strdelimit (g_strdup_printf ("g_io_gkv_%s_load", name), "-", '_');
   if (!g_module_symbol (module, "gkv_module_api_version", &version))
-    g_set_error_literal (error, GKV_ERROR, GKV_ERROR_MODULE, "it doesn't say which version it was made for");
+    g_set_error_literal (error, GKV_ERROR, GKV_ERROR_MODULE,
+                         "it doesn't say which version it was made for; define it with GKV_MODULE_DEFINE");
   else if (*(const guint *) version != GKV_MODULE_API_VERSION)
-    g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "it was made for version %u of the interfaces, this is version %u",
+    g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE,
+                 "it was made for version %u of the interfaces, this is version %u; build it anew",
                  *(const guint *) version, (guint) GKV_MODULE_API_VERSION);
   else if (!g_module_symbol (module, symbol, &load))
     g_set_error (error, GKV_ERROR, GKV_ERROR_MODULE, "it has no function %s ()", symbol);
@@ -211,7 +213,7 @@ compare_strings (gconstpointer a, gconstpointer b)
   return strcmp (*(const char **) a, *(const char **) b);
 }
 
-/* The names that could have been asked for, sorted. */
+/* The names of all implementations, sorted. */
 static GPtrArray *
 collect_names (const char *extension_point)
 {

@@ -534,7 +534,8 @@ gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **err
 
   if (self->state == GKV_NODE_STARTING || self->state == GKV_NODE_STARTED)
     {
-      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_FAILED, "The node has been started already");
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_FAILED,
+                           "The node has been started already; it can be started once");
       return FALSE;
     }
 
@@ -856,7 +857,7 @@ gkv_node_unwatch (GkvNode *self, guint id)
 
   alive = g_object_ref (self); /* the watch may have the last other one */
   if (!gkv_emitter_unwatch (self->emitter, id))
-    g_critical ("The node has no watch of the id %u", id);
+    g_critical ("The node has no watch with the id %u", id);
 }
 
 /* Refuses writes from now on. Returns how many have yet to reach a peer. */

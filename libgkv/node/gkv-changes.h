@@ -31,7 +31,7 @@ void gkv_changes_drop (GkvChanges *self);
 typedef enum
 {
   GKV_CHANGES_APPEARED,
-  GKV_CHANGES_REWRITTEN, /* who wrote it and when, with the same value */
+  GKV_CHANGES_REWRITTEN, /* another origin or stamp, with the same value */
   GKV_CHANGES_REPLACED,  /* with another value */
   GKV_CHANGES_VANISHED,
 } GkvChangesKind;

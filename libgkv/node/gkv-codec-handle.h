@@ -1,5 +1,5 @@
 /* GkvCodecHandle: a codec with what a node has to know of it, queried once. It never changes, and a map keeps those
- * that it had as long as it lives: so a thread can use one without a lock or a reference.
+ * that it had until it is freed: so a thread can use one without a lock or a reference.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -46,7 +46,7 @@ void gkv_emitter_drop_objects (GkvEmitter *self);
 
 /* The map has queued changes. */
 void gkv_emitter_wake (GkvEmitter *self);
-/* Takes @info. @live: whether the peer lives, as far as is known. */
+/* Takes @info. @live: whether the peer is alive or suspect. */
 void gkv_emitter_post_peer (GkvEmitter *self, GkvPeerInfo *info, gboolean live);
 /* The same message is emitted once a minute at most. */
 void gkv_emitter_post_error (GkvEmitter *self, const GError *error);
@@ -81,7 +81,7 @@ guint gkv_emitter_get_n_peers (GkvEmitter *self);
 
 /* Emits what is queued until @until on the monotonic clock. TRUE when more is left. */
 gboolean gkv_emitter_run (GkvEmitter *self, gint64 until);
-/* The live list of the entries under @prefix. */
+/* The list of the entries under @prefix, which follows the map. */
 GListModel *gkv_emitter_dup_list (GkvEmitter *self, const char *prefix);
 /* As gkv_node_watch () and gkv_node_unwatch (). */
 guint gkv_emitter_watch (GkvEmitter *self,

@@ -3,7 +3,7 @@
  * The order is strcmp's; a prefix is a prefix of bytes. Every call costs a logarithm of the number of keys, and memory
  * stays under 24 bytes a key, slack included.
  *
- * The index reads the keys in the records themselves. So each record that it holds must live until the call has
+ * The index reads the keys in the records themselves. So each record that it holds must stay until the call has
  * returned that replaces it or removes its key. An index that owns its records holds a reference on each and needs no
  * such care.
  *

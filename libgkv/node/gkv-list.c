@@ -1,4 +1,4 @@
-/* GkvList: the entries under a prefix, sorted by key, as a live GListModel.
+/* GkvList: the entries under a prefix, sorted by key, as a GListModel that follows the map.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

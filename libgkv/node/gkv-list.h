@@ -1,4 +1,4 @@
-/* GkvList: the entries under a prefix, sorted by key, as a live GListModel.
+/* GkvList: the entries under a prefix, sorted by key, as a GListModel that follows the map.
  *
  * It holds the records that were reported to the application so far, and makes the object of an entry only when the
  * application gets it. At each emission the list is as its signals have reported it, no more and no less: a copy that a

@@ -96,7 +96,7 @@ gkv_listing_build (GkvListing *self, guint max)
   return self->complete;
 }
 
-/* What the building has not come to yet is taken, too: it need not be told apart, and is right when it comes there. */
+/* A key that the building has not reached yet is inserted, too: the building will find it there, in the right place. */
 void
 gkv_listing_update (GkvListing *self, const char *key, GkvRecord *visible)
 {

@@ -1,10 +1,10 @@
 /* GkvListing: what an application sees of a store, in the order of the keys.
  *
- * There is none until somebody asks for an order, so that a node that lists nothing pays for nothing. From then on it
- * is built a little at a time, in the order of the hashes, while the store goes on changing, and is kept for good. Each
- * change of what is visible of a key has to be reported to it, also while it is being built.
+ * There is none until an order is needed, so that a node that lists nothing pays for nothing. From then on it is built
+ * a little at a time, in the order of the hashes, while the store goes on changing, and is kept for good. Each change
+ * of what is visible of a key has to be reported to it, also while it is being built.
  *
- * It borrows the records: one that was visible has to live until its replacement or its removal was reported.
+ * It borrows the records: one that was visible has to stay until its replacement or its removal was reported.
  *
  * Not thread-safe: the map's lock guards it together with the store.
  *

@@ -56,7 +56,7 @@ struct _GkvMap
   GkvWriter *dead_writer; /* of removals */
   GkvValueCache *cache;
   GkvChanges changes;
-  GkvListing *listing; /* NULL: nobody has asked for an order of the keys yet */
+  GkvListing *listing; /* NULL: an order of the keys has not been needed yet */
   gboolean networked;
   GPtrArray *written; /* GkvRecord, for the network; NULL: nothing */
 };
@@ -196,7 +196,7 @@ gkv_map_fail_closed (GError **error)
 static void
 gkv_map_take_codec_locked (GkvMap *self, GkvCodecHandle *codec)
 {
-  /* What was decoded with another is nothing to this one. */
+  /* Values that were decoded with another codec are of no use to this one. */
   gkv_value_cache_free (self->cache);
   self->cache = gkv_value_cache_new ();
   g_clear_pointer (&self->writer, gkv_writer_unref); /* has the name of the codec */
@@ -321,7 +321,7 @@ gkv_map_expire_locked (GkvMap *self)
   return gkv_store_peek_deadline (self->store, &deadline) != NULL ? MAX (deadline, 1) : G_MAXINT64;
 }
 
-/* Without a network no context has to run for records to end: whoever comes by ends what is due. */
+/* Without a network no context has to run for records to expire: each read and write ends those that are due. */
 static void
 gkv_map_expire_alone_locked (GkvMap *self)
 {
@@ -427,7 +427,7 @@ gkv_map_dup_record (GkvMap *self, const char *key, gint64 *expires_us)
   return record;
 }
 
-/* What has expired and is only not yet marked is not counted, as nobody is to see it. */
+/* A record that has expired isn't counted, although it may not be marked dead yet. */
 static guint64
 gkv_map_get_n_keys_locked (GkvMap *self)
 {
@@ -713,7 +713,8 @@ gkv_map_decode_with (GkvMap *self, GkvRecord *record, const GkvCodecHandle *code
   if (strcmp (gkv_record_get_codec (record), codec->name) != 0)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CODEC,
-                   "The value of \"%s\" was written with the codec \"%s\", and this node has the codec \"%s\"",
+                   "The value of \"%s\" was written with the codec \"%s\", and this node has the codec "
+                   "\"%s\"; all nodes of a cluster need the same codec",
                    gkv_record_get_key (record), gkv_record_get_codec (record), codec->name);
       return NULL;
     }
@@ -877,7 +878,7 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   if (!gkv_map_check_write_locked (self, write, error))
     return NULL;
 
-  /* The node was given another codec while this one was at work, or the new one isn't validated yet. */
+  /* Another codec was set while this one encoded the value, or the new one isn't validated yet. */
   if (write->codec != NULL && (write->codec != self->codec || writer == NULL))
     writer = other = gkv_writer_intern (self->node_id, -1, write->codec->name, -1);
 
@@ -888,8 +889,8 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   if (gkv_store_put (self->store, record, replaced) == GKV_STORE_KEPT)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CLOCK,
-                   "\"%s\" was written by a node whose clock is more than an hour ahead, and can't be written until "
-                   "this node's clock comes near; check the clocks of the cluster",
+                   "The key \"%s\" was written by a node whose clock is more than an hour ahead, and can't be written "
+                   "before this node's clock comes near; set the clocks of the cluster",
                    write->key);
       return NULL;
     }
@@ -992,7 +993,7 @@ gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
   visible = gkv_map_find_locked (self, gkv_record_get_key (change->key));
   change->record = visible != NULL ? gkv_record_ref (visible) : NULL;
 
-  /* Where nothing is visible, what made it so tells who did. */
+  /* Where nothing is visible, the origin is that of the record that made it so. */
   if (visible == NULL)
     first = gkv_store_lookup (self->store, gkv_record_get_key (change->key), change->key->key_len);
   if (first != NULL && first != change->key)

@@ -38,7 +38,7 @@ typedef struct
 {
   GkvRecord *key;         /* any record of the key, for the key only; owned */
   GkvRecord *record;      /* what is visible now, or NULL; owned */
-  gboolean value_changed; /* and not only who wrote it and when */
+  gboolean value_changed; /* and not only origin and stamp */
 } GkvChange;
 
 void gkv_change_clear (GkvChange *self);
@@ -101,17 +101,17 @@ GVariant *gkv_map_decode (GkvMap *self, GkvRecord *record, GError **error);
  * and each key once at most. */
 
 /* All visible records whose keys begin with @prefix, sorted by key, owned; NULL if they are more than @max. Where there
- * is no index of the keys it walks over the map, and for a prefix asks for the index and builds a part of it. */
+ * is no index of the keys it walks over the map, and for a prefix requests the index and builds a part of it. */
 GPtrArray *gkv_map_dup_records (GkvMap *self, const char *prefix, guint max);
 /* Appends up to about @n visible records whose keys begin with @prefix to @records, sorted by key, owned: those behind
  * the key *@after, which then is the last that was read; at first it is NULL. FALSE: there are no more. Only while
  * there is an index. */
 gboolean gkv_map_read_records (GkvMap *self, const char *prefix, char **after, guint n, GPtrArray *records);
-/* Asks for the index of the keys. */
+/* Requests the index of the keys. */
 void gkv_map_want_index (GkvMap *self);
 /* Builds the index until @until on the monotonic clock. TRUE: there is more to be built. */
 gboolean gkv_map_build_index (GkvMap *self, gint64 until);
-/* Whether it was asked for, and isn't complete. */
+/* Whether it was requested, and isn't complete. */
 gboolean gkv_map_is_index_due (GkvMap *self);
 
 /* Writing */
@@ -133,7 +133,7 @@ gint64 gkv_map_expire_locked (GkvMap *self);
 gboolean gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed);
 /* Queues that. */
 void gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced);
-/* The same without queueing, where nobody listens: what is queued is dropped with it. */
+/* The same without queueing, where there is no listener: what is queued is dropped with it. */
 void gkv_map_ignore_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced);
 /* The same without queueing, for what is reported at once. Takes along what is queued of the key. FALSE when an
  * application sees what it saw. */

@@ -35,7 +35,7 @@ gkv_network_debug_event (const char *node_id, const GkvEvent *event)
 
     case GKV_EVENT_PEER_REMOVED:
       gkv_network_debug_peer (node_id, event->peer,
-                              event->peer->state == GKV_PEER_STATE_LEFT ? "has left" : "is forgotten");
+                              event->peer->state == GKV_PEER_STATE_LEFT ? "has left" : "is no longer remembered");
       break;
 
     case GKV_EVENT_ERROR:

@@ -63,9 +63,9 @@ void gkv_network_close (GkvNetwork *self);
 /* Waits until that is done; for a moment only where the network runs in the node's context, and not at all there. */
 void gkv_network_join (GkvNetwork *self);
 
-/* Something was written: it is sent, and its life ends in time. */
+/* Something was written: it is sent, and expires in time. */
 void gkv_network_poke (GkvNetwork *self);
-/* Has the map's index built by the context where it was asked for, when there is nothing else to be done. */
+/* Has the context build the map's index where that was requested, when there is nothing else to be done. */
 void gkv_network_build_index (GkvNetwork *self);
 
 void gkv_network_add_seed (GkvNetwork *self, const char *address);

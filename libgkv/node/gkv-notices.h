@@ -16,11 +16,11 @@ G_BEGIN_DECLS
 typedef struct _GkvNotice GkvNotice;
 typedef struct _GkvNotices GkvNotices;
 
-/* One of the three. */
+/* One of a peer, an error and a property. */
 struct _GkvNotice
 {
   GkvPeerInfo *peer;
-  gboolean live; /* whether the peer lives, as far as is known */
+  gboolean live; /* whether the peer is alive or suspect */
   GError *error;
   GParamSpec *pspec;
 

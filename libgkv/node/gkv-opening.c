@@ -42,7 +42,7 @@ gkv_opening_prefix (GError **error, const char *option, const char *address)
   g_prefix_error (error, "The option %s, \"%s\": ", option, address);
 }
 
-/* What peers are to use where nothing else was said: what is bound, unless that stands for every address. */
+/* The address that peers are to use where none was set: the one that is bound, unless that stands for every address. */
 static char *
 gkv_opening_find_advertised (GkvTransport *transport)
 {

@@ -1,4 +1,4 @@
-/* GkvOptions: what a node was told to be.
+/* GkvOptions: the options of a node, and validating them.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -33,9 +33,11 @@ static gboolean
 gkv_options_validate_name (const char *option, const char *name, GError **error)
 {
   if (name == NULL || *name == '\0')
-    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is empty", option);
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is empty; it takes 1 to %d bytes", option,
+                 MAX_NAME_SIZE);
   else if (strlen (name) > MAX_NAME_SIZE)
-    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is over %d bytes long", option,
+    g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION,
+                 "The option %s is %" G_GSIZE_FORMAT " bytes long; the limit is %d", option, strlen (name),
                  MAX_NAME_SIZE);
   else if (!g_utf8_validate (name, -1, NULL))
     g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_OPTION, "The option %s is not UTF-8", option);
@@ -45,7 +47,7 @@ gkv_options_validate_name (const char *option, const char *name, GError **error)
   return FALSE;
 }
 
-/* A name that has to be looked up is good here. */
+/* A host name is valid here: it is looked up later. */
 static gboolean
 gkv_options_validate_address (
     const char *option, const char *address, GkvTransport *transport, GkvAddressUse use, GError **error)

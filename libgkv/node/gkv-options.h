@@ -1,4 +1,4 @@
-/* GkvOptions: what a node was told to be, as it was given; and what is wrong with it.
+/* GkvOptions: the options of a node as they were set, and validating them.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -30,15 +30,15 @@ typedef struct
 void gkv_options_init (GkvOptions *self);
 void gkv_options_clear (GkvOptions *self);
 
-/* The name of the cluster, which was given or not. */
+/* The name of the cluster, or the default one. */
 const char *gkv_options_get_cluster (const GkvOptions *self);
 
 /* GKV_ERROR_INVALID_OPTION or GKV_ERROR_INVALID_ADDRESS, naming the option. @transport: whose addresses they are; NULL
  * where there is no bind-address. */
 gboolean gkv_options_validate (const GkvOptions *self, GkvTransport *transport, GError **error);
-/* What only matters once the node is started. */
+/* Validates what only matters once the node is started. */
 gboolean gkv_options_validate_start (const GkvOptions *self, GError **error);
-/* The same for one seed more. */
+/* Validates one seed more. */
 gboolean gkv_options_validate_seed (const char *seed, GkvTransport *transport, GError **error);
 
 G_END_DECLS

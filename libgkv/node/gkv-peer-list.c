@@ -1,4 +1,4 @@
-/* GkvPeerList: the peers that live, sorted by id, as a GListModel.
+/* GkvPeerList: the peers that are alive or suspect, sorted by id, as a GListModel.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,4 +1,4 @@
-/* GkvPeerList: the peers that live, sorted by id, as a GListModel that only its node changes.
+/* GkvPeerList: the peers that are alive or suspect, sorted by id, as a GListModel that only its node changes.
  *
  * Belongs to the thread that runs the node's context; it may be dropped in any.
  *

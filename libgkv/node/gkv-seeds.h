@@ -1,7 +1,7 @@
 /* GkvSeeds: the seeds of a node: which addresses each of them resolved to, and when a name is to be resolved again.
  * Names are resolved anew while nobody is reached at what they resolved to last.
  *
- * It resolves nothing itself: it says what is to be resolved, and is handed the answers. Not thread-safe: the network's
+ * It resolves nothing itself: it says what is to be resolved, and is passed the results. Not thread-safe: the network's
  * lock guards it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -32,7 +32,7 @@ gint64 gkv_seeds_get_due (GkvSeeds *self);
  * so once a seed. */
 gboolean gkv_seeds_resolved (GkvSeeds *self, const char *seed, const char *const *addresses, const GkvTime *now);
 
-/* The seeds that no live peer has answered from, for people; "" for none. */
+/* The seeds where no peer that is alive has replied, for people; "" for none. */
 char *gkv_seeds_describe_unreached (GkvSeeds *self);
 
 G_END_DECLS

@@ -1,6 +1,6 @@
 /* GkvSweep: what a map shows under a prefix, read a slice at a time in the order of the keys.
  *
- * A small map is read at once. Of another the index is asked for; while it isn't complete, each step builds a part of
+ * A small map is read at once. For another the index is requested; while it isn't complete, each step builds a part of
  * it. What changes during a sweep may be seen or not where it has not been yet; each key comes once at most.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later

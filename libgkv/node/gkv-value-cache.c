@@ -22,7 +22,7 @@ typedef struct
 
 typedef struct
 {
-  guint16 tags[N_SETS][N_WAYS]; /* a part of each record's hash: most others are told by it without a look at them */
+  guint16 tags[N_SETS][N_WAYS]; /* a part of each record's hash: most others differ in it, and need not be read */
   GkvValueCacheSlot slots[N_SETS][N_WAYS];
   guint8 missed[N_SETS]; /* a part of the hash of the record that was missed last */
 } GkvValueCacheSets;

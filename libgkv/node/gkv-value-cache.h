@@ -18,8 +18,8 @@ typedef struct _GkvValueCache GkvValueCache;
 GkvValueCache *gkv_value_cache_new (void);
 void gkv_value_cache_free (GkvValueCache *self);
 
-/* To be asked after a miss, before decoding: whether the value is to be inserted. Where that would push another out,
- * only what is missed twice is let in: who reads once over a large map would else wash the others out. */
+/* To be called after a miss, before decoding: whether the value is to be inserted. Where that would push another out,
+ * only what is missed twice is let in: otherwise one walk over a large map would push out all others. */
 gboolean gkv_value_cache_admit (GkvValueCache *self, GkvRecord *record);
 void gkv_value_cache_insert (GkvValueCache *self, GkvRecord *record, GVariant *value);
 void gkv_value_cache_drop (GkvValueCache *self, GkvRecord *record);

@@ -1,5 +1,5 @@
 /* The worker: a thread with a main context, which all nodes of the process share for their networks. It starts when it
- * is first needed, and lives as long as the process: a forked child has one of its own.
+ * is first needed, and is never freed: a forked child has one of its own.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

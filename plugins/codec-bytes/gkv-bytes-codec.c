@@ -29,7 +29,7 @@ gkv_bytes_codec_encode (GkvCodec *codec, GVariant *value, GError **error)
       return NULL;
     }
 
-  /* A copy: the value may still be at the mercy of who made it. */
+  /* A copy, as the owner of the value's memory may still change it. */
   return g_bytes_new (g_variant_get_data (value), g_variant_get_size (value));
 }
 

@@ -1,4 +1,4 @@
-/* From JSON, by RFC 8259, to a GVariant.
+/* Parsing JSON, by RFC 8259, to a GVariant.
  *
  * A text is put down at once as GLib would serialise it (see "GVariant Serialisation" in its documentation): a tree of
  * what was read, or a GVariant for every element, would take ten to eighty times the memory of a text that comes from

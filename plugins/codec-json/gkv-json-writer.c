@@ -1,4 +1,4 @@
-/* From a GVariant to JSON: what comes back with its meaning is written, and all else refused.
+/* Writing a GVariant as JSON. A value that would not come back with its meaning is refused.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -70,7 +70,7 @@ get_element_size (const char *type)
     }
 }
 
-/* Whether it is an array that is in normal form whatever its bytes: to ask GLib would be to walk all of them. */
+/* Whether it is an array that is in normal form whatever its bytes are: GLib would walk over all of them. */
 static gboolean
 is_array_of_numbers (const char *type, gsize size)
 {
@@ -176,8 +176,8 @@ scan_array (const guint8 *data, gsize size, gboolean is_dictionary)
   return FALSE;
 }
 
-/* Whether there is a handle in these bytes of a value boxed in a variant, in normal form: told here for what Python and
- * JavaScript make, as to look with GLib costs several times the rest of decoding them. */
+/* Whether there is a handle in these bytes of a value boxed in a variant, in normal form. It is found here for what
+ * Python and JavaScript make, as finding it with GLib costs several times the rest of decoding them. */
 static gboolean
 scan_boxed (const guint8 *data, gsize size)
 {
@@ -229,7 +229,7 @@ check_handles (const char *type, GBytes *boxed, GError **error)
   return FALSE;
 }
 
-/* Some values can be built that are nested too deeply to be read. Of most the type tells that they aren't. */
+/* Some values can be built that are nested too deeply to be read. For most values the type shows that they aren't. */
 static gboolean
 is_shallow (const char *type)
 {
@@ -264,8 +264,8 @@ align (GBytes *bytes, const char *type)
   return g_bytes_new (data, size);
 }
 
-/* Whether a value is in normal form: told here for the types that most values are of, as asking GLib costs more than
- * the rest of decoding them. FALSE: GLib is to be asked. */
+/* Whether a value is in normal form: found here for the types that most values are of, as GLib's check costs more than
+ * the rest of decoding them. FALSE: GLib has to check. */
 static gboolean
 is_surely_normal (const char *type, gsize type_len, const char *data, gsize size)
 {

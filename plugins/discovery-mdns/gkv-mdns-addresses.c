@@ -1,5 +1,5 @@
-/* The addresses of this machine, and a source that tells when they change, from the kernel itself: GNetworkMonitor
- * may speak to a bus synchronously, and belongs to the context that used it first.
+/* The addresses of this machine, and a source that is dispatched when they change, from the kernel itself:
+ * GNetworkMonitor may speak to a bus synchronously, and belongs to the context that used it first.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

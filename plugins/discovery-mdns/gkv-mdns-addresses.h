@@ -1,4 +1,4 @@
-/* The addresses of this machine, and a source that tells when they change.
+/* The addresses of this machine, and a source that is dispatched when they change.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -26,7 +26,8 @@ GPtrArray *gkv_mdns_addresses_for (GInetAddress *bound);
 
 gboolean gkv_mdns_addresses_equal (GPtrArray *one, GPtrArray *other);
 
-/* Calls @func whenever an address of this machine comes or goes. NULL, with errno set, where the kernel can't tell. */
+/* Calls @func whenever an address of this machine comes or goes. NULL, with errno set, where the kernel can't report
+ * that. */
 GSource *gkv_mdns_address_watch_new (GSourceFunc func, gpointer user_data);
 
 G_END_DECLS

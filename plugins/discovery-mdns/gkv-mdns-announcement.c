@@ -1,7 +1,7 @@
-/* What a node says of itself by mDNS, and reading what others say.
+/* What a node announces of itself by mDNS, and parsing what others announce.
  *
  * Names come from a hash of cluster and node id, as these may be longer than a name may be, and have any characters.
- * The same node has the same names after a restart, so that what it says then takes the place of what caches hold.
+ * The same node has the same names after a restart, so that its announcement takes the place of what caches hold.
  *
  * A string of a TXT record holds 255 bytes, key included. A longer value goes on in further strings: "id=…", "id.1=…",
  * "id.2=…".

@@ -1,4 +1,5 @@
-/* What a node says of itself by mDNS: instance name, host name, port, addresses, and the strings of the TXT record.
+/* What a node announces of itself by mDNS: instance name, host name, port, addresses, and the strings of the TXT
+ * record.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,6 +1,6 @@
-/* What the discovery and its two back ends, the Avahi daemon and the embedded Avahi, know of each other.
+/* What the discovery and its two back ends, the Avahi daemon and the embedded Avahi, call of each other.
  *
- * A back end browses and resolves, and publishes what it is told to. It decides nothing: which services are peers, and
+ * A back end browses and resolves, and publishes an announcement. It decides nothing: which services are peers, and
  * what to do about a name that is taken, is the discovery's part. All runs in the context that the discovery was
  * started in. A back end may call the discovery from inside Avahi's callbacks, as the discovery does not free a back
  * end there and tells nobody anything before the next iteration of the main loop.
@@ -31,7 +31,7 @@ struct _GkvMdnsBackend
   void (*free) (GkvMdnsBackend *self);
 };
 
-/* What a back end tells. Protocols are Avahi's numbers: 0 for IPv4, 1 for IPv6. */
+/* What a back end reports. Protocols are Avahi's numbers: 0 for IPv4, 1 for IPv6. */
 void
 gkv_mdns_discovery_appeared (GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain);
 void gkv_mdns_discovery_vanished (GkvMdnsDiscovery *self, int interface, int protocol, const char *name);

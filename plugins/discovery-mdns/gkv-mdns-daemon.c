@@ -1,8 +1,8 @@
 /* The back end that speaks to the Avahi daemon over D-Bus.
  *
- * All signals are subscribed to before anything is asked for, and told apart by what they say rather than by the object
- * they come from: so no answer is lost that comes before the name of the object does. Nothing is freed in the daemon
- * but resolvers, as the connection is the discovery's own and ends with this back end, or the daemon has.
+ * All signals are subscribed to before the first call, and matched by their arguments rather than by the object that
+ * they come from: so no signal is lost that comes before the reply with the object's name. Nothing is freed in the
+ * daemon but resolvers, as the connection is the discovery's own and ends with this back end, or the daemon has.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -32,7 +32,7 @@ typedef struct
   const GkvMdnsAnnouncement *announcement;
 } GkvMdnsDaemon;
 
-/* One of the daemon's resolvers. It is freed by who comes last, the answer that tells its path or its end. */
+/* One of the daemon's resolvers. It is freed by the later of the two, the reply with its path and its end. */
 typedef struct
 {
   char *path;
@@ -44,7 +44,7 @@ static void gkv_mdns_daemon_announce (GkvMdnsBackend *backend, const GkvMdnsAnno
 
 /* internal methods: calls */
 
-/* That the daemon goes is told by the bus; calls under way then fail, which is no news. */
+/* The bus reports that the daemon has gone; that calls under way fail then isn't reported again. */
 static gboolean
 is_farewell (const GError *error)
 {
@@ -55,16 +55,16 @@ is_farewell (const GError *error)
          g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_DISCONNECTED);
 }
 
-/* The answer, or NULL after a failure, which has been told then. @self may be gone when the call was cancelled. */
+/* The reply, or NULL after a failure, which has been reported. @self may be gone when the call was cancelled. */
 static GVariant *
 daemon_call_finish (GkvMdnsDaemon *self, GObject *bus, GAsyncResult *result, const char *what)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) answer = g_dbus_connection_call_finish (G_DBUS_CONNECTION (bus), result, &error);
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (bus), result, &error);
   g_autofree char *name = NULL;
 
-  if (answer != NULL)
-    return g_steal_pointer (&answer);
+  if (reply != NULL)
+    return g_steal_pointer (&reply);
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) || is_farewell (error))
     return NULL;
 
@@ -100,29 +100,29 @@ daemon_call (GkvMdnsDaemon *self,
 static void
 browser_new_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  GVariant *answer = daemon_call_finish (user_data, source, result, "look for other nodes");
+  GVariant *reply = daemon_call_finish (user_data, source, result, "look for other nodes");
 
-  g_clear_pointer (&answer, g_variant_unref);
+  g_clear_pointer (&reply, g_variant_unref);
 }
 
 static void
 group_called_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  GVariant *answer = daemon_call_finish (user_data, source, result, "announce this node");
+  GVariant *reply = daemon_call_finish (user_data, source, result, "announce this node");
 
-  g_clear_pointer (&answer, g_variant_unref);
+  g_clear_pointer (&reply, g_variant_unref);
 }
 
 static void
 group_new_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GVariant) answer = daemon_call_finish (user_data, source, result, "announce this node");
+  g_autoptr (GVariant) reply = daemon_call_finish (user_data, source, result, "announce this node");
   GkvMdnsDaemon *self = user_data;
 
-  if (answer == NULL)
+  if (reply == NULL)
     return;
 
-  g_variant_get (answer, "(o)", &self->group);
+  g_variant_get (reply, "(o)", &self->group);
   gkv_mdns_daemon_announce (&self->parent, self->announcement);
 }
 
@@ -146,12 +146,12 @@ static void
 resolver_new_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) answer = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   Resolver *resolver = user_data;
 
   resolver->is_pending = FALSE;
-  if (answer != NULL)
-    g_variant_get (answer, "(o)", &resolver->path);
+  if (reply != NULL)
+    g_variant_get (reply, "(o)", &resolver->path);
   else
     g_debug ("mdns: could not resolve a service: %s", error->message);
 
@@ -279,7 +279,7 @@ txt_to_variant (GStrv txt)
 
 /* GkvMdnsBackend */
 
-/* The calls are sent one after the other; the daemon answers them in that order. */
+/* The calls are sent one after the other; the daemon replies in that order. */
 static void
 gkv_mdns_daemon_announce (GkvMdnsBackend *backend, const GkvMdnsAnnouncement *announcement)
 {

@@ -1,10 +1,10 @@
 /* GkvMdnsDiscovery: finds the nodes of a cluster on the local network by mDNS.
  *
  * There are two back ends: the Avahi daemon, where one is on the system bus, and Avahi inside this process. Which of
- * them speaks is judged whenever the daemon comes or goes. What they see is kept here, service by service, so that an
+ * them is used is decided whenever the daemon comes or goes. What they see is kept here, service by service, so that an
  * address is found and lost once however many ways lead to it. On a change of back end all is lost and found anew.
  *
- * Nothing is told from inside a back end's callback: findings go through a queue, which an idle source empties. So a
+ * Nothing is emitted from inside a back end's callback: findings go through a queue, which an idle source empties. So a
  * handler may stop the discovery, start it again, or drop its last reference, while no part of Avahi is on the stack.
  *
  * All runs in the context that the discovery was started in, in whatever thread. What is begun in a callback takes the
@@ -17,8 +17,8 @@
 #define AVAHI_BUS_NAME "org.freedesktop.Avahi"
 
 /* How long to wait before trying again, in seconds, for a system bus, or for the port that another mDNS stack keeps to
- * itself: doubled each time up to the maximum, as neither comes often, and a machine without a bus is asked for ever. A
- * daemon that ends gives up its name before its port, so what fails is told only when it has failed a few times. */
+ * itself: doubled each time up to the maximum, as neither comes often, and a machine may never have a bus. A daemon
+ * that ends gives up its name before its port, so a failure is reported only when it has repeated a few times. */
 #define RETRY_INTERVAL_MAX 60
 #define N_TRIES_UNTIL_TOLD 3
 
@@ -332,7 +332,7 @@ discovery_use_embedded (GkvMdnsDiscovery *self)
 #else
   discovery_drop_backend (self);
   gkv_mdns_discovery_failed (self,
-                             "no Avahi daemon answers on the system bus, and this module was built without an Avahi of "
+                             "no Avahi daemon runs on the system bus, and this module was built without an Avahi of "
                              "its own: start avahi-daemon");
 #endif
 }
@@ -401,7 +401,7 @@ name_vanished_cb (GDBusConnection *bus, const char *name, gpointer user_data)
       discovery_schedule_retry (self);
     }
 
-  /* It is told at the start, too, when there never was one. */
+  /* This comes at the start, too, when there never was one. */
   if (self->backend == NULL || self->is_daemon)
     discovery_use_embedded (self);
 }
@@ -542,7 +542,7 @@ gkv_mdns_discovery_iface_init (GkvDiscoveryInterface *iface)
   iface->is_thread_movable = gkv_mdns_discovery_is_thread_movable;
 }
 
-/* what a back end tells */
+/* what a back end reports */
 
 void
 gkv_mdns_discovery_appeared (GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain)
@@ -660,7 +660,7 @@ gkv_mdns_discovery_failed (GkvMdnsDiscovery *self, const char *format, ...)
   message = g_strdup_vprintf (format, args);
   va_end (args);
 
-  /* What fails again in the same way is no news. */
+  /* A failure that repeats is reported once. */
   if (g_strcmp0 (message, self->last_failure) == 0)
     return;
 

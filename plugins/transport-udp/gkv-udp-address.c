@@ -26,7 +26,7 @@ fail (const char *text, const char *reason, GError **error)
   return FALSE;
 }
 
-/* A host of nothing but digits and dots is meant as an IPv4 address. */
+/* A host of digits and dots is meant as an IPv4 address. */
 static gboolean
 is_name (const char *host)
 {
@@ -218,7 +218,7 @@ gkv_udp_address_unmap (GkvUdpAddress *self)
       return;
     }
 
-  /* The interface tells link-local addresses apart; of others it would make two forms of one address. */
+  /* The interface is a part of link-local addresses; with it others would have two forms. */
   if (!IN6_IS_ADDR_LINKLOCAL (&in6.sin6_addr) && !IN6_IS_ADDR_MC_LINKLOCAL (&in6.sin6_addr))
     self->in6.sin6_scope_id = 0;
   self->in6.sin6_flowinfo = 0;
@@ -279,9 +279,9 @@ gkv_udp_address_check_use (const GkvUdpAddress *self, const char *text, GkvAddre
   else if (is_broadcast (self))
     fault = "is the broadcast address, which no node has";
   else if (!bind && gkv_udp_address_is_unspecified (self))
-    fault = "stands for every address of a machine, so that nobody can send to it: give one address";
+    fault = "stands for every address of a machine, and no peer can send to it; give one address";
   else if (use == GKV_ADDRESS_USE_PEER && self->in.sin_port == 0)
-    fault = "has the port 0, where nobody can be reached";
+    fault = "has the port 0; give the one that the peer is bound to";
   else if (use != GKV_ADDRESS_USE_ADVERTISE && lacks_scope (self))
     fault = "is link-local and doesn't say on which interface: write it like \"[fe80::1%eth0]:7000\"";
 

@@ -19,7 +19,7 @@ typedef union
   struct sockaddr_in6 in6;
 } GkvUdpAddress;
 
-/* Splits "host:port" without asking any name server. @host comes out without brackets, a name in ASCII. The error is
+/* Splits "host:port" without a name server. @host comes out without brackets, a name in ASCII. The error is
  * GKV_ERROR_INVALID_ADDRESS. */
 gboolean gkv_udp_address_split (const char *text, char **host, guint16 *port, GError **error);
 

@@ -1,12 +1,12 @@
 /* Looking up host names, a few at a time in the whole process.
  *
- * A resolver asks for as many names at once as it is given, on the threads that all of GIO shares: where no name server
+ * A resolver queries as many names at once as it is given, on the threads that all of GIO shares: where no name server
  * replies, an application that reads a file would wait until the last seed has timed out. So names wait here in a
  * queue, for one of a few threads of our own. They are ended when the queue is empty.
  *
- * A name is asked for once, however many wait for it. A look-up that nobody waits for any more is dropped while it is
- * in the queue; one that is under way goes on, since cancelling it would free nothing but our view of it, and a retry
- * of the same name joins it.
+ * A name is queried once, however many wait for it. A look-up that nobody waits for any more is dropped while it is in
+ * the queue; one that is under way goes on, since cancelling it would free nothing but our view of it, and a retry of
+ * the same name joins it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -18,7 +18,7 @@
 
 #define MAX_THREADS 4
 
-/* A name. */
+/* A name that is looked up, or waits for that. */
 typedef struct
 {
   char *host;

@@ -4,7 +4,7 @@
  * each dispatch. No error of a single datagram ends anything: UDP may lose it as well. Addresses are cached in both
  * forms, so that the usual datagram needs no look at a text.
  *
- * It lives in one thread, but for `send` and `flush`, which others may call while the node sees to it that no handler
+ * It is used in one thread, but for `send` and `flush`, which others may call while the node sees to it that no handler
  * runs. So the lock guards what these share with the dispatches, which are no handlers: the socket, the queue, and the
  * addresses to send to. It is never held while a signal is emitted.
  *
@@ -29,7 +29,7 @@
 /* The most that waits while the socket is full; then the oldest is dropped, as UDP may. */
 #define MAX_QUEUED 4096
 
-/* Asked of the kernel, which may give less. */
+/* What the kernel is requested to give; it may give less. */
 #define BUFFER_SIZE (4 * 1024 * 1024)
 
 /* Addresses whose two forms are remembered. */
@@ -117,7 +117,7 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (GkvUdpTransport,
                                G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (GKV_TYPE_TRANSPORT, transport_iface_init))
 
-/* Forking. A child has the sockets as well: the port would stay taken as long as it lives, and where it runs the main
+/* Forking. A child has the sockets as well: the port would stay taken until the child ends, and where it runs the main
  * context that it was forked with, it would receive what is for its parent. So they are closed there. */
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -309,7 +309,7 @@ gkv_udp_transport_send (GkvTransport *transport, const char *text, GBytes *datag
 
   if (self->fd < 0)
     {
-      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport isn't open");
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport isn't open; open it before sending");
       return FALSE;
     }
 
@@ -385,7 +385,7 @@ lookup_text (GkvUdpTransport *self, GkvUdpAddress *address)
   return text;
 }
 
-/* One system call, and no other to learn that there is nothing more: the next dispatch sees. */
+/* One system call. A second one would only find that there is nothing more, which the next dispatch finds, too. */
 static void
 receive_batch (GkvUdpTransport *self)
 {
@@ -502,7 +502,7 @@ udp_source_new (GkvUdpTransport *transport, int fd)
   return self;
 }
 
-/* Names */
+/* Looking up names */
 
 static void
 request_free (Request *self)
@@ -622,7 +622,7 @@ gkv_udp_transport_normalize (GkvTransport *transport, const char *text, GkvAddre
     g_propagate_error (error, cause);
   else if (port == 0 && use == GKV_ADDRESS_USE_PEER)
     g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
-                 "The address \"%s\" has the port 0, where nobody can be reached", text);
+                 "The address \"%s\" has the port 0; give the one that the peer is bound to", text);
   return NULL;
 }
 
@@ -638,9 +638,9 @@ fail_open (const char *text, int code, guint16 port, GError **error)
   else if (code == EADDRNOTAVAIL)
     hint = "it is not an address of this machine; \"0.0.0.0\" stands for all of them";
   else if (code == EMFILE || code == ENFILE)
-    hint = "close some, or raise the limit";
+    hint = "close some files, or raise the limit of open files";
   else if (code == EACCES && port > 0 && port < IPPORT_RESERVED)
-    hint = "ports below 1024 need privilege, give a higher one or 0 for any";
+    hint = "ports below 1024 need privilege; give a higher one, or 0 for any";
 
   g_set_error (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport could not be opened on \"%s\": %s%s%s", text,
                g_strerror (code), hint != NULL ? "; " : "", hint != NULL ? hint : "");
@@ -704,7 +704,7 @@ gkv_udp_transport_open (GkvTransport *transport, const char *bind_address, GErro
 
   if (self->fd >= 0)
     {
-      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport is open already");
+      g_set_error_literal (error, GKV_ERROR, GKV_ERROR_TRANSPORT, "The transport is open already; close it first");
       return FALSE;
     }
 
