@@ -1,4 +1,4 @@
-/* Contacts: addresses where a peer may be, and greeting them until it answers.
+/* Contacts: addresses where a peer may be, and greeting them until it replies.
  *
  * The application names them, or discovery, or a peer that is proved. One that only peers have named is done with once
  * somebody answers there; a lost peer's address is greeted again, so a healed network joins up by itself.

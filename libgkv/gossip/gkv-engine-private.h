@@ -1,21 +1,21 @@
-/* What the rooms of the engine share: its state, and who offers what to whom.
+/* What the files of the engine share: its state, and the functions that they call of each other.
  *
- *   gkv-events      what the owner is told
- *   gkv-links       addresses: who has proved to receive where, and datagrams to them
+ *   gkv-events      the events that the owner receives
+ *   gkv-links       proved addresses, and sending datagrams there
  *   gkv-contacts    addresses where a peer may be: greeting them
- *   gkv-members     peers: who lives, as far as is known
- *   gkv-news        what is told of members, and to whom
- *   gkv-probes      asking members whether they live
- *   gkv-ring        through whom a node reaches all others
- *   gkv-rumours     new records, sent on at once
- *   gkv-exchange    finding what differs from one peer: range by range,
+ *   gkv-members     the membership: which nodes are alive, as far as is known
+ *   gkv-news        membership updates, which are piggybacked
+ *   gkv-probes      probing members, directly and through others
+ *   gkv-ring        the order in which rumours are passed on
+ *   gkv-rumours     dissemination: new records are sent on at once
+ *   gkv-exchange    anti-entropy: finding what differs from one peer, range by range,
  *   gkv-sketches    or all at once, where that is little;
  *   gkv-offers      and giving what the other lacks
  *   gkv-flushes     which peers hold what was written here
  *   gkv-transfer    getting what was found to be missing
  *   gkv-pieces      getting a record that doesn't fit a datagram
- *   gkv-horizons    how deletions are forgotten
- *   gkv-ephemerals  records that go with their owners
+ *   gkv-horizons    garbage collection of tombstones
+ *   gkv-ephemerals  records that end with their owners
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -32,13 +32,13 @@ G_BEGIN_DECLS
 #define GKV_MS     G_GINT64_CONSTANT (1000)
 #define GKV_SECOND (1000 * GKV_MS)
 
-/* Who we are is told again when this has passed without the other knowing us. */
+/* An IDENT is sent again when this has passed without the other knowing us. */
 #define GKV_IDENT_PERIOD (200 * GKV_MS)
 
 /* A node that finds nobody in this time is alone. */
 #define GKV_ALONE_AFTER (3 * GKV_SECOND)
 
-/* News are passed on so often at the most: for 16,384 members and more. */
+/* A membership update is piggybacked so often at the most: for 16,384 members and more. */
 #define GKV_MAX_RETRANSMITS 48
 
 typedef struct _GkvContact GkvContact;
@@ -57,7 +57,7 @@ typedef struct
   guint64 to;
 } GkvArc;
 
-/* A member, and the arc behind it that it is to answer for. */
+/* A member, and the arc behind it that it has to pass rumours on to. */
 typedef struct
 {
   GkvMember *member;
@@ -73,27 +73,27 @@ typedef struct
   gboolean many;        /* more than are listed */
 } GkvGiven;
 
-/* An address that is spoken with. */
+/* An address that datagrams are sent to. */
 struct _GkvLink
 {
   char *address;
   guint64 their_token; /* what to echo; 0: not known */
-  guint64 our_token;   /* what they echo, in the epoch below; 0: not computed yet */
+  guint64 our_token;   /* what it echoes, in the epoch below; 0: not computed yet */
   gint64 our_epoch;
-  gboolean proved; /* they have echoed ours */
+  gboolean proved; /* it has echoed ours */
   gint64 last_heard;
-  gint64 last_ident;   /* when we told who we are; 0: not yet */
-  GkvMember *member;   /* who speaks there; NULL: not known */
-  guint64 life;        /* which life of it */
-  gboolean introduced; /* that life was told whom we know */
+  gint64 last_ident;   /* when an IDENT was sent; 0: not yet */
+  GkvMember *member;   /* the node there; NULL: not known */
+  guint64 life;        /* its generation */
+  gboolean introduced; /* that generation received the members that we know */
 
   GByteArray *out; /* messages for the datagram that is being filled; NULL: none */
 
   GkvExchange *exchange;  /* NULL: none under way */
   GkvTransfer *transfer;  /* NULL: nothing to get */
   guint n_assemblies;     /* of pieces that come from here */
-  gint64 stirred;         /* when a question or a record came last; 0: never */
-  gint64 unmatched_asked; /* when it was asked last as this node wasn't synced */
+  gint64 stirred;         /* when a query or a record came last; 0: never */
+  gint64 unmatched_asked; /* when it was queried last because this node wasn't synced */
   gboolean incomplete;    /* since the last exchange began, something wasn't got that is there */
 
   /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
@@ -105,7 +105,7 @@ struct _GkvLink
   gint64 full_interval;  /* between full exchanges; 0: there was none since both agreed */
   gint64 full_due;
 
-  gint64 quiet_until; /* another node with its id, or ours, speaks there */
+  gint64 quiet_until; /* another node with its id, or ours, is there */
 };
 
 /* Another node. */
@@ -115,9 +115,9 @@ struct _GkvMember
   guint64 life;
   guint32 incarnation;
   GkvPeerState status;
-  char *address;     /* where it says that it is, or where it was seen; NULL: nowhere yet */
-  GkvLink *link;     /* where to speak with it; NULL: nowhere yet */
-  gboolean hidden;   /* the application was told that it is gone */
+  char *address;     /* where it reports itself, or where it was seen; NULL: not known yet */
+  GkvLink *link;     /* where datagrams are sent to it; NULL: nowhere yet */
+  gboolean hidden;   /* its removal was reported to the application */
   guint64 place;     /* on the ring */
   guint n_delegated; /* datagrams of rumours that it hasn't acknowledged */
 
@@ -125,25 +125,25 @@ struct _GkvMember
   gint64 status_since;
   gint64 last_seen;
   gint64 last_seen_wall;
-  gint64 last_told; /* when it was told that it is thought to be dead */
-  gint64 ask_due;   /* while it is suspected: when it is asked again */
+  gint64 last_told; /* when a report of its death was sent to it */
+  gint64 ask_due;   /* while it is suspected: when it is probed again */
   gint64 last_duplicate;
   gint64 round_trip_us;
-  guint n_gossip; /* how often the news of it are still to be passed on */
+  guint n_gossip; /* how often its update is still to be piggybacked */
   GList news;     /* its place among those of which there are so many */
   gint64 news_since;
-  gboolean matched;    /* an exchange with this life of it has ended with nothing left to fetch */
+  gboolean matched;    /* an exchange with this generation of it has ended with nothing left to fetch */
   guint n_checks;      /* exchanges that were repeated at once to see whether all is the same now */
   guint64 confirmed;   /* the newest flush ticket that it has confirmed */
   GkvGiven owed;       /* what it is still to be found to hold before it confirms another one */
   guint64 live_ticket; /* the newest one when it was met, or came back */
-  gboolean refuses;    /* something of ours, as its clock says; until it confirms */
-  GkvStamp horizon;    /* below it this life of it has forgotten deletions */
+  gboolean refuses;    /* its clock refuses something of ours; until it confirms */
+  GkvStamp horizon;    /* below it this generation has collected tombstones */
   gboolean clock_reported;
 
-  /* Where it says that it is, when that isn't where it speaks */
-  char *unreached;       /* nobody has answered there, so it is at the link's address for us; NULL: none */
-  gboolean address_good; /* somebody has */
+  /* The address that it reports, where that isn't the one that it sends from */
+  char *unreached;       /* it has not replied there, so that the link's address is used; NULL: none */
+  gboolean address_good; /* it has replied there */
   gint64 address_asked;  /* since when it is greeted there; 0: it isn't */
 };
 
@@ -158,12 +158,12 @@ typedef struct
 
 struct _GkvEngine
 {
-  /* Who we are */
+  /* This node */
   char *id;
   char *cluster;
   gboolean (*is_confined) (const char *address); /* nullable */
   guint64 life;
-  guint64 past_life; /* what it was before it had to be raised; 0: it is the first */
+  guint64 past_life; /* the generation before it had to be raised; 0: none */
   guint32 incarnation;
   char *advertise;
   guint64 cluster_hash;
@@ -172,7 +172,7 @@ struct _GkvEngine
   guint max_datagram;
   GRand *rand;
 
-  /* What we hold; borrowed */
+  /* Its records; borrowed */
   GkvStore *store;
   GkvClock *clock;
   void (*changed) (GkvRecord *record, GkvRecord *replaced, gpointer data); /* NULL: changes are events */
@@ -195,7 +195,7 @@ struct _GkvEngine
   GHashTable *own_addresses; /* where we have met ourselves */
   GPtrArray *filling;        /* links with a datagram begun */
   gint64 links_swept;        /* when idle ones were looked for */
-  GHashTable *reports;       /* errors told lately → when */
+  GHashTable *reports;       /* errors reported lately → when */
   GByteArray *scratch;
   gsize answer_left; /* of what the datagram that is being read may cost */
 
@@ -216,7 +216,7 @@ struct _GkvEngine
   gboolean leaving;
 
   /* gkv-news */
-  guint n_gossip;                       /* how often news of ourselves are still to be passed on */
+  guint n_gossip;                       /* how often the update about this node is still to be piggybacked */
   GQueue news[GKV_MAX_RETRANSMITS + 1]; /* GkvMember by n_gossip */
 
   /* gkv-probes */
@@ -247,7 +247,7 @@ struct _GkvEngine
   GHashTable *rumours_by_hash; /* hash* of the key → the newest of them, borrowed */
   GHashTable *delegations;     /* serial → what waits to be acknowledged, owned */
   guint32 next_serial;
-  gboolean spreading; /* the datagram being read has told whom its rumours are for: */
+  gboolean spreading; /* the datagram being read has said whom its rumours are for: */
   GkvArc arc;
 
   /* gkv-transfer */
@@ -271,7 +271,7 @@ struct _GkvEngine
   GHashTable *flushes;       /* ticket* → those under way, owned */
   guint64 n_written;         /* writes of this node */
   guint64 n_held;            /* of these, up to where some peer is known to hold each */
-  GHashTable *unconfirmed;   /* GkvRecord: those of them that nobody is known to hold */
+  GHashTable *unconfirmed;   /* GkvRecord: those of them that no peer is known to hold */
   gboolean many_unconfirmed; /* too many to be in there */
 
   GkvHorizons *horizons;
@@ -305,11 +305,11 @@ void gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord
 GkvRecord *gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *left_ms);
 /* TRUE when it was new. @from: who sent it. */
 gboolean gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
-/* A new life of this node without a new start. What it owns comes along, a little at a time. */
+/* Takes a new generation without a new start. The ephemeral records of this node are rewritten, a few at a time. */
 void gkv_engine_take_life (GkvEngine *self, guint64 life);
-/* Writes an ephemeral record of ours anew, as somebody has marked it, or our life has changed. */
+/* Writes an ephemeral record of ours anew, as it was marked dead elsewhere, or our generation has changed. */
 void gkv_engine_write_again (GkvEngine *self, GkvRecord *lost);
-/* Puts the record with its dead mark in the place of @record, and tells everybody. */
+/* Puts the record with its dead mark in the place of @record, and disseminates it. */
 void gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record);
 /* A peer's clock is far from ours. */
 void gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader);
@@ -317,7 +317,7 @@ void gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader)
 void gkv_engine_hide (GkvEngine *self, GkvRecord *visible);
 void gkv_engine_consider_synced (GkvEngine *self);
 void gkv_engine_set_synced (GkvEngine *self);
-/* The remaining life of a record in ms, -1 for none. */
+/* The remaining lifetime of a record in ms, -1 for none. */
 gint64 gkv_engine_get_left_ms (GkvEngine *self, GkvRecord *record);
 guint32 gkv_engine_random (GkvEngine *self, guint32 below);
 
@@ -341,21 +341,21 @@ void gkv_links_end_datagram (GkvEngine *self, GkvLink *link);
 /* As that, unless so many bytes of messages have room in the one that is being filled. */
 void gkv_links_make_room (GkvEngine *self, GkvLink *link, gsize size);
 GkvLink *gkv_links_lookup (GkvEngine *self, const char *address);
-/* A token, to somebody who may not have proved anything: 26 bytes. */
+/* Sends a token, also to an address that isn't proved: 26 bytes. */
 void gkv_links_send_token (GkvEngine *self, const char *address, guint64 echo);
-/* Who we are. Our token rides along: it tells a peer that has lost it, and changes with the epoch. */
+/* Sends an IDENT, with our token: for a peer that has lost it, and as it changes with the epoch. */
 void gkv_links_send_ident (GkvEngine *self, GkvLink *link, gboolean answer);
-/* Everybody who may know us is told that we leave. */
+/* Sends to all that may know us that we leave. */
 void gkv_links_leave (GkvEngine *self);
 /* The body of the next message to a link: write to it, then call gkv_link_send (). */
 GByteArray *gkv_engine_begin_message (GkvEngine *self);
 void gkv_link_send (GkvEngine *self, GkvLink *link, GkvMessageKind kind);
-/* Has everybody be told soon who we are. */
+/* Has an IDENT be sent to all soon. */
 void gkv_links_tell_all (GkvEngine *self);
 /* Bytes that a single message's body may have. */
 gsize gkv_engine_get_max_body (GkvEngine *self);
 gboolean gkv_link_is_usable (const GkvLink *link);
-/* What is answered to one datagram costs a limited number of bytes. FALSE: no more of it; whoever asked asks again. */
+/* The replies to one datagram have a limited number of bytes. FALSE: no more of them; the peer will query again. */
 gboolean gkv_engine_spend (GkvEngine *self, gsize cost);
 
 /* For those who begin in the middle of things, such as benches: what an address would be given, and a new link as it is
@@ -368,17 +368,17 @@ void gkv_contacts_init (GkvEngine *self);
 void gkv_contacts_clear (GkvEngine *self);
 void gkv_contacts_tick (GkvEngine *self);
 void gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application);
-/* Somebody is there, but what was said may have got lost: it is said again soon. */
+/* A node is there, but what was sent may be lost: it is sent again soon. */
 void gkv_contacts_hasten (GkvEngine *self, const char *address);
-/* Whether the application named it. */
+/* Whether it is a seed. */
 gboolean gkv_contacts_is_named (GkvEngine *self, const char *address);
-/* Who is there can't be a peer. FALSE: the application was told so already. */
+/* The node there can't be a peer. FALSE: that was reported already. */
 gboolean gkv_contacts_note (GkvEngine *self, const char *address, GkvContactState state);
-/* Whether one more node of another cluster may be told so in this second. */
+/* Whether one more refusal may be sent to nodes of other clusters in this second. */
 gboolean gkv_contacts_may_refuse (GkvEngine *self);
-/* Whether the application gave an address that nobody has answered from. */
+/* Whether there is a seed where no peer has replied. */
 gboolean gkv_contacts_have_unreached (GkvEngine *self);
-/* Nobody is expected there any more, unless the application said so. */
+/* Drops the contact, unless it is a seed. */
 void gkv_contacts_drop_hearsay (GkvEngine *self, const char *address);
 
 /* gkv-members */
@@ -386,37 +386,37 @@ void gkv_members_init (GkvEngine *self);
 void gkv_members_clear (GkvEngine *self);
 void gkv_members_tick (GkvEngine *self);
 void gkv_members_heard (GkvEngine *self, GkvLink *link);
-/* A link has told who speaks there. FALSE: not to be spoken with. */
+/* A link has received an IDENT. FALSE: nothing is to be sent there. */
 gboolean gkv_members_identify (
     GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation, const char *advertise);
-/* Says of itself on @link that it leaves. */
+/* It has sent on @link that it leaves. */
 void gkv_members_leave (GkvEngine *self, GkvLink *link, const char *id, guint64 life, guint32 incarnation);
-/* Who spoke there speaks there no more, and nothing is under way with them. It isn't known who does. */
+/* The member isn't at that address any more, and nothing is under way with it. It isn't known which node is. */
 void gkv_members_forget_link (GkvEngine *self, GkvLink *link);
-/* Who speaks there is new, and says that it knows @n_known members that live. */
+/* The node there is new, and knows @n_known members that are alive. */
 void gkv_members_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);
 void gkv_members_handle (GkvEngine *self, GkvLink *link, GkvReader *reader);
-/* Whether it can be reached where it says that it is. */
+/* Whether it can be reached at the address that it reports. */
 void gkv_members_check_address (GkvEngine *self, GkvMember *member);
 void gkv_members_suspect (GkvEngine *self, GkvMember *member);
 void gkv_members_answered (GkvEngine *self, GkvMember *member, gint64 round_trip_us);
 gboolean gkv_member_is_live (const GkvMember *member);
-/* Live members with a usable link, in random order, at most @max. (transfer container) */
+/* Members that are alive, with a usable link, in random order, at most @max. (transfer container) */
 GPtrArray *gkv_members_pick (GkvEngine *self, guint max, const GkvMember *except);
 
 /* gkv-news */
 void gkv_news_init (GkvEngine *self);
-/* There is news of a member, or of ourselves: it is told with the next probes. */
+/* The state of a member, or of this node, has changed: the next probes piggyback it. */
 void gkv_news_spread (GkvEngine *self, GkvMember *member);
 void gkv_news_spread_self (GkvEngine *self);
 void gkv_news_forget (GkvEngine *self, GkvMember *member);
-/* What rides on a probe; what is about the receiver itself comes first, so that it can refute. */
+/* Piggybacks updates on a probe; one about the receiver itself comes first, so that it can refute. */
 void gkv_news_add (GkvEngine *self, GkvLink *link);
 /* At once. */
 void gkv_news_tell (GkvEngine *self, GkvLink *link, const GkvMember *member);
 void gkv_news_tell_self (GkvEngine *self, GkvLink *link, GkvPeerState status);
 void gkv_news_tell_death (GkvEngine *self, GkvMember *member);
-/* Some of those who live, in proportion. */
+/* Sends some of the members that are alive, in proportion. */
 void gkv_news_introduce (GkvEngine *self, GkvLink *link, guint64 n_known);
 
 /* gkv-probes */
@@ -425,9 +425,9 @@ void gkv_probes_clear (GkvEngine *self);
 void gkv_probes_tick (GkvEngine *self);
 void gkv_probes_add (GkvEngine *self, GkvMember *member);
 void gkv_probes_remove (GkvEngine *self, GkvMember *member);
-/* Asks whether somebody is there, and waits for no answer: whatever comes from there is one. */
+/* Pings an address without waiting for the reply: any datagram from there is one. */
 void gkv_probes_ask (GkvEngine *self, GkvLink *link);
-/* Its answer is no longer waited for. */
+/* Its reply is no longer waited for. */
 void gkv_probes_cancel (GkvEngine *self, const GkvMember *member);
 void gkv_probes_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
 
@@ -435,7 +435,7 @@ void gkv_probes_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, Gkv
 void gkv_ring_init (GkvEngine *self);
 void gkv_ring_clear (GkvEngine *self);
 guint64 gkv_ring_get_place (GkvEngine *self, const char *id);
-/* Who lives, or can be spoken with, has changed. */
+/* The members that are alive and can be reached have changed. */
 void gkv_ring_touch (GkvEngine *self);
 /* Divides an arc among a few of its members: GkvShare. (transfer full) */
 GArray *gkv_ring_divide (GkvEngine *self, GkvArc arc);
@@ -479,7 +479,7 @@ void gkv_flushes_agree (GkvEngine *self, GkvLink *link);
 /* It has got these, each in one datagram. */
 void gkv_flushes_add_write (GkvEngine *self, GkvRecord *record);
 void gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records);
-/* One came, came back, or was lost. */
+/* A member came, came back, or was lost. */
 void gkv_flushes_members_changed (GkvEngine *self);
 
 /* gkv-transfer */
@@ -490,7 +490,7 @@ void gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash);
 void gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash);
 /* @empty: nothing of it is held here. */
 void gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty);
-/* Tells of a record: sends it when it fits a datagram, or else that it is there. */
+/* Sends a record when it fits a datagram, or else that it is there. */
 void gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind);
 void gkv_transfer_forget_want (GkvLink *link, guint64 hash);
 gboolean gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link);
@@ -520,9 +520,9 @@ void gkv_ephemerals_tick (GkvEngine *self);
 void gkv_ephemerals_watch (GkvEngine *self, GkvRecord *record);
 /* The record of this key has left the store, and none has taken its place. */
 void gkv_ephemerals_forget (GkvEngine *self, guint64 hash);
-/* A life has ended. */
+/* A generation has ended. */
 void gkv_ephemerals_hasten (GkvEngine *self);
-/* Live ephemeral records. */
+/* Ephemeral records whose owners are alive. */
 guint gkv_ephemerals_get_n (GkvEngine *self);
 
 G_END_DECLS

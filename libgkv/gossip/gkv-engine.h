@@ -4,7 +4,7 @@
  * drains. So a node drives one from a GSource, and a simulator drives thousands from virtual time. Not thread-safe: the
  * owner holds its lock around each call, and acts on what it drained after unlocking.
  *
- * docs/protocol.md tells what is said on the wire and why.
+ * docs/protocol.md describes what is sent, and why.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -31,7 +31,7 @@ typedef struct
 {
   const char *node_id;
   const char *cluster;
-  guint64 life;        /* rises at each start of the same node id */
+  guint64 life;        /* the generation: rises at each start of the same node id */
   guint32 random_seed; /* all randomness of the protocol comes from it */
   guint64 secret[2];   /* for address tokens; from a random device */
   guint gossip_interval_ms;
@@ -72,14 +72,14 @@ typedef struct
 typedef enum
 {
   GKV_CONTACT_SILENT,        /* nothing has come from there lately */
-  GKV_CONTACT_REACHED,       /* a live peer has answered */
+  GKV_CONTACT_REACHED,       /* a peer that is alive has replied */
   GKV_CONTACT_OTHER_CLUSTER, /* a node of another cluster is there */
   GKV_CONTACT_OTHER_VERSION, /* one that speaks another version of the protocol */
   GKV_CONTACT_SELF,          /* this very node */
-  GKV_CONTACT_DUPLICATE_ID,  /* another live node that has this node's id */
+  GKV_CONTACT_DUPLICATE_ID,  /* another node that is alive has this node's id */
 } GkvContactState;
 
-/* A peer as the engine tells of it. Strings are borrowed by the reader of the event. */
+/* A peer as the engine reports it. Strings are borrowed by the reader of the event. */
 typedef struct
 {
   char *node_id;
@@ -94,7 +94,7 @@ typedef enum
   GKV_EVENT_CHANGED,      /* a record was taken: .record won; .replaced was visible before (nullable) */
   GKV_EVENT_PEER_ADDED,   /* .peer */
   GKV_EVENT_PEER_CHANGED, /* .peer: state, address or times */
-  GKV_EVENT_PEER_REMOVED, /* .peer: forgotten */
+  GKV_EVENT_PEER_REMOVED, /* .peer: no longer remembered */
   GKV_EVENT_ERROR,        /* .error, in the domain GKV_ERROR; already rate-limited */
   GKV_EVENT_SYNCED,       /* .synced has changed */
   GKV_EVENT_CONFIRMED,    /* look at gkv_engine_get_flush () and gkv_engine_get_n_unconfirmed () */
@@ -121,23 +121,24 @@ GkvEngine *gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvCl
 void gkv_engine_free (GkvEngine *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvEngine, gkv_engine_free)
 
-/* The life that is under way: the one that it was made with, unless a later one of this node id has ended already, as
- * after a clock was set back. It may change in gkv_engine_receive (). */
+/* The generation of this node: the one that it was created with, unless a later one of this node id has ended already,
+ * as after a clock was set back. It may change in gkv_engine_receive (). */
 guint64 gkv_engine_get_life (GkvEngine *self);
 
 void gkv_engine_set_gossip_interval (GkvEngine *self, guint interval_ms);
 
-/* What peers shall use to reach this node: told to them, so that they can pass it on. NULL: what they see. */
+/* The address that peers are to use for this node. It is sent to them, so that they can pass it on. NULL: the one that
+ * they see. */
 void gkv_engine_set_advertise_address (GkvEngine *self, const char *address);
 
-/* An address where a peer may be: from a seed, or from discovery. It is greeted until it answers, at growing
- * intervals, and again when the peer behind it is lost. Adding it again starts over from the shortest interval. */
+/* An address where a peer may be: from a seed, or from discovery. It is greeted until it replies, at growing intervals,
+ * and again when the peer behind it is lost. Adding it again starts over from the shortest interval. */
 void gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now);
 void gkv_engine_remove_contact (GkvEngine *self, const char *address);
 /* What isn't silent, and isn't a peer, is also reported once as GKV_EVENT_ERROR while it lasts; this very node only
  * when it is all that was found for a while, as it may well be among its own seeds. */
 GkvContactState gkv_engine_describe_contact (GkvEngine *self, const char *address);
-/* Whether a live peer has answered from @address since it was added, or it is this node's own. */
+/* Whether a peer that is alive has replied from @address since it was added, or it is this node's own. */
 gboolean gkv_engine_is_contact_reached (GkvEngine *self, const char *address);
 
 /* How many seeds the application gave that have no address yet: while there are any, and nobody was found, the node
@@ -160,30 +161,30 @@ gint64 gkv_engine_tick (GkvEngine *self, const GkvTime *now);
 void gkv_engine_leave (GkvEngine *self, const GkvTime *now);
 
 /* Draining. FALSE: nothing there. What waits to be drained is bounded: of a peer there are two events at most (it went,
- * and came back), of errors of one code 16 and then one that tells how many there were beside them, and where some
- * thousand changes wait, one a key. */
+ * and came back), of errors of one code 16 and then one that counts the others, and where some thousand changes wait,
+ * one a key. */
 gboolean gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram);
 gboolean gkv_engine_pop_event (GkvEngine *self, GkvEvent *event);
 
 /* How far a flush has come. */
 typedef struct
 {
-  guint n_confirmed; /* live peers that hold all that was written here before */
-  guint n_wanted;    /* how many are to; 0: all, and nobody is there yet, or any more */
-  guint n_refused;   /* of those that haven't confirmed: they say that their clock refuses what comes from here */
+  guint n_confirmed; /* peers that are alive and hold all that was written here before */
+  guint n_wanted;    /* how many have to; 0: all, and there is none yet, or any more */
+  guint n_refused;   /* of those that haven't confirmed: their clocks refuse what comes from here */
   gboolean done;     /* once TRUE it stays so */
 } GkvFlushState;
 
-/* A flush is done when @n_peers live peers hold all that was in the store when it began; with 0, when all do that were
- * alive then and still are, and at least one. Where nobody was, or all of them went, it waits for the first that comes
- * and holds it. GKV_EVENT_CONFIRMED tells when to look again; it is no more than one in the queue. */
+/* A flush is done when @n_peers peers that are alive hold all that was in the store when it began; with 0, when all do
+ * that were alive then and still are, and at least one. Where none was, or all of them went, it waits for the first
+ * that comes and holds it. GKV_EVENT_CONFIRMED says when to look again; it is no more than one in the queue. */
 guint64 gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *now);
 void gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state);
 void gkv_engine_end_flush (GkvEngine *self, guint64 ticket);
 
 /* The writes of this node, gkv_engine_push () and what the store held of it before, of which no peer is known to hold
- * them: none has acknowledged them, nor was one found to hold everything. GKV_EVENT_CONFIRMED tells when it has become
- * less. A flush hastens it. */
+ * them: none has acknowledged them, nor was one found to hold everything. GKV_EVENT_CONFIRMED says when there are
+ * fewer. A flush hastens that. */
 guint64 gkv_engine_get_n_unconfirmed (GkvEngine *self);
 
 gboolean gkv_engine_get_synced (GkvEngine *self);

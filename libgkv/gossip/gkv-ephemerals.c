@@ -1,4 +1,4 @@
-/* Ephemeral records: each belongs to one life of its owner, and is marked dead when that has ended.
+/* Ephemeral records: each belongs to one generation of its owner, and is marked dead when that has ended.
  *
  * They are kept by owner, so that a look at each owner tells what has ended, however many records it has; those of one
  * that has ended are marked a few at a time.

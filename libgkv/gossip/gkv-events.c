@@ -1,4 +1,4 @@
-/* Events: what the owner of an engine is told, in a queue that stays small however seldom it is read.
+/* Events: what an engine reports to its owner, in a queue that stays small however seldom it is read.
  *
  * What is told of a peer takes the place of what was told of it before and wasn't read: then only what it has come to
  * counts. A peer that came and went isn't told of at all; one that went and came back is two events. Changes of one key

@@ -1,4 +1,4 @@
-/* Horizons: when a tombstone may go, and who is right about a record that only one side has.
+/* Horizons: when a tombstone may be collected, and which side is right about a record that only one has.
  *
  * A tombstone is kept for a day, and until every peer that isn't forgotten has held it. Then it is collected, and the
  * horizon, the highest stamp collected, rises; it travels with exchanges. A record that one side has and the other has

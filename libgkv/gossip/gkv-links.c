@@ -1,4 +1,4 @@
-/* Links: the addresses that a node speaks with, and the proof that who speaks there also receives there.
+/* Links: the addresses that a node sends to, and the proof that the node there receives what is sent there.
  *
  * Each side gives the other a token for its address, and each datagram echoes the token of its receiver. A datagram
  * without the right echo gets at most a token back, which is no longer than what came; so a forged source address

@@ -1,4 +1,4 @@
-/* Members: who lives, as far as is known.
+/* Members: which nodes are alive, as far as is known.
  *
  * A member that doesn't answer (gkv-probes) is suspected; a suspect that doesn't refute in time is dead. Whoever hears
  * of a suspicion asks the suspect itself, again and again, and believes its own ears: so the loss of datagrams, however

@@ -1,4 +1,4 @@
-/* News of members: whom they are told to, how often, and in which order.
+/* Membership updates: which peers receive them, how often, and in which order.
  *
  * They ride on probes, the least told first and of these the newest, until each has been told often enough to reach
  * everybody. Who is new is told of some of those that live; a death is told at once.

@@ -1,4 +1,4 @@
-/* Offers: what one side holds, told by key, time and fingerprint, so that the other can see what it lacks.
+/* Offers: what one side holds, by hash, stamp and fingerprint, so that the other can find what it lacks.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

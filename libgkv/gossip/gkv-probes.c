@@ -1,4 +1,4 @@
-/* Probes: asking members whether they live.
+/* Probes: pinging members to learn whether they are alive.
  *
  * Each second one member is pinged, in a shuffled round, so that each has its turn; when it doesn't answer, it is
  * pinged again, and three others are asked to ping it, too; when that brings nothing either, it is suspected.

@@ -1,5 +1,5 @@
-/* The ring: live members in the order of their places, which are hashes of their ids; and the fingers, those few of
- * them through which a node reaches all others.
+/* The ring: members that are alive, in the order of their places, which are hashes of their ids; and the fingers, those
+ * few of them through which a node reaches all others.
  *
  * A node that is to reach an arc of the ring hands it on to the first member of it, and to the first ones after each
  * eighth, each sixty-fourth and so on of the circle; each of these answers for the arc up to the next. So every member

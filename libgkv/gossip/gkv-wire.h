@@ -17,7 +17,7 @@ G_BEGIN_DECLS
 #define GKV_WIRE_HEADER_SIZE 16
 #define GKV_WIRE_VERSION     1
 #define GKV_WIRE_PLAIN       0   /* the envelope; others are for sealed datagrams */
-#define GKV_WIRE_REFUSED     255 /* nothing follows: who answers is of another cluster than the tag's */
+#define GKV_WIRE_REFUSED     255 /* nothing follows: the sender is of another cluster than the tag's */
 
 /* Bounds of what comes in. Keys and contents have theirs in the public headers. */
 #define GKV_WIRE_MAX_ID      255
@@ -33,25 +33,26 @@ G_BEGIN_DECLS
 /* A message is its kind, its length as a varint, and its body. A kind that isn't known is skipped. */
 typedef enum
 {
-  /* Who is there (gkv-links) */
+  /* Identities (gkv-links) */
   GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
   GKV_MESSAGE_IDENT = 2,     /* life u64, incarnation varint, cluster u64, flags u8, id string, address string,
                                 members known varint (may be missing) */
-  GKV_MESSAGE_DUPLICATE = 3, /* address string: another live node there has your id */
-  GKV_MESSAGE_CLOCK = 4, /* minutes varint, id string: so far ahead of my clock is what you gave me, which it wrote */
+  GKV_MESSAGE_DUPLICATE = 3, /* address string: another node that is alive has your id there */
+  GKV_MESSAGE_CLOCK =
+      4, /* minutes varint, id string: so far ahead of my clock is a record of yours, which that node wrote */
 
-  /* Who lives (gkv-members) */
+  /* Membership (gkv-members, gkv-probes) */
   GKV_MESSAGE_MEMBERS = 8, /* (status u8, life u64, incarnation varint, id string, address string)… */
   GKV_MESSAGE_PING = 9,    /* sequence u16 */
   GKV_MESSAGE_ACK = 10,    /* sequence u16 */
   GKV_MESSAGE_PROBE = 11,  /* sequence u16, id string: ping that one for me */
 
-  /* What is new (gkv-rumours) */
+  /* Dissemination (gkv-rumours) */
   GKV_MESSAGE_RUMOUR = 16,     /* a record, to be passed on by those to whom it is new */
   GKV_MESSAGE_SPREAD = 17,     /* serial u32, place u64: pass on what follows in this datagram, up to there */
   GKV_MESSAGE_SPREAD_ACK = 18, /* serial u32 */
 
-  /* What differs (gkv-exchange); where a range is everything, the sender's horizon u64 follows it */
+  /* Anti-entropy (gkv-exchange); where a range is everything, the sender's horizon u64 follows it */
   GKV_MESSAGE_ASK = 24,       /* range, fingerprint 16: does yours differ? */
   GKV_MESSAGE_SAME = 25,      /* range, flags u8, low part of the sum u32 */
   GKV_MESSAGE_RANGE = 26,     /* range, 16 × fingerprint u64: mine, split */
@@ -61,12 +62,12 @@ typedef enum
   GKV_MESSAGE_SKETCH = 30,    /* range, chunk u8, records varint, 64 × (hash u64, version u32, check u32, count u8) */
   GKV_MESSAGE_ASK_CHUNK = 31, /* chunk u8: more of your sketch */
 
-  /* Getting it (gkv-transfer) */
-  GKV_MESSAGE_RECORD = 32, /* a record that was asked for */
+  /* Transfer (gkv-transfer, gkv-pieces) */
+  GKV_MESSAGE_RECORD = 32, /* a record that was requested */
   GKV_MESSAGE_WANT = 33,   /* (hash u64, flags u8)… */
   GKV_MESSAGE_PULL = 34,   /* serial u32, range, from u64, bytes u32, flags u8: a page of records */
   GKV_MESSAGE_PAGE = 35,   /* serial u32, records u32, more u8, next u64: the page has ended */
-  GKV_MESSAGE_LARGE = 36,  /* hash u64, fingerprint u64, size u32, life left varint: a record that needs pieces */
+  GKV_MESSAGE_LARGE = 36,  /* hash u64, fingerprint u64, size u32, lifetime left varint: a record that needs pieces */
   GKV_MESSAGE_GET = 37,    /* hash u64, fingerprint u64, offset u32, bytes u32 */
   GKV_MESSAGE_DATA = 38,   /* hash u64, fingerprint u64, offset u32, the bytes */
   GKV_MESSAGE_NONE = 39,   /* (hash u64)…: what was wanted isn't there any more */
@@ -108,7 +109,7 @@ void gkv_put_varint (GByteArray *out, guint64 value);
 void gkv_put_string (GByteArray *out, const char *string);
 void gkv_put_range (GByteArray *out, GkvRange range);
 
-/* A record's body: its head and then its content. @left_ms: its remaining life, -1 for none. */
+/* A record's body: its head and then its content. @left_ms: its remaining lifetime, -1 for none. */
 void gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_ms);
 void gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms);
 /* An upper bound of what gkv_put_record () writes. */
