@@ -60,6 +60,11 @@ gkv_node_check_usable (GkvNode *self, GError **error)
       transport = gkv_node_dup_transport (self, error);
       if (transport == NULL)
         return FALSE;
+
+      /* It is to validate addresses, which one that isn't movable does in its own thread only. */
+      if (!gkv_transport_is_thread_movable (transport) &&
+          !gkv_owner_check (self->owner, "The first use of a node with this transport", error))
+        return FALSE;
     }
 
   g_mutex_lock (&self->lock);
