@@ -18,7 +18,10 @@ typedef struct
   gboolean at_end;    /* all was read */
   GPtrArray *records; /* GkvRecord, sorted by key: what was read last; from @next on it is still to come */
   guint next;
-  GHashTable *got; /* key → GkvRecord, both owned: what it has got while a change waited that may be the same */
+  char *from;        /* what was read last comes after this key; NULL: at the beginning */
+  GHashTable *added; /* keys among those that weren't there when it was read, and have come since */
+  /* key → GkvRecord, both owned: what it has got while a change waited that may be the same; NULL: nothing */
+  GHashTable *got;
 } GkvWatchSweep;
 
 typedef struct
@@ -42,6 +45,14 @@ struct _GkvWatches
   gboolean closed; /* atomic */
 };
 
+static void
+gkv_watch_sweep_drop_got (gpointer data)
+{
+  GkvRecord *record = data;
+
+  g_clear_pointer (&record, gkv_record_unref);
+}
+
 static GkvWatchSweep *
 gkv_watch_sweep_new (const char *prefix)
 {
@@ -49,7 +60,8 @@ gkv_watch_sweep_new (const char *prefix)
 
   gkv_sweep_init (&self->sweep, prefix);
   self->records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  self->got = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gkv_record_unref);
+  self->got = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, gkv_watch_sweep_drop_got);
+  self->added = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   return self;
 }
@@ -60,6 +72,8 @@ gkv_watch_sweep_free (GkvWatchSweep *self)
   gkv_sweep_clear (&self->sweep);
   g_ptr_array_unref (self->records);
   g_hash_table_unref (self->got);
+  g_hash_table_unref (self->added);
+  g_free (self->from);
   g_free (self);
 }
 
@@ -225,19 +239,39 @@ gkv_watch_sweep_is_to_come (GkvWatchSweep *self, const char *key)
   return !self->at_end && (self->sweep.after == NULL || strcmp (key, self->sweep.after) > 0);
 }
 
-/* Whether a change is nothing new to @watch: the key is still to come, or has come with just this record. */
+/* Whether @key is gone without having come: it was removed just before what was read last was read, so that its change
+ * waited. Those are emitted before more is read. */
+static gboolean
+gkv_watch_sweep_has_missed (GkvWatchSweep *self, const char *key, GkvRecord *record)
+{
+  guint position;
+
+  if ((self->from != NULL && strcmp (key, self->from) <= 0) || gkv_watch_sweep_find (self, key, &position))
+    return FALSE;
+
+  if (record != NULL)
+    g_hash_table_add (self->added, g_strdup (key));
+  else
+    return !g_hash_table_remove (self->added, key);
+
+  return FALSE;
+}
+
+/* Whether a change is nothing new to @watch: the key is still to come, has come with just this record, or was removed
+ * before it came. */
 static gboolean
 gkv_watch_has_got (GkvWatch *watch, const char *key, GkvRecord *record)
 {
+  gpointer got;
   gboolean same;
 
   if (watch->initial == NULL)
     return FALSE;
 
-  if (gkv_watch_sweep_is_to_come (watch->initial, key))
+  if (gkv_watch_sweep_is_to_come (watch->initial, key) || gkv_watch_sweep_has_missed (watch->initial, key, record))
     return TRUE;
 
-  same = record != NULL && g_hash_table_lookup (watch->initial->got, key) == record;
+  same = g_hash_table_lookup_extended (watch->initial->got, key, NULL, &got) && got == record;
   g_hash_table_remove (watch->initial->got, key);
 
   return same;
@@ -263,6 +297,18 @@ gkv_watches_emit (
     }
 }
 
+static void
+gkv_watch_sweep_read (GkvWatchSweep *self, GkvMap *map)
+{
+  g_free (self->from);
+  self->from = g_strdup (self->sweep.after);
+  g_hash_table_remove_all (self->added);
+
+  g_ptr_array_set_size (self->records, 0);
+  self->next = 0;
+  self->at_end = !gkv_sweep_step (&self->sweep, map, self->records);
+}
+
 /* Takes the next of what was read: what is visible of it by now. NULL: it has gone meanwhile. */
 static GkvRecord *
 gkv_watch_sweep_take (GkvWatchSweep *self, GkvMap *map, gboolean is_emitting)
@@ -271,8 +317,8 @@ gkv_watch_sweep_take (GkvWatchSweep *self, GkvMap *map, gboolean is_emitting)
   gboolean waits;
   GkvRecord *record = gkv_map_dup_waiting_record (map, key, &waits);
 
-  if (record != NULL && (waits || is_emitting))
-    g_hash_table_replace (self->got, g_strdup (key), gkv_record_ref (record));
+  if (waits || (record != NULL && is_emitting))
+    g_hash_table_replace (self->got, g_strdup (key), record != NULL ? gkv_record_ref (record) : NULL);
 
   return record;
 }
@@ -298,9 +344,7 @@ gkv_watches_emit_initial (GkvWatches *self, GObject *node, gboolean is_emitting)
 
   if (initial->next == initial->records->len)
     {
-      g_ptr_array_set_size (initial->records, 0);
-      initial->next = 0;
-      initial->at_end = !gkv_sweep_step (&initial->sweep, self->map, initial->records);
+      gkv_watch_sweep_read (initial, self->map);
       return TRUE;
     }
 

@@ -331,6 +331,56 @@ test_close_among_watches (void)
     }
 }
 
+static gpointer
+remove_all (gpointer data)
+{
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("%02u", i);
+
+      g_assert_true (gkv_node_remove (data, key, NULL, NULL));
+      g_thread_yield ();
+    }
+
+  return NULL;
+}
+
+static void
+expect_known (GkvNode *node, const char *key, GVariant *value, const char *origin, GHashTable *known)
+{
+  if (value != NULL)
+    g_hash_table_add (known, g_strdup (key));
+  else
+    g_assert_true (g_hash_table_remove (known, key));
+}
+
+/* A key that goes before a watch gets it isn't reported as removed to it. */
+static void
+test_removed_before_initial (void)
+{
+  for (guint i = 0; i < 500; i++)
+    {
+      g_autoptr (GkvNode) node = gkv_node_new ();
+      g_autoptr (GHashTable) known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+      GThread *thread;
+
+      for (guint k = 0; k < 100; k++)
+        {
+          g_autofree char *key = g_strdup_printf ("%02u", k);
+
+          g_assert_true (gkv_node_set_string (node, key, "value", NULL));
+        }
+
+      gkv_node_watch (node, NULL, GKV_WATCH_INITIAL, (GkvWatchFunc) expect_known, known, NULL);
+      thread = g_thread_new ("remover", remove_all, node);
+      for (guint k = 0; k < 50; k++)
+        g_main_context_iteration (NULL, FALSE);
+      g_thread_join (thread);
+      iterate_pending ();
+      g_assert_cmpuint (g_hash_table_size (known), ==, 0);
+    }
+}
+
 static void
 drop_node (gpointer data)
 {
@@ -583,6 +633,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/abuse/seed-while-starting/thread", GINT_TO_POINTER (TRUE), test_seed_while_starting);
   g_test_add_data_func ("/abuse/seed-while-starting/own-context", GINT_TO_POINTER (FALSE), test_seed_while_starting);
   g_test_add_func ("/abuse/close-among-watches", test_close_among_watches);
+  g_test_add_func ("/abuse/removed-before-initial", test_removed_before_initial);
   g_test_add_func ("/abuse/unwatch-drops-node", test_unwatch_drops_node);
   g_test_add_func ("/abuse/list-dropped-in-thread", test_list_dropped_in_thread);
   g_test_add_func ("/abuse/codec-among-writes", test_codec_among_writes);
