@@ -88,7 +88,8 @@ struct _GkvEmitter
   GQueue fillings;          /* GkvFilling */
   GkvWatches *watches;
   GkvPeerList *peers;
-  guint n_peers; /* atomic: for other threads */
+  gboolean is_listing_peer; /* the list emits, and the signal is yet to follow */
+  guint n_peers;            /* atomic: for other threads */
 };
 
 static GkvFilling *
@@ -332,6 +333,19 @@ gkv_emitter_count_peers (GkvEmitter *self)
   g_atomic_int_set (&self->n_peers, g_list_model_get_n_items (G_LIST_MODEL (self->peers)));
 }
 
+/* Has the list of peers take @peer, or lose it. What else is to be emitted of peers waits, where one of the list's
+ * handlers runs a main loop: it is to follow the signal that follows this. */
+static void
+gkv_emitter_list_peer (GkvEmitter *self, GkvPeer *peer, void (*change) (GkvPeerList *peers, GkvPeer *peer))
+{
+  self->is_listing_peer = TRUE;
+  change (self->peers, peer);
+  self->is_listing_peer = FALSE;
+
+  gkv_emitter_count_peers (self);
+  gkv_emitter_wake (self);
+}
+
 /* @live: as far as is known. One that left or died goes at once. */
 static void
 gkv_emitter_emit_peer (GkvEmitter *self, GObject *node, const GkvPeerInfo *info, gboolean live)
@@ -341,8 +355,7 @@ gkv_emitter_emit_peer (GkvEmitter *self, GObject *node, const GkvPeerInfo *info,
   if (peer == NULL && live)
     {
       peer = gkv_peer_new (info);
-      gkv_peer_list_add (self->peers, peer);
-      gkv_emitter_count_peers (self);
+      gkv_emitter_list_peer (self, peer, gkv_peer_list_add);
       if (!gkv_emitter_is_closed (self))
         g_signal_emit (node, self->signals.peer_added, 0, peer);
     }
@@ -353,8 +366,7 @@ gkv_emitter_emit_peer (GkvEmitter *self, GObject *node, const GkvPeerInfo *info,
       if (live)
         return;
 
-      gkv_peer_list_remove (self->peers, peer);
-      gkv_emitter_count_peers (self);
+      gkv_emitter_list_peer (self, peer, gkv_peer_list_remove);
       if (!gkv_emitter_is_closed (self))
         g_signal_emit (node, self->signals.peer_removed, 0, peer);
     }
@@ -616,6 +628,9 @@ static gboolean
 gkv_emitter_emit_next_notice (GkvEmitter *self, GObject *node)
 {
   GkvNotice *notice;
+
+  if (self->is_listing_peer)
+    return FALSE;
 
   g_mutex_lock (&self->lock);
   notice = gkv_notices_pop (self->notices);

@@ -292,6 +292,54 @@ test_seed_while_starting (gconstpointer data)
     g_main_context_iteration (NULL, TRUE);
 }
 
+/* Closes the peer as soon as it is in the list, and runs the main context. */
+static void
+close_peer (GListModel *peers, guint position, guint removed, guint added, GkvNode **peer)
+{
+  GkvNode *closed = g_steal_pointer (peer);
+  gint64 until = g_get_monotonic_time () + 300 * G_TIME_SPAN_MILLISECOND;
+
+  if (closed == NULL)
+    return;
+
+  gkv_node_close (closed, NULL, NULL);
+  g_object_unref (closed);
+  while (g_get_monotonic_time () < until)
+    g_main_context_iteration (NULL, FALSE);
+}
+
+static void
+note_added (GkvNode *node, GkvPeer *peer, GString *noted)
+{
+  g_string_append (noted, "added ");
+}
+
+static void
+note_removed (GkvNode *node, GkvPeer *peer, GString *noted)
+{
+  g_string_append (noted, "removed ");
+}
+
+/* A peer is added before it is removed, also where it leaves while the list of peers emits. */
+static void
+test_peer_order (void)
+{
+  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+  g_autoptr (GString) noted = g_string_new (NULL);
+  GkvNode *peer = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+
+  g_signal_connect (gkv_node_get_peers (node), "items-changed", G_CALLBACK (close_peer), &peer);
+  g_signal_connect (node, "peer-added", G_CALLBACK (note_added), noted);
+  g_signal_connect (node, "peer-removed", G_CALLBACK (note_removed), noted);
+  g_assert_true (gkv_node_start (node, NULL, NULL));
+  g_assert_true (gkv_node_add_seed (peer, gkv_node_get_local_address (node), NULL));
+  g_assert_true (gkv_node_start (peer, NULL, NULL));
+
+  while (strstr (noted->str, "added") == NULL || strstr (noted->str, "removed") == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (noted->str, ==, "added removed ");
+}
+
 /* Threads */
 
 static void
@@ -632,6 +680,7 @@ main (int argc, char **argv)
                         test_lease_after_failed_start);
   g_test_add_data_func ("/abuse/seed-while-starting/thread", GINT_TO_POINTER (TRUE), test_seed_while_starting);
   g_test_add_data_func ("/abuse/seed-while-starting/own-context", GINT_TO_POINTER (FALSE), test_seed_while_starting);
+  g_test_add_func ("/abuse/peer-order", test_peer_order);
   g_test_add_func ("/abuse/close-among-watches", test_close_among_watches);
   g_test_add_func ("/abuse/removed-before-initial", test_removed_before_initial);
   g_test_add_func ("/abuse/unwatch-drops-node", test_unwatch_drops_node);
