@@ -439,6 +439,8 @@ guint64 gkv_ring_get_place (GkvEngine *self, const char *id);
 void gkv_ring_touch (GkvEngine *self);
 /* Divides an arc among a few of its members: GkvShare. (transfer full) */
 GArray *gkv_ring_divide (GkvEngine *self, GkvArc arc);
+/* Whether there is anybody else to pass something on to. */
+gboolean gkv_ring_has_members (GkvEngine *self, GkvArc arc);
 
 /* gkv-rumours */
 void gkv_rumours_init (GkvEngine *self);

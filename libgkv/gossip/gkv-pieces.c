@@ -438,10 +438,14 @@ gkv_pieces_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReade
 void
 gkv_pieces_tick (GkvEngine *self)
 {
-  g_autoptr (GPtrArray) late = g_ptr_array_new ();
+  g_autoptr (GPtrArray) late = NULL;
   GHashTableIter iter;
   Assembly *assembly;
 
+  if (g_hash_table_size (self->assemblies) == 0)
+    return;
+
+  late = g_ptr_array_new ();
   g_hash_table_iter_init (&iter, self->assemblies);
   while (late->len < MAX_LATE && g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
     {

@@ -189,6 +189,12 @@ find_fingers (const View *view)
   return fingers;
 }
 
+gboolean
+gkv_ring_has_members (GkvEngine *self, GkvArc arc)
+{
+  return view_arc (self, arc).n > 0;
+}
+
 GArray *
 gkv_ring_divide (GkvEngine *self, GkvArc arc)
 {

@@ -436,7 +436,7 @@ handle_rumour (GkvEngine *self, GkvLink *link, GkvReader *reader)
     return;
 
   self->counters.rumours_new++;
-  if (self->spreading)
+  if (self->spreading && gkv_ring_has_members (self, self->arc))
     gkv_rumours_pass_on (self, record, self->arc);
 }
 
