@@ -280,8 +280,8 @@ gkv_udp_address_check_use (const GkvUdpAddress *self, const char *text, GkvAddre
     fault = "is the broadcast address, which no node has";
   else if (!bind && gkv_udp_address_is_unspecified (self))
     fault = "stands for every address of a machine, and no peer can send to it; give one address";
-  else if (use == GKV_ADDRESS_USE_PEER && self->in.sin_port == 0)
-    fault = "has the port 0; give the one that the peer is bound to";
+  else if (!bind && self->in.sin_port == 0)
+    fault = "has the port 0; give the one that the node there is bound to";
   else if (use != GKV_ADDRESS_USE_ADVERTISE && lacks_scope (self))
     fault = "is link-local and doesn't say on which interface: write it like \"[fe80::1%eth0]:7000\"";
 

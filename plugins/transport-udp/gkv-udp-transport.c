@@ -620,7 +620,7 @@ gkv_udp_transport_normalize (GkvTransport *transport, const char *text, GkvAddre
 
   if (cause != NULL)
     g_propagate_error (error, cause);
-  else if (port == 0 && use == GKV_ADDRESS_USE_PEER)
+  else if (port == 0 && use != GKV_ADDRESS_USE_BIND)
     g_set_error (error, GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
                  "The address \"%s\" has the port 0; give the one that the peer is bound to", text);
   return NULL;

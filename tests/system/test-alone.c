@@ -139,6 +139,40 @@ test_bad_options (void)
     }
 }
 
+/* Addresses where no node can ever be: they are refused where they are given, before the start and after it. */
+static void
+test_impossible_addresses (void)
+{
+  const char *addresses[] = {
+    "255.255.255.255:7", "224.0.0.1:7",        "239.255.255.255:7",          "0.0.0.0:7", "[::]:7",      "[ff02::1]:7",
+    "[fe80::1]:7",       "[febf::1]:7",        "[::ffff:224.0.0.1]:7",       "a.b:0",     "127.0.0.1:0", "[::1]:0",
+    "[ff02::1%1]:7",     "[::ffff:0.0.0.0]:7", "[::ffff:255.255.255.255]:7",
+  };
+  g_autoptr (GkvNode) started = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+
+  g_assert_true (gkv_node_start (started, NULL, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (addresses); i++)
+    {
+      const char *seeds[] = { "127.0.0.1:7000", addresses[i], NULL };
+      g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", "seeds", seeds, NULL);
+      g_autoptr (GkvNode) fresh = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+
+      assert_refused (gkv_node_start (node, NULL, error), GKV_ERROR, GKV_ERROR_INVALID_ADDRESS, addresses[i]);
+      assert_refused (gkv_node_start (node, NULL, error), GKV_ERROR, GKV_ERROR_INVALID_ADDRESS, "seeds");
+      assert_refused (gkv_node_add_seed (fresh, addresses[i], error), GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
+                      addresses[i]);
+      assert_refused (gkv_node_add_seed (started, addresses[i], error), GKV_ERROR, GKV_ERROR_INVALID_ADDRESS,
+                      addresses[i]);
+      g_assert_cmpuint (g_strv_length ((GStrv) gkv_node_get_seeds (started)), ==, 0);
+
+      /* Nor may a node give it out as its own. Which interface leads to it is another question at each peer. */
+      if (g_str_has_prefix (addresses[i], "[fe"))
+        continue;
+      gkv_node_set_advertise_address (fresh, addresses[i]);
+      assert_refused (gkv_node_start (fresh, NULL, error), GKV_ERROR, GKV_ERROR_INVALID_ADDRESS, "advertise-address");
+    }
+}
+
 /* 18. Discovery without an address to be found at is no silence. */
 static void
 test_discovery_without_address (void)
@@ -758,6 +792,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/own-copy", test_own_copy);
   g_test_add_func ("/alone/cancelled", test_cancelled);
   g_test_add_func ("/alone/bad-options", test_bad_options);
+  g_test_add_func ("/alone/impossible-addresses", test_impossible_addresses);
   g_test_add_func ("/alone/discovery-without-address", test_discovery_without_address);
   g_test_add_func ("/alone/late-options", test_late_options);
   g_test_add_func ("/alone/start-twice", test_start_twice);
