@@ -521,7 +521,7 @@ class Cluster(unittest.TestCase):
             except KeyboardInterrupt:
                 print("interrupted", flush=True)
         """
-        for call in ("node.flush(3, 0)", "node.wait_synced(0)", "node.flush(3, 1000000)"):
+        for call in ("node.flush(3, 0)", "node.flush(0, 0)", "node.wait_synced(0)", "node.flush(3, 1000000)", "node.close()"):
             process = subprocess.Popen([sys.executable, "-c", program, call], stdout=subprocess.PIPE, text=True)
             self.assertEqual(process.stdout.readline(), "waiting\n")
             process.send_signal(signal.SIGINT)
