@@ -199,6 +199,51 @@ test_argument_inside (void)
   assert_fails ("nonsense:x", "\"nonsense\"", NULL);
 }
 
+/* To look at a node loads nothing: every property is read, and what is loaded is seen in the process's own maps. */
+
+static gboolean
+is_loaded (const char *part)
+{
+  g_autofree char *maps = NULL;
+
+  g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
+
+  return strstr (maps, part) != NULL;
+}
+
+static void
+test_reading (void)
+{
+  run_case ("/modules/reading", modules);
+}
+
+static void
+test_reading_inside (void)
+{
+  g_autoptr (GkvNode) node = g_object_new (GKV_TYPE_NODE, "bind-address", "127.0.0.1:0", NULL);
+  guint n_properties;
+  g_autofree GParamSpec **properties = g_object_class_list_properties (G_OBJECT_GET_CLASS (node), &n_properties);
+  g_autoptr (GVariant) stats = gkv_node_get_stats (node);
+
+  for (guint i = 0; i < n_properties; i++)
+    {
+      g_auto (GValue) value = G_VALUE_INIT;
+
+      if (properties[i]->flags & G_PARAM_READABLE)
+        g_object_get_property (G_OBJECT (node), properties[i]->name, &value);
+    }
+  g_assert_null (gkv_node_get_codec (node));
+  g_assert_null (gkv_node_get_transport (node));
+  g_assert_null (gkv_node_get_discovery (node));
+  g_assert_false (is_loaded ("libgkv-codec-"));
+  g_assert_false (is_loaded ("libgkv-transport-"));
+  g_assert_false (is_loaded ("libgkv-discovery-"));
+
+  /* What is needed is loaded when it is. */
+  g_assert_true (gkv_node_set_int64 (node, "key", 1, NULL));
+  g_assert_true (is_loaded ("libgkv-codec-variant"));
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -217,6 +262,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/modules/names/subprocess", test_names_inside);
   g_test_add_func ("/modules/argument", test_argument);
   g_test_add_func ("/modules/argument/subprocess", test_argument_inside);
+  g_test_add_func ("/modules/reading", test_reading);
+  g_test_add_func ("/modules/reading/subprocess", test_reading_inside);
 
   return g_test_run ();
 }

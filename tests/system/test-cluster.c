@@ -486,6 +486,96 @@ test_leave (void)
   stop (a);
 }
 
+/* 13. After a close all that can still be asked gives one answer: there is no network, no key and no peer. */
+typedef enum
+{
+  CLOSE_BLOCKING,
+  CLOSE_ASYNC,
+  CLOSE_ELSEWHERE,
+  N_CLOSES,
+} HowClosed;
+
+static void
+on_closed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  gboolean *closed = user_data;
+
+  gkv_node_close_finish (GKV_NODE (source), result, NULL);
+  *closed = TRUE;
+}
+
+static gpointer
+close_elsewhere (gpointer user_data)
+{
+  gkv_node_close (user_data, NULL, NULL);
+  return NULL;
+}
+
+static void
+close_as (GkvNode *node, HowClosed how)
+{
+  gboolean closed = FALSE;
+
+  if (how == CLOSE_ASYNC)
+    {
+      gkv_node_close_async (node, NULL, on_closed, &closed);
+      wait_until (closed);
+    }
+  else if (how == CLOSE_ELSEWHERE)
+    {
+      GThread *thread = g_thread_new ("closer", close_elsewhere, node);
+
+      wait_until (gkv_node_get_local_address (node) == NULL);
+      g_thread_join (thread);
+    }
+  else
+    {
+      gkv_node_close (node, NULL, NULL);
+    }
+}
+
+static void
+assert_closed (GkvNode *node)
+{
+  g_autoptr (GVariant) stats = gkv_node_get_stats (node);
+  g_autofree char *local_address = NULL;
+  g_auto (GStrv) keys = gkv_node_list_keys (node, NULL);
+  guint64 n_keys = 1, n_peers = 1, n_alive = 0;
+
+  g_object_get (node, "local-address", &local_address, NULL);
+  g_assert_null (local_address);
+  g_assert_null (gkv_node_get_local_address (node));
+  g_assert_true (g_variant_lookup (stats, "n-keys", "t", &n_keys));
+  g_assert_true (g_variant_lookup (stats, "n-peers", "t", &n_peers));
+  g_variant_lookup (stats, "peers-alive", "t", &n_alive);
+  g_assert_cmpuint (n_keys, ==, 0);
+  g_assert_cmpuint (gkv_node_get_n_keys (node), ==, 0);
+  g_assert_null (keys[0]);
+  g_assert_null (gkv_node_get_entry (node, "key"));
+  g_assert_cmpuint (n_peers, ==, count_peers (node));
+  g_assert_cmpuint (n_alive, ==, 0);
+}
+
+static void
+test_after_close (gconstpointer network_thread)
+{
+  for (HowClosed how = CLOSE_BLOCKING; how < N_CLOSES; how++)
+    {
+      GkvNode *a = start_node (NULL);
+      const char *seeds[] = { gkv_node_get_local_address (a), NULL };
+      GkvNode *b = make_node ("bind-address", "127.0.0.1:0", "seeds", seeds, "network-thread",
+                              GPOINTER_TO_INT (network_thread), NULL);
+
+      start (b);
+      set (b, "key", "x");
+      wait_until (has (a, "key", "x") && count_peers (b) == 1);
+      close_as (b, how);
+      assert_closed (b);
+      g_object_unref (b);
+      stop (a);
+    }
+}
+
 /* 22. Closing from inside a handler works. */
 static void
 on_changed_close (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
@@ -697,6 +787,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/cluster/names", test_names);
   g_test_add_func ("/cluster/duplicate-id", test_duplicate_id);
   g_test_add_func ("/cluster/leave", test_leave);
+  g_test_add_data_func ("/cluster/after-close/thread", GINT_TO_POINTER (TRUE), test_after_close);
+  g_test_add_data_func ("/cluster/after-close/own-context", GINT_TO_POINTER (FALSE), test_after_close);
   g_test_add_func ("/cluster/close-in-handler", test_close_in_handler);
   g_test_add_func ("/cluster/flush", test_flush);
   g_test_add_func ("/cluster/wait-synced", test_wait_synced);
