@@ -758,28 +758,82 @@ test_watch (void)
 
 #define CHAIN 20000
 
+typedef struct
+{
+  GkvNode *node;
+  guint n;
+} Chain;
+
+static void
+go_on (Chain *chain)
+{
+  g_autofree char *next = g_strdup_printf ("key-%u", ++chain->n);
+
+  if (chain->n < CHAIN)
+    gkv_node_set_int64 (chain->node, next, chain->n, NULL);
+}
+
 static void
 on_chain (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
 {
-  guint *n = user_data;
-  g_autofree char *next = g_strdup_printf ("key-%u", ++*n);
-
-  if (*n < CHAIN)
-    gkv_node_set_int64 (node, next, *n, NULL);
+  go_on (user_data);
 }
 
-/* A handler that sets the next key, again and again, doesn't eat the stack. */
 static void
-test_chain_of_handlers (void)
+on_chain_items (GListModel *list, guint position, guint removed, guint added, gpointer user_data)
+{
+  go_on (user_data);
+}
+
+static void
+on_chain_removed (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
+{
+  Chain *chain = user_data;
+  g_autofree char *next = g_strdup_printf ("key-%u", ++chain->n);
+
+  gkv_node_remove (node, next, NULL, NULL);
+}
+
+/* A handler that sets the next key, again and again, doesn't eat the stack; nor does one that removes it, and a watch
+ * or a list in place of the handler. */
+static void
+test_chain_of_handlers (gconstpointer how)
 {
   g_autoptr (GkvNode) node = start_local (NULL);
-  guint n = 0;
+  g_autoptr (GListModel) list = NULL;
+  Chain chain = { node, 0 };
 
-  g_signal_connect (node, "changed", G_CALLBACK (on_chain), &n);
+  if (g_str_equal (how, "watch"))
+    {
+      gkv_node_watch (node, "key-", GKV_WATCH_NONE, on_chain, &chain, NULL);
+    }
+  else if (g_str_equal (how, "list"))
+    {
+      list = gkv_node_list_entries (node, "key-");
+      g_signal_connect (list, "items-changed", G_CALLBACK (on_chain_items), &chain);
+    }
+  else
+    {
+      g_signal_connect (node, "changed", G_CALLBACK (on_chain), &chain);
+    }
+
   gkv_node_set_int64 (node, "key-0", 0, NULL);
-  while (n < CHAIN)
+  while (chain.n < CHAIN)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (gkv_node_get_n_keys (node), ==, CHAIN);
+
+  if (list != NULL)
+    g_signal_handlers_disconnect_by_data (list, &chain);
+  if (!g_str_equal (how, "changed"))
+    return;
+
+  g_signal_handlers_disconnect_by_data (node, &chain);
+  chain.n = 0;
+  g_signal_connect (node, "changed", G_CALLBACK (on_chain_removed), &chain);
+  gkv_node_remove (node, "key-0", NULL, NULL);
+  while (chain.n < CHAIN)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (gkv_node_get_n_keys (node), ==, 0);
 }
 
 int
@@ -815,7 +869,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/compare-and-set-in-threads", test_compare_and_set_in_threads);
   g_test_add_func ("/alone/set-values", test_set_values);
   g_test_add_func ("/alone/watch", test_watch);
-  g_test_add_func ("/alone/chain-of-handlers", test_chain_of_handlers);
+  g_test_add_data_func ("/alone/chain-of-handlers/changed", "changed", test_chain_of_handlers);
+  g_test_add_data_func ("/alone/chain-of-handlers/watch", "watch", test_chain_of_handlers);
+  g_test_add_data_func ("/alone/chain-of-handlers/list", "list", test_chain_of_handlers);
 
   return g_test_run ();
 }

@@ -659,6 +659,93 @@ test_wait_synced (void)
   stop (node);
 }
 
+/* All are in sync as soon as they have the same, however seldom maps are compared: here once an hour. */
+static void
+test_synced_soon (void)
+{
+  for (guint n_keys = 0; n_keys <= 5000; n_keys = n_keys * 70 + 1)
+    {
+      GkvNode *a = make_node ("bind-address", "127.0.0.1:0", "gossip-interval", 3600 * 1000, NULL);
+      const char *seeds[2] = { NULL, NULL };
+      GkvNode *b, *c;
+
+      for (guint i = 0; i < n_keys; i++)
+        {
+          g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+          set (a, key, "x");
+        }
+      start (a);
+      seeds[0] = gkv_node_get_local_address (a);
+      b = make_node ("bind-address", "127.0.0.1:0", "gossip-interval", 3600 * 1000, "seeds", seeds, NULL);
+      set (b, "own", "x");
+      start (b);
+      wait_until (gkv_node_get_synced (a) && gkv_node_get_synced (b));
+      g_assert_cmpuint (gkv_node_get_n_keys (b), ==, n_keys + 1);
+
+      seeds[0] = gkv_node_get_local_address (b);
+      c = make_node ("bind-address", "127.0.0.1:0", "gossip-interval", 3600 * 1000, "seeds", seeds, NULL);
+      start (c);
+      wait_until (gkv_node_get_synced (c));
+      g_assert_cmpuint (gkv_node_get_n_keys (c), ==, n_keys + 1);
+
+      stop (a);
+      stop (b);
+      stop (c);
+    }
+}
+
+static void
+on_changed_key (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer user_data)
+{
+  g_assert_true (value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE_STRING));
+}
+
+/* 9. A peer writes what this node's codec can't read, where it could before: nothing shows the old value any more. */
+static void
+test_another_codec (void)
+{
+  g_autoptr (GkvCodec) codec = gkv_codec_new_for_name ("string", NULL);
+  GkvNode *a = start_node (NULL);
+  const char *seeds[] = { gkv_node_get_local_address (a), NULL };
+  GkvNode *b = make_node ("bind-address", "127.0.0.1:0", "seeds", seeds, "codec", codec, NULL);
+  g_autoptr (GListModel) list = gkv_node_list_entries (b, NULL);
+  g_autoptr (GkvEntry) entry = NULL;
+  g_autoptr (GError) reported = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *fallback = NULL;
+
+  g_signal_connect (b, "error", G_CALLBACK (on_error), &reported);
+  g_signal_connect (b, "changed", G_CALLBACK (on_changed_key), NULL);
+  set (b, "key", "before");
+  set (b, "other", "x");
+  entry = g_list_model_get_item (list, 0);
+  g_assert_cmpstr (gkv_entry_get_key (entry), ==, "key");
+  start (b);
+  wait_until (gkv_node_contains (a, "key"));
+
+  gkv_node_set_int64 (a, "key", 7, NULL);
+  wait_until (reported != NULL && gkv_entry_get_value (entry) == NULL);
+  g_assert_error (reported, GKV_ERROR, GKV_ERROR_CODEC);
+  g_assert_nonnull (strstr (reported->message, "key"));
+  g_assert_nonnull (strstr (reported->message, "variant"));
+  g_assert_nonnull (strstr (reported->message, gkv_node_get_node_id (a)));
+  g_assert_cmpstr (gkv_entry_get_codec (entry), ==, "variant");
+  g_assert_cmpuint (g_list_model_get_n_items (list), ==, 2);
+  fallback = gkv_node_get_string (b, "key", "fallback");
+  g_assert_cmpstr (fallback, ==, "fallback");
+  g_assert_null (gkv_node_get_value (b, "key", NULL, &error));
+  g_assert_error (error, GKV_ERROR, GKV_ERROR_CODEC);
+  g_assert_true (has (b, "other", "x"));
+
+  /* And it comes back. */
+  set (b, "key", "after");
+  g_assert_cmpstr (g_variant_get_string (gkv_entry_get_value (entry), NULL), ==, "after");
+
+  stop (a);
+  stop (b);
+}
+
 /* Dropping the last reference stops everything: the port is free. */
 static void
 test_last_reference (void)
@@ -792,6 +879,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/cluster/close-in-handler", test_close_in_handler);
   g_test_add_func ("/cluster/flush", test_flush);
   g_test_add_func ("/cluster/wait-synced", test_wait_synced);
+  g_test_add_func ("/cluster/synced-soon", test_synced_soon);
+  g_test_add_func ("/cluster/another-codec", test_another_codec);
   g_test_add_func ("/cluster/last-reference", test_last_reference);
   g_test_add_func ("/cluster/threads", test_threads);
   g_test_add_func ("/cluster/stranger", test_stranger);
