@@ -3,7 +3,7 @@
  * A back end browses and resolves, and publishes an announcement. It decides nothing: which services are peers, and
  * what to do about a name that is taken, is the discovery's part. All runs in the context that the discovery was
  * started in. A back end may call the discovery from inside Avahi's callbacks, as the discovery does not free a back
- * end there and tells nobody anything before the next iteration of the main loop.
+ * end there and reports nothing before the next iteration of the main loop.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
