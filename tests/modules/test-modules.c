@@ -225,6 +225,7 @@ test_reading_inside (void)
   g_autofree GParamSpec **properties = g_object_class_list_properties (G_OBJECT_GET_CLASS (node), &n_properties);
   g_autoptr (GVariant) stats = gkv_node_get_stats (node);
 
+  g_assert_nonnull (stats);
   for (guint i = 0; i < n_properties; i++)
     {
       g_auto (GValue) value = G_VALUE_INIT;

@@ -124,7 +124,6 @@ test_lists_order (gconstpointer data)
   g_autoptr (GkvNode) node = gkv_node_new ();
   g_autoptr (GString) noted = g_string_new (NULL);
   g_autoptr (GPtrArray) lists = g_ptr_array_new_with_free_func (g_object_unref);
-  g_autoptr (GPtrArray) held = g_ptr_array_new_with_free_func (g_object_unref);
   Rewriter rewriter = { node, 0, GPOINTER_TO_INT (data) };
 
   for (guint i = 0; i < G_N_ELEMENTS (prefixes); i++)

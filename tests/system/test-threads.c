@@ -1455,7 +1455,6 @@ test_shared_discovery (gconstpointer data)
   g_autoptr (GkvNode) a = make_node (NULL, TRUE);
   g_autoptr (GkvNode) b = make_node (NULL, TRUE);
   g_autoptr (GError) error = NULL;
-  g_autoptr (GkvTransport) transport = NULL;
 
   discovery->is_movable = GPOINTER_TO_INT (data);
   g_object_set (a, "discovery", discovery, NULL);
@@ -1581,6 +1580,7 @@ use_in_child (GkvNode *node, GMainContext *context, gboolean own)
   g_autoptr (GVariant) stats = gkv_node_get_stats (node);
   int n_changed = 0;
 
+  g_assert_nonnull (stats);
   g_assert_false (gkv_node_set_value (node, "key", g_variant_new_int64 (1), NULL, &error));
   g_assert_error (error, GKV_ERROR, GKV_ERROR_CLOSED);
   g_assert_nonnull (strstr (error->message, "forked"));

@@ -280,7 +280,6 @@ test_entries (Fixture *fixture, gconstpointer data)
   g_autoptr (GkvEntry) entry = NULL;
   g_autoptr (GkvEntry) again = NULL;
   g_autoptr (GkvEntry) other = NULL;
-  g_autoptr (GString) log = g_string_new (NULL);
   GkvEntry *gone;
 
   apply (fixture->list, "+a +b +c");
