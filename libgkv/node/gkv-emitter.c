@@ -448,6 +448,24 @@ gkv_emitter_is_listened_to (GkvEmitter *self, GObject *node, const char *key, GQ
          gkv_watches_want (self->watches, key);
 }
 
+/* Whether a list has @record of another codec, which it can show without a value only. Its entries are not decoded
+ * before somebody asks for them, and that it can't be is to be reported now. */
+static gboolean
+gkv_emitter_is_listed_unreadable (GkvEmitter *self, GkvRecord *record)
+{
+  const GkvCodecHandle *codec = gkv_map_get_codec (self->map);
+  g_autoptr (GPtrArray) lists = NULL;
+
+  if (record == NULL || codec == NULL || strcmp (gkv_record_get_codec (record), codec->name) == 0 ||
+      gkv_prefixes_is_empty (self->lists))
+    return FALSE;
+
+  lists = g_ptr_array_new_with_free_func (g_object_unref);
+  gkv_prefixes_find (self->lists, gkv_record_get_key (record), lists);
+
+  return lists->len > 0;
+}
+
 /* Has all lists take @changes, each those of its keys together. All have them before a handler of one is called: it may
  * make newer ones, which are to come after them. */
 static void
@@ -493,7 +511,9 @@ gkv_emitter_emit_change (GkvEmitter *self, GObject *node, const GkvChange *chang
   g_autoptr (GVariant) value = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (!change->value_changed || gkv_emitter_is_closed (self) || !gkv_emitter_is_listened_to (self, node, key, detail))
+  if (!change->value_changed || gkv_emitter_is_closed (self) ||
+      !(gkv_emitter_is_listened_to (self, node, key, detail) ||
+        gkv_emitter_is_listed_unreadable (self, change->record)))
     return;
 
   if (change->record != NULL)
