@@ -70,9 +70,10 @@ struct _GkvEmitter
   GkvRunner *runner;
   GkvEmitterSignals signals;
   GWeakRef node;
+  GObject *listened; /* the node, without a reference: to be asked for handlers only, under the lock and until closed */
 
   GMutex lock;
-  gboolean closed; /* atomic */
+  gboolean closed; /* atomic; set under the lock */
   GkvNotices *notices;
   GHashTable *told; /* errors emitted of late → when */
 
@@ -115,6 +116,7 @@ gkv_filling_free (gpointer data)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvFilling, gkv_filling_free)
 
 static gboolean gkv_emitter_run_now (gpointer data);
+static gboolean gkv_emitter_is_heard (gpointer data);
 
 static gpointer
 gkv_emitter_acquire (gpointer self)
@@ -149,6 +151,7 @@ gkv_emitter_new (GkvOwner *owner, GkvMap *map, const GkvEmitterSignals *signals)
   g_queue_init (&self->fillings);
   self->watches = gkv_watches_new (map);
   self->peers = gkv_peer_list_new ();
+  gkv_map_set_is_heard (map, gkv_emitter_is_heard, self);
 
   return self;
 }
@@ -202,6 +205,7 @@ gkv_emitter_clear (gpointer data)
 {
   GkvEmitter *self = data;
 
+  gkv_map_set_is_heard (self->map, NULL, NULL);
   gkv_emitter_drop_objects (self);
   g_hash_table_unref (self->told);
   gkv_notices_free (self->notices);
@@ -222,6 +226,7 @@ void
 gkv_emitter_set_node (GkvEmitter *self, GObject *node)
 {
   g_weak_ref_set (&self->node, node);
+  self->listened = node;
 }
 
 static gboolean
@@ -438,6 +443,24 @@ gkv_emitter_has_listeners (GkvEmitter *self, GObject *node)
 {
   return !gkv_prefixes_is_empty (self->lists) || !gkv_watches_is_empty (self->watches) ||
          g_signal_handler_find (node, G_SIGNAL_MATCH_ID, self->signals.changed, 0, NULL, NULL, NULL) != 0;
+}
+
+/* The same for any thread, under the map's lock. */
+static gboolean
+gkv_emitter_is_heard (gpointer data)
+{
+  GkvEmitter *self = data;
+  gboolean heard;
+
+  g_mutex_lock (&self->lock);
+  heard = !self->closed && self->listened != NULL && gkv_emitter_has_listeners (self, self->listened);
+  g_mutex_unlock (&self->lock);
+
+  /* What waits to be emitted is older than what is now passed over. */
+  if (!heard && !g_atomic_int_get (&self->outdated))
+    g_atomic_int_set (&self->outdated, TRUE);
+
+  return heard;
 }
 
 static gboolean

@@ -36,6 +36,12 @@
  * no context runs. */
 #define BUILD_AT_ONCE (4096)
 
+typedef struct
+{
+  GkvRecord *record; /* owned */
+  GkvChangesKind kind;
+} GkvAppliedChange;
+
 struct _GkvMap
 {
   /* never change */
@@ -56,6 +62,9 @@ struct _GkvMap
   GkvWriter *dead_writer; /* of removals */
   GkvValueCache *cache;
   GkvChanges changes;
+  GArray *applied;        /* GkvAppliedChange: since the lock was taken, for the queue if anybody listens */
+  GkvMapIsHeard is_heard; /* NULL: it isn't known, and all is queued */
+  gpointer is_heard_data;
   GkvListing *listing; /* NULL: an order of the keys has not been needed yet */
   gboolean networked;
   GPtrArray *written; /* GkvRecord, for the network; NULL: nothing */
@@ -66,6 +75,12 @@ gkv_change_clear (GkvChange *self)
 {
   g_clear_pointer (&self->key, gkv_record_unref);
   g_clear_pointer (&self->record, gkv_record_unref);
+}
+
+static void
+gkv_applied_change_clear (gpointer change)
+{
+  gkv_record_unref (((GkvAppliedChange *) change)->record);
 }
 
 GkvMap *
@@ -82,6 +97,8 @@ gkv_map_new (GkvOwner *owner, const char *node_id, const char *cluster, guint64 
   self->store = gkv_store_new (&hash_key);
   self->cache = gkv_value_cache_new ();
   gkv_changes_init (&self->changes);
+  self->applied = g_array_new (FALSE, FALSE, sizeof (GkvAppliedChange));
+  g_array_set_clear_func (self->applied, gkv_applied_change_clear);
 
   return self;
 }
@@ -98,6 +115,7 @@ gkv_map_clear (gpointer data)
   GkvMap *self = data;
 
   gkv_changes_clear (&self->changes);
+  g_array_unref (self->applied);
   g_clear_pointer (&self->written, g_ptr_array_unref);
   gkv_value_cache_free (self->cache);
   g_clear_pointer (&self->listing, gkv_listing_free);
@@ -115,6 +133,8 @@ gkv_map_unref (GkvMap *self)
 {
   g_atomic_rc_box_release_full (self, gkv_map_clear);
 }
+
+static void gkv_map_settle_changes_locked (GkvMap *self);
 
 void
 gkv_map_lock (GkvMap *self)
@@ -143,7 +163,7 @@ gkv_map_lock_after_others (gpointer self)
 void
 gkv_map_unlock_after_slice (gpointer self)
 {
-  g_mutex_unlock (&((GkvMap *) self)->lock);
+  gkv_map_unlock (self);
 }
 
 /* For what can be called in a forked child, too. */
@@ -161,6 +181,7 @@ gkv_map_lock_here (GkvMap *self)
 void
 gkv_map_unlock (GkvMap *self)
 {
+  gkv_map_settle_changes_locked (self);
   g_mutex_unlock (&self->lock);
 }
 
@@ -518,6 +539,7 @@ gkv_map_dup_waiting_record (GkvMap *self, const char *key, gboolean *waits)
   record = self->closed ? NULL : gkv_map_find_locked (self, key);
   if (record != NULL)
     gkv_record_ref (record);
+  gkv_map_settle_changes_locked (self);
   *waits = gkv_changes_has (&self->changes, key);
   gkv_map_unlock (self);
 
@@ -947,13 +969,45 @@ gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, 
   return TRUE;
 }
 
+/* Where nobody listens, what was applied since the lock was taken isn't queued: to queue it costs more than to apply
+ * it. Nobody has read the map meanwhile, so whoever listens from now on misses nothing. */
+static void
+gkv_map_settle_changes_locked (GkvMap *self)
+{
+  if (self->applied->len == 0)
+    return;
+
+  if (!self->closed && (self->is_heard == NULL || self->is_heard (self->is_heard_data)))
+    for (guint i = 0; i < self->applied->len; i++)
+      {
+        const GkvAppliedChange *change = &g_array_index (self->applied, GkvAppliedChange, i);
+
+        gkv_changes_push (&self->changes, change->record, change->kind);
+      }
+
+  g_array_set_size (self->applied, 0);
+}
+
+void
+gkv_map_set_is_heard (GkvMap *self, GkvMapIsHeard is_heard, gpointer data)
+{
+  gkv_map_lock (self);
+  self->is_heard = is_heard;
+  self->is_heard_data = data;
+  gkv_map_unlock (self);
+}
+
 void
 gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced)
 {
   GkvChangesKind kind;
 
   if (!self->closed && gkv_map_note_locked (self, record, replaced, &kind))
-    gkv_changes_push (&self->changes, record, kind);
+    {
+      GkvAppliedChange change = { gkv_record_ref (record), kind };
+
+      g_array_append_val (self->applied, change);
+    }
 }
 
 void
@@ -973,6 +1027,7 @@ gkv_map_skip_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced
     return FALSE;
 
   /* What another thread wrote of the key may be queued: then one report is for both. */
+  gkv_map_settle_changes_locked (self);
   if (gkv_changes_get_n (&self->changes) > 0 && gkv_changes_take (&self->changes, gkv_record_get_key (record), &queued))
     *value_changed = *value_changed || queued;
 
@@ -986,6 +1041,7 @@ gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
   GkvRecord *first = NULL;
 
   gkv_map_expire_alone_locked (self);
+  gkv_map_settle_changes_locked (self);
   change->key = gkv_changes_pop (&self->changes, &change->value_changed);
   if (change->key == NULL)
     return FALSE;
@@ -1017,6 +1073,8 @@ gkv_map_drop_changes (GkvMap *self)
 guint
 gkv_map_get_n_changes_locked (GkvMap *self)
 {
+  gkv_map_settle_changes_locked (self);
+
   return gkv_changes_get_n (&self->changes);
 }
 

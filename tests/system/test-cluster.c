@@ -701,6 +701,43 @@ on_changed_key (GkvNode *node, const char *key, GVariant *value, const char *ori
   g_assert_true (value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE_STRING));
 }
 
+/* What nobody listens to isn't queued. Whoever connects while much arrives misses nothing of what comes after. */
+static void
+note_last (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer last)
+{
+  *(gint64 *) last = g_variant_get_int64 (value);
+}
+
+static void
+test_listener_late (void)
+{
+  GkvNode *a = start_node (NULL);
+  GkvNode *b = start_node (gkv_node_get_local_address (a));
+  gint64 n = 0;
+
+  wait_until (gkv_node_get_synced (b));
+  for (guint round = 0; round < 100; round++)
+    {
+      gint64 last = -1;
+      gulong handler;
+
+      for (guint i = 0; i < 200 + round; i++)
+        gkv_node_set_int64 (a, "key", ++n, NULL);
+      while (g_main_context_iteration (NULL, FALSE))
+        continue;
+      for (guint i = 0; i < 50; i++)
+        gkv_node_set_int64 (a, "key", ++n, NULL);
+
+      handler = g_signal_connect (b, "changed::key", G_CALLBACK (note_last), &last);
+      if (gkv_node_get_int64 (b, "key", -1) != n)
+        wait_until (last == n);
+      g_signal_handler_disconnect (b, handler);
+    }
+
+  stop (a);
+  stop (b);
+}
+
 /* 9. A peer writes what this node's codec can't read, where it could before: nothing shows the old value any more. */
 static void
 test_another_codec (gconstpointer data)
@@ -882,6 +919,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/cluster/flush", test_flush);
   g_test_add_func ("/cluster/wait-synced", test_wait_synced);
   g_test_add_func ("/cluster/synced-soon", test_synced_soon);
+  g_test_add_func ("/cluster/listener-late", test_listener_late);
   g_test_add_data_func ("/cluster/another-codec/handler", GINT_TO_POINTER (TRUE), test_another_codec);
   g_test_add_data_func ("/cluster/another-codec/list", GINT_TO_POINTER (FALSE), test_another_codec);
   g_test_add_func ("/cluster/last-reference", test_last_reference);
