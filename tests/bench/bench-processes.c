@@ -100,6 +100,8 @@ main (int argc, char *argv[])
   for (guint i = 0; i < N_CHILDREN; i++)
     {
       g_subprocess_force_exit (children[i]);
+      /* The signal is sent by another thread of GLib's: it would be lost with this process. */
+      g_subprocess_wait (children[i], NULL, NULL);
       g_object_unref (children[i]);
     }
   return 0;
