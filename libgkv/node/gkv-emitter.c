@@ -73,7 +73,8 @@ struct _GkvEmitter
   GObject *listened; /* the node, without a reference: to be asked for handlers only, under the lock and until closed */
 
   GMutex lock;
-  gboolean closed; /* atomic; set under the lock */
+  gboolean closed;  /* atomic; set under the lock */
+  gboolean has_run; /* atomic: the node's context has been iterated since the node was made */
   GkvNotices *notices;
   GHashTable *told; /* errors emitted of late → when */
 
@@ -452,6 +453,10 @@ gkv_emitter_is_heard (gpointer data)
   GkvEmitter *self = data;
   gboolean heard;
 
+  /* An application that starts a node, connects and runs its loop is to receive what arrived in between. */
+  if (!g_atomic_int_get (&self->has_run))
+    return TRUE;
+
   g_mutex_lock (&self->lock);
   heard = !self->closed && self->listened != NULL && gkv_emitter_has_listeners (self, self->listened);
   g_mutex_unlock (&self->lock);
@@ -696,6 +701,7 @@ gkv_emitter_run (GkvEmitter *self, gint64 until)
   if (node == NULL)
     return FALSE;
 
+  g_atomic_int_set (&self->has_run, TRUE);
   while (!gkv_emitter_is_closed (self) && gkv_emitter_emit_next_notice (self, node))
     if (g_get_monotonic_time () >= until)
       return TRUE;

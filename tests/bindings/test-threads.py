@@ -465,14 +465,18 @@ class Forks(Case):
         node = make_node()
         address = node.get_local_address()
         read, write = os.pipe()
-        child = self.fork(node, lambda: (os.close(write), os.read(read, 1)))
+        begun, begin = os.pipe()
+        child = self.fork(node, lambda: (os.close(write), os.write(begin, b"."), os.read(read, 1)))
+        # It gives the socket up when it begins to run.
+        os.read(begun, 1)
         node.close()
         again = Gkv.Node(bind_address=address)
         again.start()
         again.close()
         os.close(write)
         self.reap(child)
-        os.close(read)
+        for end in (read, begun, begin):
+            os.close(end)
 
     def test_multiprocessing(self):
         node, peer = self.start_pair()

@@ -738,6 +738,37 @@ test_listener_late (void)
   stop (b);
 }
 
+/* A handler that is connected after the start, and before the loop runs, receives what arrived in between. */
+static void
+note_key (GkvNode *node, const char *key, GVariant *value, const char *origin, gpointer n_noted)
+{
+  *(guint *) n_noted += 1;
+}
+
+static void
+test_listener_before_loop (void)
+{
+  GkvNode *a = start_node (NULL);
+  GkvNode *b;
+  guint n_noted = 0;
+
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key/%u", i);
+
+      gkv_node_set_int64 (a, key, i, NULL);
+    }
+
+  b = start_node (gkv_node_get_local_address (a));
+  while (gkv_node_get_n_keys (b) < 100)
+    g_usleep (1000);
+  g_signal_connect (b, "changed", G_CALLBACK (note_key), &n_noted);
+  wait_until (n_noted == 100);
+
+  stop (a);
+  stop (b);
+}
+
 /* 9. A peer writes what this node's codec can't read, where it could before: nothing shows the old value any more. */
 static void
 test_another_codec (gconstpointer data)
@@ -919,6 +950,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/cluster/flush", test_flush);
   g_test_add_func ("/cluster/wait-synced", test_wait_synced);
   g_test_add_func ("/cluster/synced-soon", test_synced_soon);
+  g_test_add_func ("/cluster/listener-before-loop", test_listener_before_loop);
   g_test_add_func ("/cluster/listener-late", test_listener_late);
   g_test_add_data_func ("/cluster/another-codec/handler", GINT_TO_POINTER (TRUE), test_another_codec);
   g_test_add_data_func ("/cluster/another-codec/list", GINT_TO_POINTER (FALSE), test_another_codec);
