@@ -2,6 +2,7 @@
  *
  *   sim [--run NAME] --seed N [--nodes N] [--verbose]   one run, which the same numbers repeat to the last byte
  *   sim [--run NAME] --seeds N [--nodes N]              the runs 1 to N, as TAP
+ *   sim [--run NAME] --seeds N [--nodes N] --hash       the same, but a line for each with a hash of all that was sent
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -25,6 +26,7 @@ static int only_seed = -1;
 static int n_seeds = 100;
 static int n_nodes = 0;
 static gboolean verbose;
+static gboolean hash;
 
 static const GOptionEntry options[] = {
   { "run", 0, 0, G_OPTION_ARG_STRING, &run_name, "What happens: faults (the default), halves, laggard, loss or twins",
@@ -32,6 +34,8 @@ static const GOptionEntry options[] = {
   { "seed", 0, 0, G_OPTION_ARG_INT, &only_seed, "Run this seed alone", "N" },
   { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run the seeds 1 to N", "N" },
   { "nodes", 0, 0, G_OPTION_ARG_INT, &n_nodes, "Nodes of a cluster; 0: chosen by the seed", "N" },
+  { "hash", 0, 0, G_OPTION_ARG_NONE, &hash, "Print the run, the seed and a hash of every datagram that was sent",
+    NULL },
   { "verbose", 0, 0, G_OPTION_ARG_NONE, &verbose, "Tell what happens", NULL },
   G_OPTION_ENTRY_NULL,
 };
@@ -51,6 +55,19 @@ is_repeatable (SimRun *run, gboolean (*func) (const SimRun *run))
     g_printerr ("seed %" G_GUINT64_FORMAT " doesn't repeat\n", run->seed);
 
   return first == second;
+}
+
+/* Two builds that print the same send the same: at the same times, from and to the same addresses, byte by byte. */
+static gboolean
+print_hash (SimRun *run, const char *name, gboolean (*func) (const SimRun *run))
+{
+  guint64 trace = 0;
+  gboolean kept;
+
+  run->trace = &trace;
+  kept = func (run);
+  g_print ("%s %" G_GUINT64_FORMAT " %016" G_GINT64_MODIFIER "x\n", name, run->seed, trace);
+  return kept;
 }
 
 int
@@ -85,6 +102,16 @@ main (int argc, char *argv[])
 
   run.n_nodes = MAX (n_nodes, 0);
   run.verbose = verbose;
+  if (hash)
+    {
+      guint64 first = only_seed >= 0 ? only_seed : 1;
+      guint64 last = only_seed >= 0 ? only_seed : n_seeds;
+
+      for (run.seed = first; run.seed <= last; run.seed++)
+        n_failed += !print_hash (&run, runs[i].name, runs[i].func);
+      return n_failed > 0 ? 1 : 0;
+    }
+
   if (only_seed >= 0)
     {
       run.seed = only_seed;
