@@ -7,9 +7,10 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-contacts.h"
 
 #include "../gkv-error.h"
+#include "../store/gkv-deadlines.h"
 
 /* An address that doesn't answer is greeted at intervals that grow from the first to the last: slowly where the
  * application has named it, as half of all greetings may get lost. */
@@ -27,12 +28,13 @@
  * id there may be nothing for a minute. */
 #define FOUND_LASTS (150 * GKV_SECOND)
 
-#define MAX_CONTACTS 16384
+#define MAX_CONTACTS      16384
+#define MAX_OWN_ADDRESSES 256
 
-/* Whoever was heard no longer ago is there, and didn't get it. */
+/* A node that was received from no longer ago is there, and didn't get it. */
 #define LOST_IDENT (2 * GKV_SECOND)
 
-struct _GkvContact
+typedef struct
 {
   char *address;
   gboolean by_application;
@@ -40,7 +42,21 @@ struct _GkvContact
   gint64 interval;
   GkvContactState found; /* what it is instead of a peer; SILENT: that isn't known */
   gint64 found_at;
-  GkvContactState told; /* of these, what the application was told last */
+  GkvContactState reported; /* of these, what was reported to the application last */
+} GkvContact;
+
+struct _GkvContacts
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvContactsListener listener;
+  gpointer data;
+  GHashTable *contacts;      /* address → GkvContact, owned */
+  GkvDeadlines *due;         /* GkvContact: when it is looked at again */
+  GHashTable *own_addresses; /* where we have met ourselves */
+  gint64 greetings_at;       /* the second that n_greetings and n_refusals count */
+  guint n_greetings;
+  guint n_refusals; /* of nodes of other clusters */
 };
 
 static void
@@ -50,63 +66,103 @@ contact_free (GkvContact *contact)
   g_free (contact);
 }
 
-void
-gkv_contacts_init (GkvEngine *self)
+GkvContacts *
+gkv_contacts_new (GkvRuntime *runtime, GkvLinks *links, const GkvContactsListener *listener, gpointer data)
 {
-  self->contacts_due = gkv_deadlines_new ();
+  GkvContacts *self = g_new0 (GkvContacts, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->listener = *listener;
+  self->data = data;
+  self->due = gkv_deadlines_new ();
   self->contacts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) contact_free);
+  self->own_addresses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  return self;
 }
 
 void
-gkv_contacts_clear (GkvEngine *self)
+gkv_contacts_free (GkvContacts *self)
 {
+  g_hash_table_unref (self->own_addresses);
   g_hash_table_unref (self->contacts);
-  gkv_deadlines_free (self->contacts_due);
+  gkv_deadlines_free (self->due);
+  g_free (self);
 }
 
-static gboolean
-is_reached (GkvEngine *self, const char *address)
+guint
+gkv_contacts_get_n (GkvContacts *self)
 {
-  GkvLink *link = gkv_links_lookup (self, address);
-
-  return link != NULL && gkv_link_is_usable (link) && link->member != NULL && link->life == link->member->life &&
-         gkv_member_is_live (link->member);
+  return g_hash_table_size (self->contacts);
 }
 
-static gboolean
-is_own (GkvEngine *self, const char *address)
+/* Own addresses */
+
+void
+gkv_contacts_add_own (GkvContacts *self, const char *address)
+{
+  /* One forgotten is met again. */
+  if (g_hash_table_size (self->own_addresses) >= MAX_OWN_ADDRESSES)
+    g_hash_table_remove_all (self->own_addresses);
+  g_hash_table_add (self->own_addresses, g_strdup (address));
+}
+
+void
+gkv_contacts_remove_own (GkvContacts *self, const char *address)
+{
+  g_hash_table_remove (self->own_addresses, address);
+}
+
+gboolean
+gkv_contacts_is_own (GkvContacts *self, const char *address)
 {
   return g_hash_table_contains (self->own_addresses, address);
 }
 
-static void
-look_at (GkvEngine *self, GkvContact *contact, gint64 when)
+guint
+gkv_contacts_get_n_own (GkvContacts *self)
 {
-  gkv_deadlines_remove (self->contacts_due, contact);
-  gkv_deadlines_set (self->contacts_due, contact, when);
-  gkv_engine_wake_at (self, when);
+  return g_hash_table_size (self->own_addresses);
+}
+
+/* Contacts */
+
+static gboolean
+is_reached (GkvContacts *self, const char *address)
+{
+  GkvLink *link = gkv_links_lookup (self->links, address);
+
+  return link != NULL && gkv_link_is_usable (link) && self->listener.is_peer (link, self->data);
 }
 
 static void
-look_sooner (GkvEngine *self, GkvContact *contact, gint64 when)
+look_at (GkvContacts *self, GkvContact *contact, gint64 when)
 {
-  gkv_deadlines_set (self->contacts_due, contact, when);
-  gkv_engine_wake_at (self, when);
+  gkv_deadlines_remove (self->due, contact);
+  gkv_deadlines_set (self->due, contact, when);
+  gkv_runtime_wake_at (self->runtime, when);
 }
 
 static void
-remove_contact (GkvEngine *self, GkvContact *contact)
+look_sooner (GkvContacts *self, GkvContact *contact, gint64 when)
 {
-  gkv_deadlines_remove (self->contacts_due, contact);
+  gkv_deadlines_set (self->due, contact, when);
+  gkv_runtime_wake_at (self->runtime, when);
+}
+
+static void
+remove_contact (GkvContacts *self, GkvContact *contact)
+{
+  gkv_deadlines_remove (self->due, contact);
   g_hash_table_remove (self->contacts, contact->address);
 }
 
 void
-gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application)
+gkv_contacts_add (GkvContacts *self, const char *address, gboolean by_application)
 {
   GkvContact *contact = g_hash_table_lookup (self->contacts, address);
 
-  if (is_own (self, address) && !by_application)
+  if (gkv_contacts_is_own (self, address) && !by_application)
     return;
 
   if (contact == NULL)
@@ -118,31 +174,32 @@ gkv_contacts_add (GkvEngine *self, const char *address, gboolean by_application)
       contact->address = g_strdup (address);
       g_hash_table_insert (self->contacts, contact->address, contact);
       contact->interval = GREET_FIRST;
-      look_at (self, contact, self->now.mono);
+      look_at (self, contact, self->runtime->now.mono);
     }
   else if (contact->reached)
     {
       contact->reached = FALSE;
-      look_sooner (self, contact, self->now.mono);
+      look_sooner (self, contact, self->runtime->now.mono);
     }
   else if (by_application)
     {
       contact->interval = GREET_FIRST;
-      look_sooner (self, contact, self->now.mono + GREET_FIRST);
+      look_sooner (self, contact, self->runtime->now.mono + GREET_FIRST);
     }
 
   contact->by_application |= by_application;
 }
 
 gboolean
-gkv_contacts_have_unreached (GkvEngine *self)
+gkv_contacts_have_unreached (GkvContacts *self)
 {
   GHashTableIter iter;
   GkvContact *contact;
 
   g_hash_table_iter_init (&iter, self->contacts);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &contact))
-    if (contact->by_application && !is_reached (self, contact->address) && !is_own (self, contact->address))
+    if (contact->by_application && !is_reached (self, contact->address) &&
+        !gkv_contacts_is_own (self, contact->address))
       return TRUE;
 
   return FALSE;
@@ -150,7 +207,7 @@ gkv_contacts_have_unreached (GkvEngine *self)
 
 /* Nobody is expected there any more, unless the application said so. */
 void
-gkv_contacts_drop_hearsay (GkvEngine *self, const char *address)
+gkv_contacts_drop_hearsay (GkvContacts *self, const char *address)
 {
   GkvContact *contact = address != NULL ? g_hash_table_lookup (self->contacts, address) : NULL;
 
@@ -159,24 +216,26 @@ gkv_contacts_drop_hearsay (GkvEngine *self, const char *address)
 }
 
 static void
-greet (GkvEngine *self, GkvContact *contact)
+greet (GkvContacts *self, GkvContact *contact)
 {
   GkvLink *link;
 
   self->n_greetings++;
-  self->counters.greetings++;
-  link = gkv_links_lookup (self, contact->address);
-  if (link != NULL && gkv_link_is_usable (link) && self->now.mono >= link->quiet_until &&
-      self->now.mono - link->last_heard < LOST_IDENT)
+  self->runtime->counters.greetings++;
+  link = gkv_links_lookup (self->links, contact->address);
+  if (link != NULL && gkv_link_is_usable (link) && self->runtime->now.mono >= link->quiet_until &&
+      self->runtime->now.mono - link->last_received < LOST_IDENT)
     {
-      /* It has answered with its token; what got lost is who we are, or they. */
-      gkv_links_send_ident (self, link, TRUE);
-      look_at (self, contact, self->now.mono + GKV_IDENT_PERIOD);
+      /* It has answered with its token; what got lost is our IDENT, or its own. */
+      gkv_links_send_ident (self->links, link, GKV_IDENT_FLAG_ANSWER);
+      look_at (self, contact, self->runtime->now.mono + GKV_IDENT_PERIOD);
       return;
     }
-  gkv_links_send_token (self, contact->address, 0);
+  gkv_links_send_token (self->links, contact->address, 0);
 
-  look_at (self, contact, self->now.mono + contact->interval + contact->interval * gkv_engine_random (self, 20) / 100);
+  look_at (self, contact,
+           self->runtime->now.mono + contact->interval +
+               contact->interval * gkv_runtime_random (self->runtime, 20) / 100);
   contact->interval = contact->by_application ? MIN (contact->interval * 6 / 5, GREET_LAST)
                                               : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
 }
@@ -184,15 +243,7 @@ greet (GkvEngine *self, GkvContact *contact)
 /* What is there */
 
 gboolean
-gkv_contacts_is_named (GkvEngine *self, const char *address)
-{
-  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
-
-  return contact != NULL && contact->by_application;
-}
-
-gboolean
-gkv_contacts_note (GkvEngine *self, const char *address, GkvContactState state)
+gkv_contacts_note (GkvContacts *self, const char *address, GkvContactState state)
 {
   GkvContact *contact = g_hash_table_lookup (self->contacts, address);
 
@@ -200,56 +251,82 @@ gkv_contacts_note (GkvEngine *self, const char *address, GkvContactState state)
     return TRUE;
 
   contact->found = state;
-  contact->found_at = self->now.mono;
+  contact->found_at = self->runtime->now.mono;
   if (!contact->by_application)
     return TRUE;
-  if (contact->told == state)
+  if (contact->reported == state)
     return FALSE;
 
-  contact->told = state;
+  contact->reported = state;
   return TRUE;
 }
 
-/* What was found doesn't last for ever. When it is over, it is told again when it comes back. */
-static void
-forget_found (GkvEngine *self, GkvContact *contact)
+void
+gkv_contacts_note_other_version (GkvContacts *self, const char *address, guint version)
 {
-  if (contact->found != GKV_CONTACT_SILENT && (contact->reached || self->now.mono - contact->found_at >= FOUND_LASTS))
-    contact->found = contact->told = GKV_CONTACT_SILENT;
+  if (gkv_contacts_note (self, address, GKV_CONTACT_OTHER_VERSION))
+    gkv_runtime_report (self->runtime, address, GKV_ERROR_TRANSPORT,
+                        "The node at %s speaks version %u of the protocol, this one version %u; "
+                        "both need the same major version of the library",
+                        address, version, GKV_WIRE_VERSION);
+}
+
+void
+gkv_contacts_note_other_cluster (GkvContacts *self, const char *address)
+{
+  const GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  if (contact == NULL || !contact->by_application || !gkv_contacts_note (self, address, GKV_CONTACT_OTHER_CLUSTER))
+    return;
+
+  gkv_runtime_report (self->runtime, address, GKV_ERROR_FAILED,
+                      "The node at %s belongs to another cluster than this one, \"%s\"; give both the same cluster, or "
+                      "don't name that address to this node",
+                      address, self->runtime->cluster);
+}
+
+void
+gkv_contacts_handle_other_cluster (GkvContacts *self, const char *address, const guint8 *header, guint64 token)
+{
+  gkv_contacts_note_other_cluster (self, address);
+  if (token != 0 && self->n_refusals++ < MAX_GREETINGS)
+    gkv_links_send_refusal (self->links, address, header, token);
+}
+
+/* What was found doesn't last for ever. When it is over, it is reported again when it comes back. */
+static void
+forget_found (GkvContacts *self, GkvContact *contact)
+{
+  if (contact->found != GKV_CONTACT_SILENT &&
+      (contact->reached || self->runtime->now.mono - contact->found_at >= FOUND_LASTS))
+    contact->found = contact->reported = GKV_CONTACT_SILENT;
 }
 
 /* It is nothing to speak of, unless nobody else is found: nodes may all have the same seeds. */
 static void
-meet_self (GkvEngine *self, GkvContact *contact)
+meet_self (GkvContacts *self, GkvContact *contact)
 {
-  GkvLink about = { .address = contact->address };
-
   if (contact->found != GKV_CONTACT_SELF)
     {
       contact->found = GKV_CONTACT_SELF;
-      contact->found_at = self->now.mono;
+      contact->found_at = self->runtime->now.mono;
     }
 
-  if (self->n_alive > 0 || contact->told == GKV_CONTACT_SELF || self->now.mono - contact->found_at < GKV_ALONE_AFTER)
+  if (self->runtime->n_alive > 0 || contact->reported == GKV_CONTACT_SELF ||
+      self->runtime->now.mono - contact->found_at < GKV_ALONE_AFTER)
     return;
 
-  contact->told = GKV_CONTACT_SELF;
-  gkv_engine_report (self, &about, GKV_ERROR_FAILED,
-                     "%s is this node's own address, and no other node was found; name an address of another node of "
-                     "the cluster \"%s\"",
-                     contact->address, self->cluster);
-}
-
-gboolean
-gkv_contacts_may_refuse (GkvEngine *self)
-{
-  return self->n_refusals++ < MAX_GREETINGS;
+  contact->reported = GKV_CONTACT_SELF;
+  gkv_runtime_report (self->runtime, contact->address, GKV_ERROR_FAILED,
+                      "%s is this node's own address, and no other node was found; name an address of another node of "
+                      "the cluster \"%s\"",
+                      contact->address, self->runtime->cluster);
 }
 
 static void
-look (GkvEngine *self, GkvContact *contact)
+look (GkvContacts *self, GkvContact *contact)
 {
-  gboolean own = is_own (self, contact->address);
+  gboolean own = gkv_contacts_is_own (self, contact->address);
 
   contact->reached = is_reached (self, contact->address);
   if (!own)
@@ -259,7 +336,7 @@ look (GkvEngine *self, GkvContact *contact)
     {
       /* When the peer is lost it starts over. */
       contact->interval = GREET_FIRST;
-      look_at (self, contact, self->now.mono + REACHED_PERIOD);
+      look_at (self, contact, self->runtime->now.mono + REACHED_PERIOD);
       if (own)
         meet_self (self, contact);
     }
@@ -274,26 +351,26 @@ look (GkvEngine *self, GkvContact *contact)
 }
 
 void
-gkv_contacts_tick (GkvEngine *self)
+gkv_contacts_tick (GkvContacts *self)
 {
   GkvContact *contact;
   gint64 due;
 
-  if (self->now.mono - self->greetings_at >= GKV_SECOND)
+  if (self->runtime->now.mono - self->greetings_at >= GKV_SECOND)
     {
-      self->greetings_at = self->now.mono;
+      self->greetings_at = self->runtime->now.mono;
       self->n_greetings = self->n_refusals = 0;
     }
 
-  while ((contact = gkv_deadlines_peek (self->contacts_due, &due)) != NULL)
+  while ((contact = gkv_deadlines_peek (self->due, &due)) != NULL)
     {
       /* The others wait for the next second. */
       if (self->n_greetings >= MAX_GREETINGS)
         due = MAX (due, self->greetings_at + GKV_SECOND);
 
-      if (due > self->now.mono)
+      if (due > self->runtime->now.mono)
         {
-          gkv_engine_wake_at (self, due);
+          gkv_runtime_wake_at (self->runtime, due);
           return;
         }
 
@@ -302,27 +379,18 @@ gkv_contacts_tick (GkvEngine *self)
 }
 
 void
-gkv_contacts_hasten (GkvEngine *self, const char *address)
+gkv_contacts_hasten (GkvContacts *self, const char *address)
 {
   GkvContact *contact = g_hash_table_lookup (self->contacts, address);
 
   if (contact == NULL)
     return;
 
-  look_sooner (self, contact, self->now.mono + GKV_IDENT_PERIOD);
-}
-
-/* Public */
-
-void
-gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now)
-{
-  self->now = *now;
-  gkv_contacts_add (self, address, TRUE);
+  look_sooner (self, contact, self->runtime->now.mono + GKV_IDENT_PERIOD);
 }
 
 void
-gkv_engine_remove_contact (GkvEngine *self, const char *address)
+gkv_contacts_remove (GkvContacts *self, const char *address)
 {
   GkvContact *contact = g_hash_table_lookup (self->contacts, address);
 
@@ -331,21 +399,21 @@ gkv_engine_remove_contact (GkvEngine *self, const char *address)
 }
 
 gboolean
-gkv_engine_is_contact_reached (GkvEngine *self, const char *address)
+gkv_contacts_is_reached (GkvContacts *self, const char *address)
 {
-  return is_reached (self, address) || is_own (self, address);
+  return is_reached (self, address) || gkv_contacts_is_own (self, address);
 }
 
 GkvContactState
-gkv_engine_describe_contact (GkvEngine *self, const char *address)
+gkv_contacts_describe (GkvContacts *self, const char *address)
 {
   const GkvContact *contact = g_hash_table_lookup (self->contacts, address);
 
   if (is_reached (self, address))
     return GKV_CONTACT_REACHED;
-  if (is_own (self, address))
+  if (gkv_contacts_is_own (self, address))
     return GKV_CONTACT_SELF;
-  if (contact == NULL || self->now.mono - contact->found_at >= FOUND_LASTS)
+  if (contact == NULL || self->runtime->now.mono - contact->found_at >= FOUND_LASTS)
     return GKV_CONTACT_SILENT;
 
   return contact->found;

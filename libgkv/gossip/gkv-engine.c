@@ -5,535 +5,495 @@
 #include "config.h"
 
 #include "gkv-engine-private.h"
-#include "gkv-horizons.h"
-
-#include "../gkv-error.h"
-#include "../store/gkv-expiry.h"
 
 #include <string.h>
+
+/* Records that the sketch takes in at a time. */
+#define SKETCH_SLICE 64
 
 /* A transport may carry more or less than 1,200 bytes, within these bounds. */
 #define MIN_DATAGRAM 640
 #define MAX_DATAGRAM 65000
 
-/* The dead are remembered, and their addresses greeted, this long. */
-#define FORGET_DEAD (24 * 60 * 60 * GKV_SECOND)
-
-/* How many records are quarantined; those beyond it are refused. */
-#define MAX_QUARANTINED 1024
-
-/* The same thing is told once in this time. */
-#define REPORT_PERIOD (60 * GKV_SECOND)
-#define MAX_REPORTS   256
-
-/* Records of before, looked at at a time. */
-#define TAKE_IN_SLICE 64
-
-/* Expiries done in one tick, and at a time. */
-#define MAX_EXPIRIES   256
-#define EXPIRIES_SLICE 8
-
-void
-gkv_datagram_clear (GkvDatagram *datagram)
-{
-  g_clear_pointer (&datagram->address, g_free);
-  g_clear_pointer (&datagram->bytes, g_bytes_unref);
-}
-
-/* Time and chance */
-
-void
-gkv_engine_wake_at (GkvEngine *self, gint64 mono)
-{
-  self->wake = MIN (self->wake, mono);
-}
-
-guint32
-gkv_engine_random (GkvEngine *self, guint32 below)
-{
-  return below > 1 ? (guint32) g_rand_int_range (self->rand, 0, below) : 0;
-}
-
-/* The store's lock */
-
-/* So much work is done before others may get at the store: that of 32 records. */
-#define MAX_WORK (32 * GKV_COST_RECORD)
-
-void
-gkv_engine_lock_store (GkvEngine *self)
-{
-  self->work = 0;
-  if (self->store_lock != NULL)
-    self->store_lock (self->store_lock_data);
-}
-
-void
-gkv_engine_unlock_store (GkvEngine *self)
-{
-  if (self->store_unlock != NULL)
-    self->store_unlock (self->store_lock_data);
-}
-
-void
-gkv_engine_breathe (GkvEngine *self, guint cost)
-{
-  self->work += cost;
-  if (self->work < MAX_WORK)
-    return;
-
-  gkv_engine_unlock_store (self);
-  gkv_engine_lock_store (self);
-}
-
-/* Events */
-
-void
-gkv_engine_add_removed_event (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
-{
-  g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->store), record);
-
-  gkv_events_add_changed (self, dead, replaced);
-}
-
-/* Tells an error once in a while: the same code about the same address is one thing. */
-void
-gkv_engine_report (GkvEngine *self, GkvLink *about, int code, const char *format, ...)
-{
-  g_autofree char *message = NULL;
-  g_autofree char *name = g_strdup_printf ("%d %s", code, about != NULL ? about->address : "");
-  gint64 *told = g_hash_table_lookup (self->reports, name);
-  va_list args;
-
-  if (told != NULL && self->now.mono - *told < REPORT_PERIOD)
-    return;
-
-  if (g_hash_table_size (self->reports) >= MAX_REPORTS)
-    g_hash_table_remove_all (self->reports);
-  told = g_new (gint64, 1);
-  *told = self->now.mono;
-  g_hash_table_replace (self->reports, g_steal_pointer (&name), told);
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-  gkv_events_add_error (self, code, message);
-}
-
 /* Synced */
 
-void
-gkv_engine_set_synced (GkvEngine *self)
-{
-  if (self->synced)
-    return;
-
-  self->synced = TRUE;
-  gkv_events_add_synced (self);
-}
-
-/* A peer that was heard of, and never answered here, is waited for only as long as it may take to meet it. */
+/* A peer of which only others have reported, and that never replied here, is waited for only as long as it may take to
+ * meet it. */
 static gboolean
 is_awaited (GkvEngine *self, const GkvMember *member)
 {
   gboolean met = member->link != NULL && gkv_link_is_usable (member->link);
 
-  return gkv_member_is_live (member) && !member->matched &&
-         (met || self->now.mono - member->life_since < GKV_ALONE_AFTER);
+  return gkv_member_is_live (member) && !gkv_standing_of (member)->matched &&
+         (met || self->runtime->now.mono - member->generation_since < GKV_ALONE_AFTER);
 }
 
 /* TRUE once an exchange with every peer that answers has ended, or when there is nobody to wait for. None of them waits
  * for a record that comes in pieces from another peer; so that is waited for here. */
-void
-gkv_engine_consider_synced (GkvEngine *self)
+static void
+consider_synced (GkvEngine *self)
 {
   GHashTableIter iter;
   GkvMember *member;
   guint n_matched = 0;
 
-  if (self->synced)
+  if (self->runtime->synced)
     return;
 
-  if (self->n_alive == 0)
+  if (self->runtime->n_alive == 0)
     {
-      if (gkv_contacts_have_unreached (self) || self->n_unresolved > 0)
+      if (gkv_contacts_have_unreached (self->contacts) || self->n_unresolved > 0)
         return;
 
-      if (self->now.mono - self->started < GKV_ALONE_AFTER)
+      if (self->runtime->now.mono - self->started < GKV_ALONE_AFTER)
         {
-          gkv_engine_wake_at (self, self->started + GKV_ALONE_AFTER);
+          gkv_runtime_wake_at (self->runtime, self->started + GKV_ALONE_AFTER);
           return;
         }
     }
 
-  g_hash_table_iter_init (&iter, self->members);
+  gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
-      gkv_engine_breathe (self, GKV_COST_MEMBER);
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (is_awaited (self, member))
         return;
-      n_matched += gkv_member_is_live (member) && member->matched;
+      n_matched += gkv_member_is_live (member) && gkv_standing_of (member)->matched;
     }
-  if (self->n_alive > 0 && n_matched == 0)
+  if (self->runtime->n_alive > 0 && n_matched == 0)
     return;
 
-  if (!gkv_pieces_are_missing (self))
-    gkv_engine_set_synced (self);
+  if (!gkv_pieces_are_missing (self->pieces))
+    gkv_runtime_set_synced (self->runtime);
 }
 
-/* Records */
+/* What the parts report to each other, in the order of the layers */
 
-gint64
-gkv_engine_get_left_ms (GkvEngine *self, GkvRecord *record)
-{
-  gint64 deadline;
-
-  if (gkv_record_is_dead (record))
-    return -1;
-
-  deadline = gkv_store_get_deadline (self->store, record);
-  return deadline < 0 ? -1 : MAX (deadline - self->now.mono, 0) / 1000;
-}
-
-/* Which of the two clocks is wrong can't be told from here: both ends report it, once a peer. Of a link without a
- * member it can't be told whether that was done. */
 static void
-report_clock (GkvEngine *self, GkvLink *from, const GkvRecord *record, gint64 ahead)
+on_link_added (GkvLink *link, gpointer data)
 {
-  const char *origin = gkv_record_get_origin (record);
-  gint64 minutes = ahead / 60000;
-
-  if (from->member == NULL || from->member->clock_reported)
-    return;
-
-  from->member->clock_reported = TRUE;
-  gkv_engine_report (self, from, GKV_ERROR_CLOCK,
-                     "A record of key \"%s\", written by \"%s\", came from %s with a time %" G_GINT64_FORMAT
-                     " minutes ahead of this clock; check the clocks of both machines",
-                     gkv_record_get_key (record), origin, from->address, minutes);
-
-  gkv_put_varint (gkv_engine_begin_message (self), minutes);
-  gkv_put_string (self->scratch, origin);
-  gkv_link_send (self, from, GKV_MESSAGE_CLOCK);
+  gkv_conversation_init (link);
 }
 
-void
-gkv_engine_handle_clock (GkvEngine *self, GkvLink *link, GkvReader *reader)
+static void
+on_link_removed (GkvLink *link, gpointer data)
 {
-  guint64 minutes = gkv_reader_varint (reader);
-  g_autofree char *origin = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
+  GkvEngine *self = data;
 
-  if (reader->failed)
-    return;
-
-  /* What is less far ahead is most often held, though not shown. */
-  if (link->life == link->member->life && minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
-    {
-      link->member->refuses = TRUE;
-      gkv_flushes_members_changed (self);
-    }
-  gkv_engine_report (self, link, GKV_ERROR_CLOCK,
-                     "%s says that a record from here, written by \"%s\", has a time %" G_GUINT64_FORMAT
-                     " minutes ahead of its clock; check the clocks of both machines",
-                     link->address, origin, minutes);
+  gkv_membership_forget_link (self->membership, link);
+  gkv_conversation_clear (link);
 }
 
 static gboolean
-is_too_far_ahead (GkvEngine *self, GkvLink *from, GkvRecord *record)
+is_link_in_use (const GkvLink *link, gpointer data)
 {
-  gint64 ahead = gkv_stamp_get_ahead_ms (record->stamp, self->now.wall);
-
-  if (ahead <= GKV_CLOCK_DRIFT_BOUND_MS)
-    return FALSE;
-
-  report_clock (self, from, record, ahead);
-
-  if (ahead <= GKV_CLOCK_QUARANTINE_BOUND_MS && gkv_store_get_n_quarantined (self->store) < MAX_QUARANTINED)
-    {
-      record->flags |= GKV_RECORD_QUARANTINED;
-      return FALSE;
-    }
-
-  self->counters.records_too_new++;
-  return TRUE;
-}
-
-/* What came into the store is looked after, each by its kind. */
-static void
-watch (GkvEngine *self, GkvRecord *record)
-{
-  if (gkv_record_is_dead (record))
-    gkv_horizons_entomb (self, record);
-  gkv_ephemerals_watch (self, record);
-}
-
-typedef struct
-{
-  GkvEngine *engine;
-  guint64 from; /* the hash of the first record */
-  guint n;
-  gboolean more;
-} TakeIn;
-
-static gboolean
-take_in_each (GkvRecord *record, gpointer user_data)
-{
-  TakeIn *walk = user_data;
-
-  if (walk->n == TAKE_IN_SLICE)
-    {
-      walk->from = record->hash;
-      walk->more = TRUE;
-      return FALSE;
-    }
-
-  walk->n++;
-  watch (walk->engine, record);
-  gkv_flushes_count (walk->engine, record);
-  return TRUE;
-}
-
-/* What was written before there was an engine. */
-static void
-take_in (GkvEngine *self)
-{
-  const GkvRange everything = { 0, 0 };
-  TakeIn walk = { .engine = self };
-
-  do
-    {
-      walk.n = 0;
-      walk.more = FALSE;
-      gkv_store_foreach (self->store, everything, walk.from, take_in_each, &walk);
-      gkv_engine_breathe (self, walk.n * GKV_COST_RECORD);
-    }
-  while (walk.more);
-}
-
-/* Puts a record of our own making into the store and sends it on. */
-static void
-put_own (GkvEngine *self, GkvRecord *record)
-{
-  GkvRecord *replaced = NULL;
-
-  if (gkv_store_put (self->store, record, &replaced) != GKV_STORE_TAKEN)
-    return;
-
-  gkv_events_add_changed (self, record, replaced);
-  watch (self, record);
-  gkv_rumours_add (self, record);
+  return link->member != NULL && link->member->link == link && gkv_member_is_live (link->member);
 }
 
 static gboolean
-is_own_life (GkvEngine *self, GkvRecord *record)
+is_peer (const GkvLink *link, gpointer data)
 {
-  return (record->flags & GKV_RECORD_EPHEMERAL) && gkv_record_get_generation (record) == self->life &&
-         strcmp (gkv_record_get_origin (record), self->id) == 0;
-}
-
-guint64
-gkv_engine_get_life (GkvEngine *self)
-{
-  return self->life;
-}
-
-void
-gkv_engine_take_life (GkvEngine *self, guint64 life)
-{
-  self->past_life = self->life;
-  self->life = life;
-  self->incarnation = 0;
-  gkv_links_tell_all (self);
-  gkv_ephemerals_hasten (self);
-}
-
-void
-gkv_engine_write_again (GkvEngine *self, GkvRecord *lost)
-{
-  g_autoptr (GkvRecord) record =
-      gkv_record_new (gkv_store_get_hash_key (self->store), lost->writer, gkv_record_get_key (lost), lost->key_len,
-                      GKV_RECORD_EPHEMERAL, gkv_clock_next (self->clock, self->now.wall), self->life,
-                      gkv_record_get_content (lost), lost->content_len);
-
-  put_own (self, record);
-}
-
-GkvRecord *
-gkv_engine_read_record (GkvEngine *self, GkvReader *reader, gint64 *left_ms)
-{
-  return gkv_reader_record (reader, gkv_store_get_hash_key (self->store), &self->last_writer, left_ms);
-}
-
-gboolean
-gkv_engine_apply (GkvEngine *self, GkvLink *from, GkvRecord *record, gint64 left_ms)
-{
-  GkvRecord *replaced = NULL;
-
-  self->counters.records_received++;
-
-  if (is_too_far_ahead (self, from, record))
-    return FALSE;
-
-  if (gkv_store_put (self->store, record, &replaced) != GKV_STORE_TAKEN)
-    {
-      GkvRecord *held = gkv_store_lookup (self->store, gkv_record_get_key (record), record->key_len);
-
-      if (left_ms >= 0 && held != NULL && gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint))
-        gkv_store_set_deadline (self->store, held, self->now.mono + left_ms * GKV_MS);
-      return FALSE;
-    }
-
-  self->counters.records_taken++;
-
-  if (left_ms >= 0 && !gkv_record_is_dead (record))
-    {
-      gkv_store_set_deadline (self->store, record, self->now.mono + left_ms * GKV_MS);
-      gkv_engine_wake_at (self, self->now.mono + left_ms * GKV_MS);
-    }
-
-  if (record->flags & GKV_RECORD_QUARANTINED)
-    {
-      gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
-      g_clear_pointer (&replaced, gkv_record_unref);
-      return TRUE;
-    }
-
-  gkv_clock_observe (self->clock, record->stamp);
-  watch (self, record);
-
-  if (gkv_record_is_dead (record) && is_own_life (self, record) && replaced != NULL && !self->leaving)
-    {
-      g_autoptr (GkvRecord) lost = g_steal_pointer (&replaced);
-
-      gkv_events_add_changed (self, record, gkv_record_ref (lost));
-      gkv_engine_write_again (self, lost);
-      return TRUE;
-    }
-
-  gkv_events_add_changed (self, record, replaced);
-  return TRUE;
-}
-
-void
-gkv_engine_mark_dead (GkvEngine *self, GkvRecord *record)
-{
-  g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->store), record);
-
-  put_own (self, dead);
-}
-
-void
-gkv_engine_hide (GkvEngine *self, GkvRecord *visible)
-{
-  gkv_record_ref (visible);
-  gkv_events_add_changed (self, gkv_store_hide (self->store, visible), visible);
+  return link->member != NULL && link->generation == link->member->generation && gkv_member_is_live (link->member);
 }
 
 static void
-on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+on_datagram_begins (GkvLink *link, gpointer data)
 {
-  GkvEngine *self = user_data;
+  GkvEngine *self = data;
 
-  gkv_events_add_changed (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+  gkv_runtime_lock_store (self->runtime);
+  gkv_rumours_begin_datagram (self->rumours);
+}
 
-  /* A quarantined record is treated when it is released. */
-  if (record->flags & GKV_RECORD_QUARANTINED)
+static void
+on_datagram_ended (GkvLink *link, gpointer data)
+{
+  GkvEngine *self = data;
+
+  gkv_identities_end_datagram (self->identities, link);
+  gkv_runtime_unlock_store (self->runtime);
+}
+
+static void
+on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
+{
+  GkvEngine *self = data;
+
+  if (link->member == NULL && kind > GKV_MESSAGE_DUPLICATE)
     return;
 
-  watch (self, record);
-  gkv_rumours_add (self, record);
-}
-
-static void
-expire_records (GkvEngine *self)
-{
-  gint64 deadline;
-
-  for (guint n = 0; n < MAX_EXPIRIES; n += EXPIRIES_SLICE)
+  switch (kind)
     {
-      guint n_expired = gkv_store_expire_due (self->store, self->now.mono, EXPIRIES_SLICE, on_expired, self);
+    case GKV_MESSAGE_TOKEN:
+    case GKV_MESSAGE_IDENT:
+    case GKV_MESSAGE_DUPLICATE:
+      gkv_identities_handle (self->identities, link, kind, body);
+      break;
 
-      gkv_engine_breathe (self, 4 * n_expired * GKV_COST_RECORD);
-      if (n_expired < EXPIRIES_SLICE)
-        break;
+    case GKV_MESSAGE_CLOCK:
+      gkv_records_handle_clock (self->records, link, body);
+      break;
+
+    case GKV_MESSAGE_MEMBERS:
+      gkv_membership_handle (self->membership, link, body);
+      break;
+
+    case GKV_MESSAGE_PING:
+    case GKV_MESSAGE_ACK:
+    case GKV_MESSAGE_PROBE:
+      gkv_probes_handle (self->probes, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_RUMOUR:
+    case GKV_MESSAGE_SPREAD:
+    case GKV_MESSAGE_SPREAD_ACK:
+      gkv_rumours_handle (self->rumours, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_ASK:
+    case GKV_MESSAGE_SAME:
+    case GKV_MESSAGE_RANGE:
+    case GKV_MESSAGE_ITEMS:
+    case GKV_MESSAGE_OFFER:
+    case GKV_MESSAGE_INVITE:
+    case GKV_MESSAGE_SKETCH:
+    case GKV_MESSAGE_ASK_CHUNK:
+      gkv_answers_handle (self->answers, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_RECORD:
+    case GKV_MESSAGE_WANT:
+    case GKV_MESSAGE_PULL:
+    case GKV_MESSAGE_PAGE:
+    case GKV_MESSAGE_NONE:
+      gkv_transfers_handle (self->transfers, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_LARGE:
+    case GKV_MESSAGE_GET:
+    case GKV_MESSAGE_DATA:
+      gkv_pieces_handle (self->pieces, link, kind, body);
+      break;
+
+    default:
+      /* Of a later version: skipped. */
+      break;
     }
-  if (gkv_store_peek_deadline (self->store, &deadline) != NULL)
-    gkv_engine_wake_at (self, deadline);
 }
 
 static void
-on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+on_other_version (const char *address, guint version, gpointer data)
 {
-  GkvEngine *self = user_data;
-
-  gkv_clock_observe (self->clock, record->stamp);
-  watch (self, record);
-  gkv_events_add_changed (self, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+  gkv_contacts_note_other_version (((GkvEngine *) data)->contacts, address, version);
 }
 
 static void
-release_quarantined (GkvEngine *self)
+on_other_cluster (const char *address, const guint8 *header, guint64 token, gpointer data)
 {
-  gint64 bound_ms = self->now.wall / 1000 + GKV_CLOCK_DRIFT_BOUND_MS;
-
-  if (gkv_store_get_n_quarantined (self->store) == 0)
-    return;
-
-  gkv_store_release_quarantined (self->store, ((GkvStamp) bound_ms << 16) | 0xffff, on_released, self);
-  gkv_engine_wake_at (self, self->now.mono + GKV_SECOND);
+  gkv_contacts_handle_other_cluster (((GkvEngine *) data)->contacts, address, header, token);
 }
+
+static void
+on_refused (const char *address, gpointer data)
+{
+  gkv_contacts_note_other_cluster (((GkvEngine *) data)->contacts, address);
+}
+
+static void
+on_member_added (GkvMember *member, gpointer data)
+{
+  gkv_standing_init (member);
+}
+
+static void
+on_member_removed (GkvMember *member, gpointer data)
+{
+  gkv_standing_clear (member);
+}
+
+static void
+on_probe_begins (GkvMember *member, gpointer data)
+{
+  gkv_identities_check_address (((GkvEngine *) data)->identities, member);
+}
+
+static void
+on_pinged (GkvMember *member, gpointer data)
+{
+  gkv_exchanges_ride (((GkvEngine *) data)->exchanges, member);
+}
+
+static void
+on_replied (GkvMember *member, gint64 round_trip_us, gpointer data)
+{
+  gkv_membership_note_round_trip (((GkvEngine *) data)->membership, member, round_trip_us);
+}
+
+static void
+on_probe_failed (GkvMember *member, gpointer data)
+{
+  gkv_membership_suspect (((GkvEngine *) data)->membership, member);
+}
+
+static void
+on_liveness_changed (GkvMember *member, gpointer data)
+{
+  gkv_flushes_note_liveness (((GkvEngine *) data)->flushes, member);
+}
+
+static void
+on_member_lost (GkvMember *member, gpointer data)
+{
+  GkvEngine *self = data;
+
+  gkv_standing_end (member);
+  gkv_horizons_part (self->horizons, member);
+  gkv_ephemerals_hasten (self->ephemerals);
+  if (member->link != NULL)
+    gkv_exchange_free (self->exchanges, member->link);
+}
+
+static void
+on_generation_began (GkvMember *member, gpointer data)
+{
+  gkv_standing_reset (member);
+  gkv_ephemerals_hasten (((GkvEngine *) data)->ephemerals);
+}
+
+static void
+on_member_forgotten (GkvMember *member, gpointer data)
+{
+  gkv_rumours_forget_member (((GkvEngine *) data)->rumours, member);
+}
+
+/* With the next generation what is under way would be held to be got although some of it got lost before. */
+static void
+on_conversation_ended (GkvLink *link, gpointer data)
+{
+  GkvEngine *self = data;
+
+  gkv_exchange_free (self->exchanges, link);
+  gkv_transfer_end (self->transfers, link);
+}
+
+static void
+on_link_forgotten (GkvLink *link, gpointer data)
+{
+  gkv_conversation_forget (link);
+}
+
+static void
+on_generation_raised (gpointer data)
+{
+  gkv_ephemerals_hasten (((GkvEngine *) data)->ephemerals);
+}
+
+static void
+on_introduced (GkvLink *link, gpointer data)
+{
+  gkv_exchange_begin (((GkvEngine *) data)->exchanges, link);
+}
+
+static gboolean
+on_record (GkvLink *link, GkvRecord *record, gint64 left_ms, gpointer data)
+{
+  return gkv_records_apply (((GkvEngine *) data)->records, link, record, left_ms);
+}
+
+static void
+on_acknowledged (GkvMember *member, GPtrArray *records, gpointer data)
+{
+  gkv_flushes_acknowledge (((GkvEngine *) data)->flushes, member, records);
+}
+
+static void
+on_rumour_dropped (gpointer data)
+{
+  gkv_exchanges_hasten (((GkvEngine *) data)->exchanges);
+}
+
+static void
+on_ephemeral_ended (GkvRecord *record, gpointer data)
+{
+  gkv_records_mark_dead (((GkvEngine *) data)->records, record);
+}
+
+static void
+on_ephemeral_past (GkvRecord *record, gpointer data)
+{
+  gkv_records_write_again (((GkvEngine *) data)->records, record);
+}
+
+static void
+on_visible_ended (GkvRecord *visible, gpointer data)
+{
+  gkv_records_hide (((GkvEngine *) data)->records, visible);
+}
+
+static void
+on_announced (GkvLink *link, guint64 hash, gpointer data)
+{
+  gkv_transfer_forget_want (link, hash);
+}
+
+static void
+on_postponed (GkvLink *link, guint64 hash, gpointer data)
+{
+  gkv_transfer_expect (((GkvEngine *) data)->transfers, link, hash);
+}
+
+static void
+on_has_room (gpointer data)
+{
+  gkv_transfers_hasten (((GkvEngine *) data)->transfers);
+}
+
+static void
+on_gave_up (gpointer data)
+{
+  gkv_exchanges_doubt (((GkvEngine *) data)->exchanges);
+}
+
+static void
+on_progressed (GkvLink *link, gpointer data)
+{
+  gkv_exchange_consider_end (((GkvEngine *) data)->exchanges, link);
+}
+
+static void
+on_exchange_began (GkvLink *link, GkvGiven *given, gpointer data)
+{
+  gkv_flushes_begin_exchange (((GkvEngine *) data)->flushes, given);
+}
+
+static void
+on_exchange_ended (GkvLink *link, GkvGiven *given, gpointer data)
+{
+  gkv_flushes_settle (((GkvEngine *) data)->flushes, link, given);
+}
+
+static void
+on_matched (GkvMember *member, gpointer data)
+{
+  consider_synced (data);
+}
+
+static const GkvLinksListener links_listener = {
+  .added = on_link_added,
+  .removed = on_link_removed,
+  .is_in_use = is_link_in_use,
+  .begins = on_datagram_begins,
+  .received = on_received,
+  .ended = on_datagram_ended,
+  .other_version = on_other_version,
+  .other_cluster = on_other_cluster,
+  .refused = on_refused,
+};
+static const GkvContactsListener contacts_listener = { .is_peer = is_peer };
+static const GkvMembersListener members_listener = { .added = on_member_added, .removed = on_member_removed };
+static const GkvProbesListener probes_listener = {
+  .begins = on_probe_begins,
+  .pinged = on_pinged,
+  .replied = on_replied,
+  .failed = on_probe_failed,
+};
+static const GkvMembershipListener membership_listener = {
+  .liveness_changed = on_liveness_changed,
+  .lost = on_member_lost,
+  .generation_began = on_generation_began,
+  .forgotten = on_member_forgotten,
+  .conversation_ended = on_conversation_ended,
+  .link_forgotten = on_link_forgotten,
+  .generation_raised = on_generation_raised,
+};
+static const GkvIdentitiesListener identities_listener = { .introduced = on_introduced };
+static const GkvRumoursListener rumours_listener = {
+  .received = on_record,
+  .acknowledged = on_acknowledged,
+  .dropped = on_rumour_dropped,
+};
+static const GkvEphemeralsListener ephemerals_listener = {
+  .ended = on_ephemeral_ended,
+  .is_past = on_ephemeral_past,
+  .visible_ended = on_visible_ended,
+};
+static const GkvPiecesListener pieces_listener = {
+  .received = on_record,
+  .announced = on_announced,
+  .postponed = on_postponed,
+  .has_room = on_has_room,
+  .gave_up = on_gave_up,
+  .progressed = on_progressed,
+};
+static const GkvTransfersListener transfers_listener = { .received = on_record, .progressed = on_progressed };
+static const GkvExchangesListener exchanges_listener = {
+  .began = on_exchange_began,
+  .ended = on_exchange_ended,
+  .matched = on_matched,
+};
 
 /* Public */
+
+static GkvRuntime *
+make_runtime (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now)
+{
+  GkvRuntime *runtime =
+      gkv_runtime_new (store, clock, gkv_events_new (config->changed, config->changed_data), config->random_seed, now);
+  GkvHashKey zero = { 0, 0 };
+
+  runtime->id = g_ref_string_new_intern (config->node_id);
+  runtime->cluster = g_strdup (config->cluster);
+  runtime->cluster_hash = gkv_hash_64 (&zero, config->cluster, strlen (config->cluster));
+  runtime->generation = config->generation;
+  runtime->secret = (GkvHashKey){ config->secret[0], config->secret[1] };
+  runtime->max_datagram = CLAMP (config->max_datagram_size, MIN_DATAGRAM, MAX_DATAGRAM);
+  gkv_runtime_set_store_lock (runtime, config->store_lock, config->store_unlock, config->store_lock_data);
+  return runtime;
+}
 
 GkvEngine *
 gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now)
 {
   GkvEngine *self = g_new0 (GkvEngine, 1);
-  GkvHashKey zero = { 0, 0 };
+  GkvRuntime *runtime = make_runtime (config, store, clock, now);
 
-  self->id = g_ref_string_new_intern (config->node_id);
-  self->cluster = g_strdup (config->cluster);
-  self->cluster_hash = gkv_hash_64 (&zero, config->cluster, strlen (config->cluster));
-  self->is_confined = config->is_confined;
-  self->life = config->life;
-  self->secret = (GkvHashKey){ config->secret[0], config->secret[1] };
-  self->gossip_interval = MAX (config->gossip_interval_ms, 1) * GKV_MS;
-  self->max_datagram = CLAMP (config->max_datagram_size, MIN_DATAGRAM, MAX_DATAGRAM);
-  self->rand = g_rand_new_with_seed (config->random_seed);
-  self->store = store;
-  self->store_lock = config->store_lock;
-  self->store_unlock = config->store_unlock;
-  self->store_lock_data = config->store_lock_data;
-  self->changed = config->changed;
-  self->changed_data = config->changed_data;
-  self->clock = clock;
-  self->now = *now;
+  self->runtime = runtime;
   self->started = now->mono;
-  self->wake = now->mono;
-  self->reports = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->scratch = g_byte_array_new ();
-  gkv_fifo_init (&self->datagrams, sizeof (GkvDatagram));
-  gkv_events_init (self);
-  gkv_links_init (self);
-  gkv_contacts_init (self);
-  gkv_members_init (self);
-  gkv_news_init (self);
-  gkv_ring_init (self);
-  gkv_rumours_init (self);
-  gkv_probes_init (self);
-  gkv_exchanges_init (self);
-  gkv_flushes_init (self);
-  gkv_transfers_init (self);
-  gkv_pieces_init (self);
-  gkv_horizons_init (self, config);
-  gkv_ephemerals_init (self);
-  self->forget_dead = config->forget_dead_ms > 0 ? config->forget_dead_ms * GKV_MS : FORGET_DEAD;
-  self->gossip_due = now->mono + self->gossip_interval;
+  self->links = gkv_links_new (runtime, &links_listener, self);
+  self->contacts = gkv_contacts_new (runtime, self->links, &contacts_listener, self);
+  self->members = gkv_members_new (runtime, &members_listener, self);
+  self->updates = gkv_updates_new (runtime, self->links, self->members);
+  self->probes =
+      gkv_probes_new (runtime, self->links, self->contacts, self->members, self->updates, &probes_listener, self);
+  self->membership =
+      gkv_membership_new (runtime, self->links, self->contacts, self->members, self->updates, self->probes,
+                          config->forget_dead_ms * GKV_MS, config->is_confined, &membership_listener, self);
+  self->identities = gkv_identities_new (runtime, self->links, self->contacts, self->members, self->updates,
+                                         self->membership, &identities_listener, self);
+  self->ring = gkv_ring_new (runtime, self->members);
+  self->rumours = gkv_rumours_new (runtime, self->links, self->members, self->ring, &rumours_listener, self);
+  self->ephemerals = gkv_ephemerals_new (runtime, self->members, &ephemerals_listener, self);
+  self->horizons = gkv_horizons_new (runtime, self->members, self->ephemerals, config->tombstone_life_ms * GKV_MS,
+                                     config->max_tombstones);
+  self->pieces = gkv_pieces_new (runtime, self->links, self->rumours, &pieces_listener, self);
+  self->transfers = gkv_transfers_new (runtime, self->links, self->horizons, self->pieces, &transfers_listener, self);
+  self->offers = gkv_offers_new (runtime, self->links, self->transfers);
+  self->exchanges =
+      gkv_exchanges_new (runtime, self->links, self->members, self->horizons, self->pieces, self->transfers,
+                         MAX (config->gossip_interval_ms, 1) * GKV_MS, &exchanges_listener, self);
+  self->sketches =
+      gkv_sketches_new (runtime, self->links, self->horizons, self->transfers, self->offers, self->exchanges);
+  self->flushes = gkv_flushes_new (runtime, self->links, self->members, self->exchanges);
+  self->answers = gkv_answers_new (runtime, self->links, self->horizons, self->transfers, self->offers, self->exchanges,
+                                   self->sketches, self->flushes);
+  self->records =
+      gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->horizons, self->flushes);
 
-  gkv_engine_lock_store (self);
-  while (!gkv_store_keep_sketch_of (store, TAKE_IN_SLICE))
-    gkv_engine_breathe (self, TAKE_IN_SLICE * GKV_COST_RECORD / 2);
-  take_in (self);
-  gkv_engine_unlock_store (self);
+  gkv_runtime_lock_store (runtime);
+  while (!gkv_store_keep_sketch_of (store, SKETCH_SLICE))
+    gkv_runtime_breathe (runtime, SKETCH_SLICE * GKV_COST_RECORD / 2);
+  gkv_records_take_in (self->records);
+  gkv_runtime_unlock_store (runtime);
 
   return self;
 }
@@ -541,50 +501,48 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
 void
 gkv_engine_free (GkvEngine *self)
 {
-  GkvDatagram datagram;
+  /* What is under way refers to members, and ends with its link. */
+  gkv_rumours_free (self->rumours);
+  gkv_links_free (self->links);
 
-  while (gkv_engine_pop_datagram (self, &datagram))
-    gkv_datagram_clear (&datagram);
-  gkv_fifo_clear (&self->datagrams);
-  gkv_events_clear (self);
-
-  gkv_rumours_clear (self);
-  gkv_links_clear (self);
-  gkv_exchanges_clear (self);
-  gkv_transfers_clear (self);
-  gkv_contacts_clear (self);
-  gkv_pieces_clear (self);
-  gkv_probes_clear (self);
-  gkv_ring_clear (self);
-  gkv_members_clear (self);
-  gkv_horizons_clear (self);
-  gkv_ephemerals_clear (self);
-  gkv_flushes_clear (self);
-  g_hash_table_unref (self->reports);
-  g_clear_pointer (&self->last_writer, gkv_writer_unref);
-  g_byte_array_unref (self->scratch);
-  g_rand_free (self->rand);
-  g_free (self->advertise);
-  g_free (self->cluster);
-  g_ref_string_release (self->id);
+  gkv_records_free (self->records);
+  gkv_answers_free (self->answers);
+  gkv_flushes_free (self->flushes);
+  gkv_sketches_free (self->sketches);
+  gkv_exchanges_free (self->exchanges);
+  gkv_offers_free (self->offers);
+  gkv_transfers_free (self->transfers);
+  gkv_pieces_free (self->pieces);
+  gkv_horizons_free (self->horizons);
+  gkv_ephemerals_free (self->ephemerals);
+  gkv_ring_free (self->ring);
+  gkv_identities_free (self->identities);
+  gkv_membership_free (self->membership);
+  gkv_probes_free (self->probes);
+  gkv_updates_free (self->updates);
+  gkv_members_free (self->members);
+  gkv_contacts_free (self->contacts);
+  gkv_runtime_free (self->runtime);
   g_free (self);
+}
+
+guint64
+gkv_engine_get_generation (GkvEngine *self)
+{
+  return self->runtime->generation;
 }
 
 void
 gkv_engine_set_gossip_interval (GkvEngine *self, guint interval_ms)
 {
-  gint64 interval = MAX (interval_ms, 1) * GKV_MS;
-
-  self->gossip_due = MIN (self->gossip_due, self->gossip_due - self->gossip_interval + interval);
-  self->gossip_interval = interval;
-  gkv_engine_wake_at (self, self->gossip_due);
+  gkv_exchanges_set_interval (self->exchanges, MAX (interval_ms, 1) * GKV_MS);
 }
 
 void
 gkv_engine_set_advertise_address (GkvEngine *self, const char *address)
 {
-  g_free (self->advertise);
-  self->advertise = g_strdup (address);
+  g_free (self->runtime->advertise);
+  self->runtime->advertise = g_strdup (address);
 }
 
 void
@@ -594,95 +552,153 @@ gkv_engine_set_n_unresolved (GkvEngine *self, guint n_unresolved)
 }
 
 void
+gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now)
+{
+  self->runtime->now = *now;
+  gkv_contacts_add (self->contacts, address, TRUE);
+}
+
+void
+gkv_engine_remove_contact (GkvEngine *self, const char *address)
+{
+  gkv_contacts_remove (self->contacts, address);
+}
+
+gboolean
+gkv_engine_is_contact_reached (GkvEngine *self, const char *address)
+{
+  return gkv_contacts_is_reached (self->contacts, address);
+}
+
+GkvContactState
+gkv_engine_describe_contact (GkvEngine *self, const char *address)
+{
+  return gkv_contacts_describe (self->contacts, address);
+}
+
+void
+gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gsize len, const GkvTime *now)
+{
+  self->runtime->now = *now;
+  gkv_links_receive (self->links, address, data, len);
+}
+
+void
 gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 {
-  self->now = *now;
-  gkv_engine_lock_store (self);
-  gkv_flushes_add_write (self, record);
-  /* What has replaced one that is held no more was looked after already, or will be. */
-  if (!(record->flags & GKV_RECORD_GONE))
-    {
-      watch (self, record);
-      gkv_rumours_add (self, record);
-    }
-  gkv_engine_unlock_store (self);
-  gkv_engine_wake_at (self, now->mono);
+  self->runtime->now = *now;
+  gkv_runtime_lock_store (self->runtime);
+  gkv_records_push (self->records, record);
+  gkv_runtime_unlock_store (self->runtime);
+  gkv_runtime_wake_at (self->runtime, now->mono);
 }
 
 gint64
 gkv_engine_tick (GkvEngine *self, const GkvTime *now)
 {
-  gboolean due = now->mono >= self->wake && !self->leaving;
+  GkvRuntime *runtime = self->runtime;
+  gboolean due = now->mono >= runtime->wake && !runtime->leaving;
 
-  self->now = *now;
+  runtime->now = *now;
   if (due)
     {
-      /* A process that slept judges nobody by the answers that it slept through. */
-      if (now->mono - self->wake > GKV_SECOND / 2)
-        self->probe.member = NULL;
-      self->wake = G_MAXINT64;
+      /* A process that slept decides about nobody by the replies that it slept through. */
+      if (now->mono - runtime->wake > GKV_SECOND / 2)
+        gkv_probes_cancel (self->probes, NULL);
+      runtime->wake = G_MAXINT64;
     }
 
-  gkv_engine_lock_store (self);
-  gkv_rumours_tick (self);
+  gkv_runtime_lock_store (runtime);
+  gkv_rumours_tick (self->rumours);
   if (due)
     {
-      gkv_contacts_tick (self);
-      gkv_members_tick (self);
-      gkv_probes_tick (self);
-      gkv_exchanges_tick (self);
-      gkv_transfers_tick (self);
-      gkv_pieces_tick (self);
-      expire_records (self);
-      release_quarantined (self);
-      gkv_ephemerals_tick (self);
-      gkv_horizons_tick (self);
-      gkv_engine_consider_synced (self);
+      gkv_contacts_tick (self->contacts);
+      gkv_membership_tick (self->membership);
+      gkv_probes_tick (self->probes);
+      gkv_exchanges_tick (self->exchanges);
+      gkv_flushes_tick (self->flushes);
+      gkv_transfers_tick (self->transfers);
+      gkv_pieces_tick (self->pieces);
+      gkv_records_tick (self->records);
+      gkv_ephemerals_tick (self->ephemerals);
+      gkv_horizons_tick (self->horizons);
+      consider_synced (self);
     }
-  gkv_engine_unlock_store (self);
+  gkv_runtime_unlock_store (runtime);
 
-  gkv_links_flush (self);
-  return self->leaving ? G_MAXINT64 : self->wake;
+  gkv_links_flush (self->links);
+  return runtime->leaving ? G_MAXINT64 : runtime->wake;
 }
 
 void
 gkv_engine_leave (GkvEngine *self, const GkvTime *now)
 {
-  self->now = *now;
-  gkv_engine_lock_store (self);
-  gkv_rumours_tick (self);
-  gkv_engine_unlock_store (self);
-  gkv_links_leave (self);
-  gkv_links_flush (self);
-  self->leaving = TRUE;
+  self->runtime->now = *now;
+  gkv_runtime_lock_store (self->runtime);
+  gkv_rumours_tick (self->rumours);
+  gkv_runtime_unlock_store (self->runtime);
+  gkv_identities_leave (self->identities);
+  gkv_links_flush (self->links);
+  self->runtime->leaving = TRUE;
 }
 
 gboolean
 gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram)
 {
-  return gkv_fifo_pop (&self->datagrams, datagram);
+  return gkv_links_pop_datagram (self->links, datagram);
+}
+
+gboolean
+gkv_engine_pop_event (GkvEngine *self, GkvEvent *event)
+{
+  return gkv_events_pop (self->runtime->events, event);
+}
+
+guint64
+gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *now)
+{
+  self->runtime->now = *now;
+  return gkv_flushes_begin (self->flushes, n_peers);
+}
+
+void
+gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state)
+{
+  gkv_flushes_get_state (self->flushes, ticket, state);
+}
+
+void
+gkv_engine_end_flush (GkvEngine *self, guint64 ticket)
+{
+  gkv_flushes_end (self->flushes, ticket);
+}
+
+guint64
+gkv_engine_get_n_unconfirmed (GkvEngine *self)
+{
+  return gkv_flushes_get_n_unconfirmed (self->flushes);
 }
 
 gboolean
 gkv_engine_get_synced (GkvEngine *self)
 {
-  return self->synced;
+  return self->runtime->synced;
 }
 
 void
 gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder)
 {
-  const GkvCounters *counters = &self->counters;
+  const GkvCounters *counters = &self->runtime->counters;
   const struct
   {
     const char *name;
     guint64 value;
   } stats[] = {
-    { "peers-alive", self->n_alive },
-    { "peers-known", g_hash_table_size (self->members) },
-    { "links", g_hash_table_size (self->links) },
-    { "contacts", g_hash_table_size (self->contacts) },
-    { "ephemerals", gkv_ephemerals_get_n (self) },
+    { "peers-alive", self->runtime->n_alive },
+    { "peers-known", gkv_members_get_n (self->members) },
+    { "links", gkv_links_get_n (self->links) },
+    { "contacts", gkv_contacts_get_n (self->contacts) },
+    { "ephemerals", gkv_ephemerals_get_n (self->ephemerals) },
     { "datagrams-sent", counters->datagrams_sent },
     { "datagrams-received", counters->datagrams_received },
     { "datagrams-refused", counters->datagrams_refused },

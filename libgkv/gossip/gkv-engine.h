@@ -10,28 +10,17 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "gkv-engine-types.h"
 
 G_BEGIN_DECLS
 
-#include "gkv-peer-state.h"
-#include "../store/gkv-store.h"
-
 typedef struct _GkvEngine GkvEngine;
-
-/* Both are handed in: @mono in microseconds since any fixed point, never going back; @wall in microseconds since
- * 1970, which may step. */
-typedef struct
-{
-  gint64 mono;
-  gint64 wall;
-} GkvTime;
 
 typedef struct
 {
   const char *node_id;
   const char *cluster;
-  guint64 life;        /* the generation: rises at each start of the same node id */
+  guint64 generation;  /* rises at each start of the same node id */
   guint32 random_seed; /* all randomness of the protocol comes from it */
   guint64 secret[2];   /* for address tokens; from a random device */
   guint gossip_interval_ms;
@@ -53,7 +42,7 @@ typedef struct
 
   /* Called for each change at once, with the store's lock held, in place of GKV_EVENT_CHANGED; nullable. @replaced was
    * visible before (nullable). */
-  void (*changed) (GkvRecord *record, GkvRecord *replaced, gpointer data);
+  GkvChangedFunc changed;
   gpointer changed_data;
 
   /* 0: the usual */
@@ -62,60 +51,6 @@ typedef struct
   gint64 forget_dead_ms;
 } GkvEngineConfig;
 
-typedef struct
-{
-  char *address; /* numeric "host:port" */
-  GBytes *bytes;
-} GkvDatagram;
-
-/* What is known of an address where a peer may be. */
-typedef enum
-{
-  GKV_CONTACT_SILENT,        /* nothing has come from there lately */
-  GKV_CONTACT_REACHED,       /* a peer that is alive has replied */
-  GKV_CONTACT_OTHER_CLUSTER, /* a node of another cluster is there */
-  GKV_CONTACT_OTHER_VERSION, /* one that speaks another version of the protocol */
-  GKV_CONTACT_SELF,          /* this very node */
-  GKV_CONTACT_DUPLICATE_ID,  /* another node that is alive has this node's id */
-} GkvContactState;
-
-/* A peer as the engine reports it. Strings are borrowed by the reader of the event. */
-typedef struct
-{
-  char *node_id;
-  char *address; /* nullable */
-  GkvPeerState state;
-  gint64 round_trip_us; /* -1: not known yet */
-  gint64 last_seen_wall;
-} GkvPeerInfo;
-
-typedef enum
-{
-  GKV_EVENT_CHANGED,      /* a record was taken: .record won; .replaced was visible before (nullable) */
-  GKV_EVENT_PEER_ADDED,   /* .peer */
-  GKV_EVENT_PEER_CHANGED, /* .peer: state, address or times */
-  GKV_EVENT_PEER_REMOVED, /* .peer: no longer remembered */
-  GKV_EVENT_ERROR,        /* .error, in the domain GKV_ERROR; already rate-limited */
-  GKV_EVENT_SYNCED,       /* .synced has changed */
-  GKV_EVENT_CONFIRMED,    /* look at gkv_engine_get_flush () and gkv_engine_get_n_unconfirmed () */
-} GkvEventKind;
-
-typedef struct
-{
-  GkvEventKind kind;
-  GkvRecord *record;
-  GkvRecord *replaced;
-  GkvPeerInfo *peer;
-  GError *error;
-  gboolean synced;
-} GkvEvent;
-
-void gkv_peer_info_free (GkvPeerInfo *info);
-void gkv_datagram_clear (GkvDatagram *datagram);
-void gkv_event_clear (GkvEvent *event);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GkvDatagram, gkv_datagram_clear)
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GkvEvent, gkv_event_clear)
-
 /* @store is borrowed and outlives the engine. */
 GkvEngine *gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now);
 void gkv_engine_free (GkvEngine *self);
@@ -123,7 +58,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvEngine, gkv_engine_free)
 
 /* The generation of this node: the one that it was created with, unless a later one of this node id has ended already,
  * as after a clock was set back. It may change in gkv_engine_receive (). */
-guint64 gkv_engine_get_life (GkvEngine *self);
+guint64 gkv_engine_get_generation (GkvEngine *self);
 
 void gkv_engine_set_gossip_interval (GkvEngine *self, guint interval_ms);
 
@@ -165,15 +100,6 @@ void gkv_engine_leave (GkvEngine *self, const GkvTime *now);
  * one a key. */
 gboolean gkv_engine_pop_datagram (GkvEngine *self, GkvDatagram *datagram);
 gboolean gkv_engine_pop_event (GkvEngine *self, GkvEvent *event);
-
-/* How far a flush has come. */
-typedef struct
-{
-  guint n_confirmed; /* peers that are alive and hold all that was written here before */
-  guint n_wanted;    /* how many have to; 0: all, and there is none yet, or any more */
-  guint n_refused;   /* of those that haven't confirmed: their clocks refuse what comes from here */
-  gboolean done;     /* once TRUE it stays so */
-} GkvFlushState;
 
 /* A flush is done when @n_peers peers that are alive hold all that was in the store when it began; with 0, when all do
  * that were alive then and still are, and at least one. Where none was, or all of them went, it waits for the first

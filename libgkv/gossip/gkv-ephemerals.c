@@ -1,13 +1,13 @@
 /* Ephemeral records: each belongs to one generation of its owner, and is marked dead when that has ended.
  *
- * They are kept by owner, so that a look at each owner tells what has ended, however many records it has; those of one
+ * They are kept by owner, so that a look at each owner shows what has ended, however many records it has; those of one
  * that has ended are marked a few at a time.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-ephemerals.h"
 
 #include "../store/gkv-table.h"
 
@@ -23,11 +23,11 @@
 /* Records marked in one turn. */
 #define MAX_MARKED 256
 
-/* One life of a node, and the live records that it owns. */
+/* One generation of a node, and the live records that it owns. */
 typedef struct
 {
   char *id;
-  guint64 life;
+  guint64 generation;
   guint hash;     /* of both */
   gint64 fine;    /* until when nothing spoke against it: when it was known to live, or something new of it came */
   GQueue records; /* Entry */
@@ -42,6 +42,10 @@ typedef struct
 
 struct _GkvEphemerals
 {
+  GkvRuntime *runtime;
+  GkvMembers *members;
+  GkvEphemeralsListener listener;
+  gpointer data;
   GkvTable *records;  /* hash* → Entry, owned */
   GHashTable *owners; /* set of Owner, owned */
   gint64 due;
@@ -58,7 +62,7 @@ owner_equal (gconstpointer a, gconstpointer b)
 {
   const Owner *x = a, *y = b;
 
-  return x->life == y->life && strcmp (x->id, y->id) == 0;
+  return x->generation == y->generation && strcmp (x->id, y->id) == 0;
 }
 
 static void
@@ -68,24 +72,26 @@ owner_free (Owner *owner)
   g_free (owner);
 }
 
-void
-gkv_ephemerals_init (GkvEngine *self)
+GkvEphemerals *
+gkv_ephemerals_new (GkvRuntime *runtime, GkvMembers *members, const GkvEphemeralsListener *listener, gpointer data)
 {
-  GkvEphemerals *ephemerals = g_new0 (GkvEphemerals, 1);
+  GkvEphemerals *self = g_new0 (GkvEphemerals, 1);
 
-  ephemerals->records = gkv_table_new (g_int64_hash, g_int64_equal, g_free);
-  ephemerals->owners = g_hash_table_new_full (owner_hash, owner_equal, (GDestroyNotify) owner_free, NULL);
-  self->ephemerals = ephemerals;
+  self->runtime = runtime;
+  self->members = members;
+  self->listener = *listener;
+  self->data = data;
+  self->records = gkv_table_new (g_int64_hash, g_int64_equal, g_free);
+  self->owners = g_hash_table_new_full (owner_hash, owner_equal, (GDestroyNotify) owner_free, NULL);
+  return self;
 }
 
 void
-gkv_ephemerals_clear (GkvEngine *self)
+gkv_ephemerals_free (GkvEphemerals *self)
 {
-  GkvEphemerals *ephemerals = g_steal_pointer (&self->ephemerals);
-
-  gkv_table_free (ephemerals->records);
-  g_hash_table_unref (ephemerals->owners);
-  g_free (ephemerals);
+  gkv_table_free (self->records);
+  g_hash_table_unref (self->owners);
+  g_free (self);
 }
 
 static gboolean
@@ -97,69 +103,67 @@ is_watched (const GkvRecord *record)
 static gboolean
 is_owned (const Owner *owner, const GkvRecord *record)
 {
-  return owner->life == gkv_record_get_generation (record) && strcmp (owner->id, gkv_record_get_origin (record)) == 0;
+  return owner->generation == gkv_record_get_generation (record) &&
+         strcmp (owner->id, gkv_record_get_origin (record)) == 0;
 }
 
 static Owner *
-ensure_owner (GkvEngine *self, GkvRecord *record)
+ensure_owner (GkvEphemerals *self, GkvRecord *record)
 {
-  GkvEphemerals *ephemerals = self->ephemerals;
-  Owner wanted = { .id = (char *) gkv_record_get_origin (record), .life = gkv_record_get_generation (record) };
+  Owner wanted = { .id = (char *) gkv_record_get_origin (record), .generation = gkv_record_get_generation (record) };
   Owner *owner;
 
-  /* Ids come from elsewhere: keyed, so that nobody can make many that fall together. */
-  wanted.hash = gkv_ring_get_place (self, wanted.id) ^ wanted.life;
-  owner = g_hash_table_lookup (ephemerals->owners, &wanted);
+  wanted.hash = gkv_runtime_hash_id (self->runtime, wanted.id) ^ wanted.generation;
+  owner = g_hash_table_lookup (self->owners, &wanted);
 
   if (owner == NULL)
     {
       owner = g_new0 (Owner, 1);
       owner->id = g_strdup (wanted.id);
-      owner->life = wanted.life;
+      owner->generation = wanted.generation;
       owner->hash = wanted.hash;
       g_queue_init (&owner->records);
-      g_hash_table_add (ephemerals->owners, owner);
+      g_hash_table_add (self->owners, owner);
     }
 
   return owner;
 }
 
 static void
-remove_entry (GkvEphemerals *ephemerals, Entry *entry)
+remove_entry (GkvEphemerals *self, Entry *entry)
 {
   Owner *owner = entry->owner;
 
   g_queue_unlink (&owner->records, &entry->link);
   if (owner->records.length == 0)
-    g_hash_table_remove (ephemerals->owners, owner);
-  gkv_table_remove (ephemerals->records, &entry->hash);
+    g_hash_table_remove (self->owners, owner);
+  gkv_table_remove (self->records, &entry->hash);
 }
 
 void
-gkv_ephemerals_forget (GkvEngine *self, guint64 hash)
+gkv_ephemerals_forget (GkvEphemerals *self, guint64 hash)
 {
-  Entry *entry = gkv_table_lookup (self->ephemerals->records, &hash);
+  Entry *entry = gkv_table_lookup (self->records, &hash);
 
   if (entry != NULL)
-    remove_entry (self->ephemerals, entry);
+    remove_entry (self, entry);
 }
 
 void
-gkv_ephemerals_watch (GkvEngine *self, GkvRecord *record)
+gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record)
 {
-  GkvEphemerals *ephemerals = self->ephemerals;
   Entry *entry;
 
-  if (gkv_table_get_size (ephemerals->records) > 0)
+  if (gkv_table_get_size (self->records) > 0)
     {
-      entry = gkv_table_lookup (ephemerals->records, &record->hash);
+      entry = gkv_table_lookup (self->records, &record->hash);
       if (entry != NULL && is_watched (record) && is_owned (entry->owner, record))
         {
-          entry->owner->fine = self->now.mono;
+          entry->owner->fine = self->runtime->now.mono;
           return;
         }
       if (entry != NULL)
-        remove_entry (ephemerals, entry);
+        remove_entry (self, entry);
     }
 
   if (!is_watched (record))
@@ -168,84 +172,85 @@ gkv_ephemerals_watch (GkvEngine *self, GkvRecord *record)
   entry = g_new0 (Entry, 1);
   entry->hash = record->hash;
   entry->owner = ensure_owner (self, record);
-  entry->owner->fine = self->now.mono;
+  entry->owner->fine = self->runtime->now.mono;
   entry->link.data = entry;
   g_queue_push_tail_link (&entry->owner->records, &entry->link);
-  gkv_table_insert (ephemerals->records, &entry->hash, entry);
-  gkv_engine_wake_at (self, ephemerals->due);
+  gkv_table_insert (self->records, &entry->hash, entry);
+  gkv_runtime_wake_at (self->runtime, self->due);
 }
 
-/* Whether the owner's life has certainly ended. */
+/* Whether the owner's generation has certainly ended. */
 static gboolean
-has_ended (GkvEngine *self, Owner *owner)
+has_ended (GkvEphemerals *self, Owner *owner)
 {
   GkvMember *member;
 
-  if (strcmp (owner->id, self->id) == 0)
-    return owner->life < self->life;
+  if (strcmp (owner->id, self->runtime->id) == 0)
+    return owner->generation < self->runtime->generation;
 
-  member = g_hash_table_lookup (self->members, owner->id);
-  if (member != NULL && member->life == owner->life && gkv_member_is_live (member))
+  member = gkv_members_lookup (self->members, owner->id);
+  if (member != NULL && member->generation == owner->generation && gkv_member_is_live (member))
     {
-      owner->fine = self->now.mono;
+      owner->fine = self->runtime->now.mono;
       return FALSE;
     }
 
   /* An owner that lives writes again what others mark. Who still holds it dead then waits, or both would write in
    * turns. */
-  if (member != NULL && member->life >= owner->life &&
-      (member->life > owner->life ? member->life_since : member->status_since) >= owner->fine)
+  if (member != NULL && member->generation >= owner->generation &&
+      (member->generation > owner->generation ? member->generation_since : member->status_since) >= owner->fine)
     return TRUE;
-  if (self->now.mono - owner->fine >= PATIENCE)
+  if (self->runtime->now.mono - owner->fine >= PATIENCE)
     return TRUE;
 
-  self->ephemerals->due = MIN (self->ephemerals->due, owner->fine + PATIENCE);
+  self->due = MIN (self->due, owner->fine + PATIENCE);
   return FALSE;
 }
 
-/* Or written again, if they are ours and we have another life now. At most @max. Returns how many; with the last one
- * the owner goes. */
+/* Or written again, if they are ours and we have another generation now. At most @max. Returns how many; with the last
+ * one the owner goes. */
 static guint
-mark_records (GkvEngine *self, Owner *owner, guint max)
+mark_records (GkvEphemerals *self, Owner *owner, guint max)
 {
   guint n = MIN (owner->records.length, max);
-  gboolean ours = self->past_life != 0 && owner->life == self->past_life && strcmp (owner->id, self->id) == 0;
+  gboolean ours = self->runtime->past_generation != 0 && owner->generation == self->runtime->past_generation &&
+                  strcmp (owner->id, self->runtime->id) == 0;
 
   for (guint i = 0; i < n; i++)
     {
       Entry *entry = g_queue_peek_head (&owner->records);
-      GkvRecord *record = gkv_store_lookup_hash (self->store, entry->hash);
-      GkvRecord *visible = record != NULL ? gkv_store_get_visible (self->store, record) : NULL;
+      GkvRecord *record = gkv_store_lookup_hash (self->runtime->store, entry->hash);
+      GkvRecord *visible = record != NULL ? gkv_store_get_visible (self->runtime->store, record) : NULL;
 
       if (visible != NULL && !(is_watched (visible) && is_owned (owner, visible)))
         visible = NULL;
 
       /* The last one takes the owner with it. */
-      remove_entry (self->ephemerals, entry);
+      remove_entry (self, entry);
       if (visible != NULL && visible == record && ours)
-        gkv_engine_write_again (self, record);
+        self->listener.is_past (record, self->data);
       else if (visible != NULL && visible == record)
-        gkv_engine_mark_dead (self, record);
+        self->listener.ended (record, self->data);
       else if (visible != NULL)
-        gkv_engine_hide (self, visible);
-      gkv_engine_breathe (self, 2 * GKV_COST_RECORD);
+        self->listener.visible_ended (visible, self->data);
+      gkv_runtime_breathe (self->runtime, 2 * GKV_COST_RECORD);
     }
 
   return n;
 }
 
 static void
-judge_owners (GkvEngine *self)
+consider_owners (GkvEphemerals *self)
 {
   g_autoptr (GPtrArray) ended = g_ptr_array_new ();
   guint left = MAX_MARKED;
   GHashTableIter iter;
   Owner *owner;
 
-  g_hash_table_iter_init (&iter, self->ephemerals->owners);
+  g_hash_table_iter_init (&iter, self->owners);
   while (g_hash_table_iter_next (&iter, (gpointer *) &owner, NULL))
     {
-      gkv_engine_breathe (self, GKV_COST_MEMBER);
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (has_ended (self, owner))
         g_ptr_array_add (ended, owner);
     }
@@ -253,34 +258,32 @@ judge_owners (GkvEngine *self)
   for (guint i = 0; i < ended->len && left > 0; i++)
     left -= mark_records (self, g_ptr_array_index (ended, i), left);
   if (left == 0)
-    self->ephemerals->due = self->now.mono + GKV_MS;
+    self->due = self->runtime->now.mono + GKV_MS;
 }
 
 guint
-gkv_ephemerals_get_n (GkvEngine *self)
+gkv_ephemerals_get_n (GkvEphemerals *self)
 {
-  return gkv_table_get_size (self->ephemerals->records);
+  return gkv_table_get_size (self->records);
 }
 
 void
-gkv_ephemerals_hasten (GkvEngine *self)
+gkv_ephemerals_hasten (GkvEphemerals *self)
 {
-  self->ephemerals->due = MIN (self->ephemerals->due, self->now.mono);
-  gkv_engine_wake_at (self, self->now.mono);
+  self->due = MIN (self->due, self->runtime->now.mono);
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
 }
 
 void
-gkv_ephemerals_tick (GkvEngine *self)
+gkv_ephemerals_tick (GkvEphemerals *self)
 {
-  GkvEphemerals *ephemerals = self->ephemerals;
-
-  if (gkv_table_get_size (ephemerals->records) == 0)
+  if (gkv_table_get_size (self->records) == 0)
     return;
 
-  if (self->now.mono >= ephemerals->due)
+  if (self->runtime->now.mono >= self->due)
     {
-      ephemerals->due = self->now.mono + PERIOD;
-      judge_owners (self);
+      self->due = self->runtime->now.mono + PERIOD;
+      consider_owners (self);
     }
-  gkv_engine_wake_at (self, ephemerals->due);
+  gkv_runtime_wake_at (self->runtime, self->due);
 }

@@ -1,14 +1,16 @@
 /* Events: what an engine reports to its owner, in a queue that stays small however seldom it is read.
  *
- * What is told of a peer takes the place of what was told of it before and wasn't read: then only what it has come to
- * counts. A peer that came and went isn't told of at all; one that went and came back is two events. Changes of one key
- * are told as one only where very many wait; otherwise nothing of that is spent on them.
+ * What is reported of a peer takes the place of what was reported of it before and wasn't read: then only what it has
+ * come to counts. A peer that came and went isn't reported at all; one that went and came back is two events. Changes
+ * of one key are reported as one only where very many wait; otherwise nothing of that is spent on them.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-events.h"
+
+#include "gkv-fifo.h"
 
 #include "../gkv-error.h"
 
@@ -20,10 +22,10 @@
 #define MAX_ERRORS 16
 #define N_CODES    32
 
-/* One that isn't told any more; its place is used for the next peer. */
+/* One that isn't reported any more; its place is used for the next peer. */
 #define EVENT_NONE ((GkvEventKind) G_MAXINT)
 
-/* The numbers in the queue of what waits to be told of a peer; 0: nothing. */
+/* The numbers in the queue of what waits to be reported of a peer; 0: nothing. */
 typedef struct
 {
   char *id;
@@ -39,9 +41,11 @@ typedef struct
 
 struct _GkvEvents
 {
+  GkvChangedFunc changed; /* NULL: changes are events */
+  gpointer changed_data;
   GkvFifo queue;       /* GkvEvent */
   GHashTable *peers;   /* id → Peer, owned */
-  GArray *vacant;      /* guint64: numbers of those that aren't told any more */
+  GArray *vacant;      /* guint64: numbers of those that aren't reported any more */
   GHashTable *changes; /* hash* → Change, owned: of those that were added since there were many */
   guint n_errors[N_CODES];
   guint64 n_more_errors[N_CODES];
@@ -55,53 +59,39 @@ peer_free (Peer *peer)
   g_free (peer);
 }
 
-void
-gkv_peer_info_free (GkvPeerInfo *info)
+GkvEvents *
+gkv_events_new (GkvChangedFunc changed, gpointer changed_data)
 {
-  g_free (info->node_id);
-  g_free (info->address);
-  g_free (info);
+  GkvEvents *self = g_new0 (GkvEvents, 1);
+
+  self->changed = changed;
+  self->changed_data = changed_data;
+  gkv_fifo_init (&self->queue, sizeof (GkvEvent));
+  self->peers = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) peer_free);
+  self->vacant = g_array_new (FALSE, FALSE, sizeof (guint64));
+  self->changes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  return self;
 }
 
 void
-gkv_event_clear (GkvEvent *event)
+gkv_events_free (GkvEvents *self)
 {
-  g_clear_pointer (&event->record, gkv_record_unref);
-  g_clear_pointer (&event->replaced, gkv_record_unref);
-  g_clear_pointer (&event->peer, gkv_peer_info_free);
-  g_clear_error (&event->error);
-}
-
-void
-gkv_events_init (GkvEngine *self)
-{
-  self->events = g_new0 (GkvEvents, 1);
-  gkv_fifo_init (&self->events->queue, sizeof (GkvEvent));
-  self->events->peers = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) peer_free);
-  self->events->vacant = g_array_new (FALSE, FALSE, sizeof (guint64));
-  self->events->changes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
-}
-
-void
-gkv_events_clear (GkvEngine *self)
-{
-  GkvEvents *events = g_steal_pointer (&self->events);
   GkvEvent event;
 
-  while (gkv_fifo_pop (&events->queue, &event))
+  while (gkv_fifo_pop (&self->queue, &event))
     gkv_event_clear (&event);
-  gkv_fifo_clear (&events->queue);
-  g_hash_table_unref (events->changes);
-  g_array_unref (events->vacant);
-  g_hash_table_unref (events->peers);
-  g_free (events);
+  gkv_fifo_clear (&self->queue);
+  g_hash_table_unref (self->changes);
+  g_array_unref (self->vacant);
+  g_hash_table_unref (self->peers);
+  g_free (self);
 }
 
 /* Good until the next is added. */
 static GkvEvent *
-push (GkvEvents *events, GkvEventKind kind)
+push (GkvEvents *self, GkvEventKind kind)
 {
-  GkvEvent *event = gkv_fifo_push (&events->queue);
+  GkvEvent *event = gkv_fifo_push (&self->queue);
 
   event->kind = kind;
   return event;
@@ -111,19 +101,18 @@ push (GkvEvents *events, GkvEventKind kind)
 
 /* One of the same key that waits, where there are many. */
 static GkvEvent *
-find_change (GkvEvents *events, const GkvRecord *record)
+find_change (GkvEvents *self, const GkvRecord *record)
 {
-  Change *change = g_hash_table_lookup (events->changes, &record->hash);
-  GkvEvent *event = change != NULL ? gkv_fifo_peek (&events->queue, change->number) : NULL;
+  Change *change = g_hash_table_lookup (self->changes, &record->hash);
+  GkvEvent *event = change != NULL ? gkv_fifo_peek (&self->queue, change->number) : NULL;
 
   /* Two keys may have one hash. */
   return event != NULL && strcmp (gkv_record_get_key (event->record), gkv_record_get_key (record)) == 0 ? event : NULL;
 }
 
 void
-gkv_events_add_changed (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
+gkv_events_add_changed (GkvEvents *self, GkvRecord *record, GkvRecord *replaced)
 {
-  GkvEvents *events = self->events;
   GkvEvent *event;
   gboolean many;
 
@@ -135,8 +124,8 @@ gkv_events_add_changed (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
     }
 
   /* As long as any is known by its key, the last of each is. */
-  many = gkv_fifo_get_length (&events->queue) >= MANY || g_hash_table_size (events->changes) > 0;
-  event = many ? find_change (events, record) : NULL;
+  many = gkv_fifo_get_length (&self->queue) >= MANY || g_hash_table_size (self->changes) > 0;
+  event = many ? find_change (self, record) : NULL;
   if (event != NULL)
     {
       /* What was visible before the first of them stays. */
@@ -146,200 +135,185 @@ gkv_events_add_changed (GkvEngine *self, GkvRecord *record, GkvRecord *replaced)
       return;
     }
 
-  event = push (events, GKV_EVENT_CHANGED);
+  event = push (self, GKV_EVENT_CHANGED);
   event->record = gkv_record_ref (record);
   event->replaced = replaced;
   if (many)
     {
       Change *change = g_new (Change, 1);
 
-      *change = (Change){ record->hash, gkv_fifo_get_last (&events->queue) };
-      g_hash_table_replace (events->changes, &change->hash, change);
+      *change = (Change){ record->hash, gkv_fifo_get_last (&self->queue) };
+      g_hash_table_replace (self->changes, &change->hash, change);
     }
 }
 
 /* Peers */
 
-static GkvPeerInfo *
-describe (const GkvMember *member)
-{
-  GkvPeerInfo *info = g_new0 (GkvPeerInfo, 1);
-
-  info->node_id = g_strdup (member->id);
-  info->address = g_strdup (member->address);
-  info->state = member->status;
-  info->round_trip_us = member->round_trip_us;
-  info->last_seen_wall = member->last_seen_wall;
-  return info;
-}
-
+/* Takes @info. */
 static void
-set_event (GkvEvent *event, GkvEventKind kind, const GkvMember *member)
+set_event (GkvEvent *event, GkvEventKind kind, GkvPeerInfo *info)
 {
   g_clear_pointer (&event->peer, gkv_peer_info_free);
   event->kind = kind;
-  event->peer = describe (member);
+  event->peer = info;
 }
 
 /* At a vacant place behind @after, if there is one, so that peers that come and go leave nothing behind. */
 static guint64
-add_peer_event (GkvEvents *events, GkvEventKind kind, const GkvMember *member, guint64 after)
+add_peer_event (GkvEvents *self, GkvEventKind kind, GkvPeerInfo *info, guint64 after)
 {
-  for (guint i = events->vacant->len; i > 0; i--)
+  for (guint i = self->vacant->len; i > 0; i--)
     {
-      guint64 number = g_array_index (events->vacant, guint64, i - 1);
-      GkvEvent *event = gkv_fifo_peek (&events->queue, number);
+      guint64 number = g_array_index (self->vacant, guint64, i - 1);
+      GkvEvent *event = gkv_fifo_peek (&self->queue, number);
 
       if (event != NULL && number < after)
         continue;
 
-      g_array_remove_index_fast (events->vacant, i - 1);
+      g_array_remove_index_fast (self->vacant, i - 1);
       if (event != NULL)
         {
-          set_event (event, kind, member);
+          set_event (event, kind, info);
           return number;
         }
     }
 
-  set_event (push (events, kind), kind, member);
-  return gkv_fifo_get_last (&events->queue);
+  set_event (push (self, kind), kind, info);
+  return gkv_fifo_get_last (&self->queue);
 }
 
 static void
-vacate (GkvEvents *events, guint64 number)
+vacate (GkvEvents *self, guint64 number)
 {
-  GkvEvent *event = gkv_fifo_peek (&events->queue, number);
+  GkvEvent *event = gkv_fifo_peek (&self->queue, number);
 
   gkv_event_clear (event);
   event->kind = EVENT_NONE;
-  g_array_append_val (events->vacant, number);
+  g_array_append_val (self->vacant, number);
 }
 
 static Peer *
-ensure_peer (GkvEvents *events, const char *id)
+ensure_peer (GkvEvents *self, const char *id)
 {
-  Peer *peer = g_hash_table_lookup (events->peers, id);
+  Peer *peer = g_hash_table_lookup (self->peers, id);
 
   if (peer == NULL)
     {
       peer = g_new0 (Peer, 1);
       peer->id = g_strdup (id);
-      g_hash_table_insert (events->peers, peer->id, peer);
+      g_hash_table_insert (self->peers, peer->id, peer);
     }
   return peer;
 }
 
 static void
-forget_told (GkvEvents *events, Peer *peer, guint64 number)
+forget_reported (GkvEvents *self, Peer *peer, guint64 number)
 {
   if (peer->before == number)
     peer->before = 0;
   if (peer->added == number)
     peer->added = 0;
   if (peer->before == 0 && peer->added == 0)
-    g_hash_table_remove (events->peers, peer->id);
+    g_hash_table_remove (self->peers, peer->id);
 }
 
 void
-gkv_events_add_peer (GkvEngine *self, GkvEventKind kind, const GkvMember *member)
+gkv_events_add_peer (GkvEvents *self, GkvEventKind kind, GkvPeerInfo *info)
 {
-  GkvEvents *events = self->events;
-  Peer *peer = ensure_peer (events, member->id);
+  Peer *peer = ensure_peer (self, info->node_id);
   guint64 added = peer->added;
 
   if (added != 0 && kind == GKV_EVENT_PEER_REMOVED)
     {
-      vacate (events, added);
-      forget_told (events, peer, added);
+      vacate (self, added);
+      forget_reported (self, peer, added);
+      gkv_peer_info_free (info);
     }
   else if (added != 0)
-    set_event (gkv_fifo_peek (&events->queue, added), GKV_EVENT_PEER_ADDED, member);
+    set_event (gkv_fifo_peek (&self->queue, added), GKV_EVENT_PEER_ADDED, info);
   else if (kind == GKV_EVENT_PEER_ADDED)
-    peer->added = add_peer_event (events, kind, member, peer->before);
+    peer->added = add_peer_event (self, kind, info, peer->before);
   else if (peer->before != 0)
-    set_event (gkv_fifo_peek (&events->queue, peer->before), kind, member);
+    set_event (gkv_fifo_peek (&self->queue, peer->before), kind, info);
   else
-    peer->before = add_peer_event (events, kind, member, 0);
+    peer->before = add_peer_event (self, kind, info, 0);
 }
 
 /* Others */
 
 void
-gkv_events_add_error (GkvEngine *self, int code, const char *message)
+gkv_events_add_error (GkvEvents *self, int code, const char *message)
 {
-  GkvEvents *events = self->events;
   guint kind = MIN ((guint) code, N_CODES - 1);
 
-  if (events->n_errors[kind] >= MAX_ERRORS)
+  if (self->n_errors[kind] >= MAX_ERRORS)
     {
-      events->n_more_errors[kind]++;
+      self->n_more_errors[kind]++;
       return;
     }
 
-  events->n_errors[kind]++;
-  push (events, GKV_EVENT_ERROR)->error = g_error_new_literal (GKV_ERROR, code, message);
+  self->n_errors[kind]++;
+  push (self, GKV_EVENT_ERROR)->error = g_error_new_literal (GKV_ERROR, code, message);
 }
 
 /* The last one of a kind that waited was read. */
 static void
-add_more_errors (GkvEngine *self, int code)
+add_more_errors (GkvEvents *self, int code)
 {
-  GkvEvents *events = self->events;
   guint kind = MIN ((guint) code, N_CODES - 1);
   g_autofree char *message = NULL;
 
-  events->n_errors[kind]--;
-  if (events->n_errors[kind] > 0 || events->n_more_errors[kind] == 0)
+  self->n_errors[kind]--;
+  if (self->n_errors[kind] > 0 || self->n_more_errors[kind] == 0)
     return;
 
   message = g_strdup_printf ("%" G_GUINT64_FORMAT " more errors of this kind were not reported one by one",
-                             events->n_more_errors[kind]);
-  events->n_more_errors[kind] = 0;
+                             self->n_more_errors[kind]);
+  self->n_more_errors[kind] = 0;
   gkv_events_add_error (self, code, message);
 }
 
 void
-gkv_events_add_synced (GkvEngine *self)
+gkv_events_add_synced (GkvEvents *self)
 {
-  push (self->events, GKV_EVENT_SYNCED)->synced = TRUE;
+  push (self, GKV_EVENT_SYNCED)->synced = TRUE;
 }
 
 void
-gkv_events_add_confirmed (GkvEngine *self)
+gkv_events_add_confirmed (GkvEvents *self)
 {
-  if (!self->events->confirmed)
-    push (self->events, GKV_EVENT_CONFIRMED);
-  self->events->confirmed = TRUE;
+  if (!self->confirmed)
+    push (self, GKV_EVENT_CONFIRMED);
+  self->confirmed = TRUE;
 }
 
 /* Reading */
 
 guint
-gkv_events_get_length (GkvEngine *self)
+gkv_events_get_length (GkvEvents *self)
 {
-  return gkv_fifo_get_length (&self->events->queue);
+  return gkv_fifo_get_length (&self->queue);
 }
 
 static void
-note_read (GkvEngine *self, const GkvEvent *event, guint64 number)
+note_read (GkvEvents *self, const GkvEvent *event, guint64 number)
 {
-  GkvEvents *events = self->events;
   const Change *change;
 
   switch (event->kind)
     {
     case GKV_EVENT_CHANGED:
-      if (g_hash_table_size (events->changes) == 0)
+      if (g_hash_table_size (self->changes) == 0)
         break;
-      change = g_hash_table_lookup (events->changes, &event->record->hash);
+      change = g_hash_table_lookup (self->changes, &event->record->hash);
       if (change != NULL && change->number == number)
-        g_hash_table_remove (events->changes, &event->record->hash);
+        g_hash_table_remove (self->changes, &event->record->hash);
       break;
 
     case GKV_EVENT_PEER_ADDED:
     case GKV_EVENT_PEER_CHANGED:
     case GKV_EVENT_PEER_REMOVED:
-      forget_told (events, ensure_peer (events, event->peer->node_id), number);
+      forget_reported (self, ensure_peer (self, event->peer->node_id), number);
       break;
 
     case GKV_EVENT_ERROR:
@@ -347,7 +321,7 @@ note_read (GkvEngine *self, const GkvEvent *event, guint64 number)
       break;
 
     case GKV_EVENT_CONFIRMED:
-      events->confirmed = FALSE;
+      self->confirmed = FALSE;
       break;
 
     case GKV_EVENT_SYNCED:
@@ -357,17 +331,15 @@ note_read (GkvEngine *self, const GkvEvent *event, guint64 number)
 }
 
 gboolean
-gkv_engine_pop_event (GkvEngine *self, GkvEvent *event)
+gkv_events_pop (GkvEvents *self, GkvEvent *event)
 {
-  GkvEvents *events = self->events;
-
   do
     {
-      guint64 number = gkv_fifo_get_last (&events->queue) - gkv_fifo_get_length (&events->queue) + 1;
+      guint64 number = gkv_fifo_get_last (&self->queue) - gkv_fifo_get_length (&self->queue) + 1;
 
-      if (!gkv_fifo_pop (&events->queue, event))
+      if (!gkv_fifo_pop (&self->queue, event))
         {
-          g_array_set_size (events->vacant, 0);
+          g_array_set_size (self->vacant, 0);
           return FALSE;
         }
 

@@ -16,16 +16,11 @@
  */
 #include "config.h"
 
-#include "gkv-exchange-private.h"
-#include "gkv-horizons.h"
+#include "gkv-exchange.h"
+
+#include "gkv-probes.h"
 
 #include "../gkv-error.h"
-
-/* A range of at most so many records is listed, not split: the list fits a datagram. */
-#define MAX_LISTED 24
-
-/* A peer that lacks more of a range than this is invited to fetch it page by page. */
-#define MAX_GIVEN 96
 
 #define MAX_TODO      65536
 #define ASK_PATIENCE  (400 * GKV_MS)
@@ -54,7 +49,94 @@
 #define PIECES_PATIENCE (2 * GKV_SECOND)
 #define PIECES_LAST     (5 * 60 * GKV_SECOND)
 
-#define SAME_FLAG_SYNCED 1
+struct _GkvExchanges
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvMembers *members;
+  GkvHorizons *horizons;
+  GkvPieces *pieces;
+  GkvTransfers *transfers;
+  GkvExchangesListener listener;
+  gpointer data;
+  gint64 interval;
+  gint64 gossip_due;
+  gboolean hastened;     /* with several peers then, as something is known to be missing */
+  GPtrArray *exchanging; /* links with an exchange under way */
+  gint64 due;
+  gint64 unsynced_due; /* while this node isn't synced */
+};
+
+GkvExchanges *
+gkv_exchanges_new (GkvRuntime *runtime,
+                   GkvLinks *links,
+                   GkvMembers *members,
+                   GkvHorizons *horizons,
+                   GkvPieces *pieces,
+                   GkvTransfers *transfers,
+                   gint64 interval,
+                   const GkvExchangesListener *listener,
+                   gpointer data)
+{
+  GkvExchanges *self = g_new0 (GkvExchanges, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->members = members;
+  self->horizons = horizons;
+  self->pieces = pieces;
+  self->transfers = transfers;
+  self->interval = interval;
+  self->listener = *listener;
+  self->data = data;
+  self->exchanging = g_ptr_array_new ();
+  self->due = G_MAXINT64;
+  self->gossip_due = runtime->now.mono + interval;
+  return self;
+}
+
+void
+gkv_exchanges_free (GkvExchanges *self)
+{
+  g_ptr_array_unref (self->exchanging);
+  g_free (self);
+}
+
+void
+gkv_exchanges_set_interval (GkvExchanges *self, gint64 interval)
+{
+  self->gossip_due = MIN (self->gossip_due, self->gossip_due - self->interval + interval);
+  self->interval = interval;
+  gkv_runtime_wake_at (self->runtime, self->gossip_due);
+}
+
+guint
+gkv_exchanges_get_n (GkvExchanges *self)
+{
+  return self->exchanging->len;
+}
+
+static GkvLink *
+get_exchanging (GkvExchanges *self, guint index)
+{
+  return g_ptr_array_index (self->exchanging, index);
+}
+
+GkvLink *
+gkv_exchanges_find_stuck (GkvExchanges *self)
+{
+  for (guint i = 0; i < self->exchanging->len; i++)
+    {
+      GkvLink *link = get_exchanging (self, i);
+      const GkvExchange *exchange = gkv_exchange_of (link);
+
+      if (exchange->asked->len == 0 && exchange->todo.length == 0 && gkv_transfer_is_idle (link))
+        return link;
+    }
+  return NULL;
+}
+
+/* Ranges */
 
 static gboolean
 range_equal (const GkvRange *a, const GkvRange *b)
@@ -62,8 +144,8 @@ range_equal (const GkvRange *a, const GkvRange *b)
   return a->depth == b->depth && a->prefix == b->prefix;
 }
 
-static GkvRange
-get_child (GkvRange range, guint index)
+GkvRange
+gkv_exchange_get_part (GkvRange range, guint index)
 {
   GkvRange child = { .prefix = range.prefix | (guint64) index << (60 - 4 * range.depth), .depth = range.depth + 1 };
 
@@ -71,15 +153,15 @@ get_child (GkvRange range, guint index)
 }
 
 void
-gkv_exchange_put_range (GkvEngine *self, GByteArray *body, GkvRange range)
+gkv_exchange_put_range (GkvExchanges *self, GByteArray *body, GkvRange range)
 {
   gkv_put_range (body, range);
   if (range.depth == 0)
-    gkv_put_u64 (body, gkv_horizons_get (self));
+    gkv_put_u64 (body, gkv_horizons_get (self->horizons));
 }
 
 GkvRange
-gkv_exchange_read_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
+gkv_exchange_read_range (GkvExchanges *self, GkvLink *link, GkvReader *reader)
 {
   GkvRange range = gkv_reader_range (reader);
 
@@ -88,129 +170,136 @@ gkv_exchange_read_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
       GkvStamp horizon = gkv_reader_u64 (reader);
 
       if (!reader->failed)
-        gkv_horizons_hear (self, link, horizon);
+        gkv_horizons_receive (self->horizons, link, horizon);
     }
   return range;
-}
-
-void
-gkv_exchanges_init (GkvEngine *self)
-{
-  self->exchanging = g_ptr_array_new ();
-  self->exchanges_due = G_MAXINT64;
-}
-
-void
-gkv_exchanges_clear (GkvEngine *self)
-{
-  g_ptr_array_unref (self->exchanging);
 }
 
 /* Asking */
 
 /* Questions are looked at again at @when. */
 static void
-look_at (GkvEngine *self, gint64 when)
+look_at (GkvExchanges *self, gint64 when)
 {
-  self->exchanges_due = MIN (self->exchanges_due, when);
-  gkv_engine_wake_at (self, when);
+  self->due = MIN (self->due, when);
+  gkv_runtime_wake_at (self->runtime, when);
 }
 
 /* A sum that no range has: what is there is listed. */
 static const GkvFingerprint no_sum = { G_MAXUINT64, G_MAXUINT64 };
 
-static void
-send_ask (GkvEngine *self, GkvLink *link, GkvAsked *asked)
+gboolean
+gkv_exchange_is_full_sum (const GkvFingerprint *sum)
 {
-  GByteArray *body = gkv_engine_begin_message (self);
+  return gkv_fingerprint_equal (sum, &no_sum);
+}
+
+static void
+send_ask (GkvExchanges *self, GkvLink *link, GkvAsked *asked)
+{
+  GByteArray *body = gkv_links_begin_message (self->links);
   GkvSummary summary;
 
   if (asked->chunk > 0)
     {
       gkv_put_u8 (body, asked->chunk);
-      gkv_link_send (self, link, GKV_MESSAGE_ASK_CHUNK);
+      gkv_links_send (self->links, link, GKV_MESSAGE_ASK_CHUNK);
       return;
     }
 
-  gkv_store_summarise (self->store, asked->range, &summary);
-  if (link->exchange->full)
+  gkv_store_summarise (self->runtime->store, asked->range, &summary);
+  if (gkv_exchange_of (link)->full)
     summary.fingerprint = no_sum;
   asked->sum = summary.fingerprint.lo;
   gkv_exchange_put_range (self, body, asked->range);
   gkv_put_u64 (body, summary.fingerprint.lo);
   gkv_put_u64 (body, summary.fingerprint.hi);
-  gkv_link_send (self, link, GKV_MESSAGE_ASK);
+  gkv_links_send (self->links, link, GKV_MESSAGE_ASK);
 }
 
 void
-gkv_exchange_ask (GkvEngine *self, GkvLink *link, GkvRange range, guint chunk)
+gkv_exchange_ask (GkvExchanges *self, GkvLink *link, GkvRange range, guint chunk)
 {
-  GkvAsked asked = { .range = range, .chunk = chunk, .sent = self->now.mono };
+  GkvAsked asked = { .range = range, .chunk = chunk, .sent = self->runtime->now.mono };
 
   if (range.depth == 0 && chunk == 0)
-    asked.epoch = gkv_store_end_epoch (self->store);
+    asked.epoch = gkv_store_end_epoch (self->runtime->store);
   send_ask (self, link, &asked);
-  g_array_append_val (link->exchange->asked, asked);
-  look_at (self, self->now.mono + ASK_PATIENCE);
+  g_array_append_val (gkv_exchange_of (link)->asked, asked);
+  look_at (self, self->runtime->now.mono + ASK_PATIENCE);
 }
 
 static void
-ask_more (GkvEngine *self, GkvLink *link)
+ask_more (GkvExchanges *self, GkvLink *link)
 {
-  GkvExchange *exchange = link->exchange;
+  GkvExchange *exchange = gkv_exchange_of (link);
 
   while (exchange->asked->len < GKV_EXCHANGE_MAX_ASKED && exchange->todo.length > 0)
     {
       g_autofree GkvRange *range = g_queue_pop_head (&exchange->todo);
 
       gkv_exchange_ask (self, link, *range, 0);
-      gkv_engine_breathe (self, GKV_COST_RECORD);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
     }
+}
+
+const GkvAsked *
+gkv_exchange_find_asked (const GkvLink *link, const GkvRange *range, guint chunk)
+{
+  GArray *asked = gkv_exchange_of (link) != NULL ? gkv_exchange_of (link)->asked : NULL;
+
+  for (guint i = 0; asked != NULL && i < asked->len; i++)
+    {
+      const GkvAsked *question = &g_array_index (asked, GkvAsked, i);
+
+      if (range_equal (&question->range, range) && question->chunk == chunk)
+        return question;
+    }
+
+  return NULL;
 }
 
 gboolean
 gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint32 *epoch)
 {
-  GArray *asked = link->exchange != NULL ? link->exchange->asked : NULL;
+  const GkvAsked *question = gkv_exchange_find_asked (link, range, chunk);
+  GArray *asked;
 
-  for (guint i = 0; asked != NULL && i < asked->len; i++)
-    {
-      GkvAsked *question = &g_array_index (asked, GkvAsked, i);
+  if (question == NULL)
+    return FALSE;
 
-      if (range_equal (&question->range, range) && question->chunk == chunk)
-        {
-          if (epoch != NULL)
-            *epoch = question->epoch;
-          g_array_remove_index_fast (asked, i);
-          return TRUE;
-        }
-    }
-
-  return FALSE;
+  if (epoch != NULL)
+    *epoch = question->epoch;
+  asked = gkv_exchange_of (link)->asked;
+  g_array_remove_index_fast (asked, question - (const GkvAsked *) asked->data);
+  return TRUE;
 }
 
 void
-gkv_exchange_begin (GkvEngine *self, GkvLink *link)
+gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
 {
+  GkvConversation *conversation = gkv_conversation_of (link);
   const GkvRange everything = { 0, 0 };
+  GkvExchange *exchange;
 
-  if (link->exchange != NULL || !gkv_link_is_usable (link))
+  if (gkv_exchange_of (link) != NULL || !gkv_link_is_usable (link))
     return;
 
-  self->counters.exchanges++;
+  self->runtime->counters.exchanges++;
   g_ptr_array_add (self->exchanging, link);
-  link->exchange = g_new0 (GkvExchange, 1);
-  link->exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
-  g_queue_init (&link->exchange->todo);
-  gkv_flushes_begin_exchange (self, &link->exchange->given);
-  link->incomplete = FALSE;
+  exchange = g_new0 (GkvExchange, 1);
+  exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
+  g_queue_init (&exchange->todo);
+  conversation->exchange = exchange;
+  self->listener.began (link, &exchange->given, self->data);
+  conversation->incomplete = FALSE;
   gkv_exchange_ask (self, link, everything, 0);
 }
 
 void
-gkv_exchange_free (GkvEngine *self, GkvLink *link)
+gkv_exchange_free (GkvExchanges *self, GkvLink *link)
 {
-  GkvExchange *exchange = g_steal_pointer (&link->exchange);
+  GkvExchange *exchange = g_steal_pointer (&gkv_conversation_of (link)->exchange);
 
   if (exchange == NULL)
     return;
@@ -218,69 +307,74 @@ gkv_exchange_free (GkvEngine *self, GkvLink *link)
   g_ptr_array_remove_fast (self->exchanging, link);
   g_queue_clear_full (&exchange->todo, g_free);
   g_array_unref (exchange->asked);
-  gkv_sketching_free (exchange->sketching);
+  g_free (exchange->sketching);
   gkv_given_clear (&exchange->given);
   g_free (exchange);
 }
 
 /* Nothing is left to fetch: both have held the same. */
 static void
-matched (GkvEngine *self, GkvLink *link)
+matched (GkvExchanges *self, GkvLink *link)
 {
-  if (link->member == NULL || link->life != link->member->life)
+  if (link->member == NULL || link->generation != link->member->generation)
     return;
 
-  link->member->matched = TRUE;
-  gkv_engine_consider_synced (self);
+  gkv_standing_of (link->member)->matched = TRUE;
+  self->listener.matched (link->member, self->data);
 }
 
-/* They hold just what we held at the end of @epoch. */
-static void
-agree (GkvEngine *self, GkvLink *link, guint32 epoch)
+void
+gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint32 epoch)
 {
-  link->n_repeats = 0;
-  link->full_interval = link->full_due = 0;
-  if (link->member != NULL && link->life == link->member->life)
+  GkvConversation *conversation = gkv_conversation_of (link);
+
+  conversation->n_repeats = 0;
+  conversation->full_interval = conversation->full_due = 0;
+  if (link->member != NULL && link->generation == link->member->generation)
     {
-      link->member->n_checks = MAX_CHECKS;
-      gkv_horizons_agree (self, link->member, epoch);
+      gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
+      gkv_horizons_agree (self->horizons, link->member, epoch);
     }
   matched (self, link);
 }
 
 /* What the other found to be missing here has been got. Whether that was all is asked, where it matters. */
 static void
-consider_asking (GkvEngine *self, GkvLink *link)
+consider_asking (GkvExchanges *self, GkvLink *link)
 {
+  GkvConversation *conversation = gkv_conversation_of (link);
   const GkvMember *member = link->member;
 
-  if (member == NULL || link->life != member->life || !gkv_transfer_is_idle (self, link) || link->n_repeats > 0)
+  if (member == NULL || link->generation != member->generation || !gkv_transfer_is_idle (link) ||
+      conversation->n_repeats > 0)
     return;
 
-  if (!member->matched)
+  if (!gkv_standing_of (member)->matched)
     gkv_exchange_begin (self, link);
-  else if (link->incomplete)
+  else if (conversation->incomplete)
     gkv_exchanges_hasten (self);
 }
 
-/* An exchange that found differences has ended. The other side can't tell whether it has been given everything, and
+/* An exchange that found differences has ended. The other side can't know whether it has been given everything, and
  * thus whether it is synced, before it is asked again. If it has been invited to fetch much, it asks by itself. */
 static void
-check (GkvEngine *self, GkvLink *link)
+check (GkvExchanges *self, GkvLink *link)
 {
   GkvMember *member = link->member;
 
-  if (member == NULL || link->life != member->life || member->n_checks >= MAX_CHECKS || link->n_repeats > 0)
+  if (member == NULL || link->generation != member->generation || gkv_standing_of (member)->n_checks >= MAX_CHECKS ||
+      gkv_conversation_of (link)->n_repeats > 0)
     return;
 
-  member->n_checks++;
+  gkv_standing_of (member)->n_checks++;
   gkv_exchange_begin (self, link);
 }
 
 void
-gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
+gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
 {
-  GkvExchange *exchange = link->exchange;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  GkvExchange *exchange = gkv_exchange_of (link);
   gboolean checked;
 
   if (exchange == NULL)
@@ -290,23 +384,23 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
     }
 
   ask_more (self, link);
-  if (exchange->asked->len > 0 || exchange->todo.length > 0 || !gkv_transfer_is_idle (self, link))
+  if (exchange->asked->len > 0 || exchange->todo.length > 0 || !gkv_transfer_is_idle (link))
     return;
 
   if (exchange->differs)
     {
-      link->ended_mine = exchange->mine;
-      link->ended_theirs = exchange->theirs;
+      conversation->ended_mine = exchange->mine;
+      conversation->ended_theirs = exchange->theirs;
     }
-  if (!link->incomplete)
-    gkv_flushes_settle (self, link, &exchange->given);
+  if (!conversation->incomplete)
+    self->listener.ended (link, &exchange->given, self->data);
   checked = exchange->differs && !exchange->invited;
   gkv_exchange_free (self, link);
 
   /* What got lost on the way is asked for again soon, as long as that gets us anywhere. */
-  if (link->incomplete)
+  if (conversation->incomplete)
     {
-      if (link->n_repeats == 0)
+      if (conversation->n_repeats == 0)
         gkv_exchanges_hasten (self);
       return;
     }
@@ -318,30 +412,33 @@ gkv_exchange_consider_end (GkvEngine *self, GkvLink *link)
 
 /* One at a time, as each costs in proportion to the map. */
 static gboolean
-is_full_under_way (GkvEngine *self)
+is_full_under_way (GkvExchanges *self)
 {
   for (guint i = 0; i < self->exchanging->len; i++)
-    if (((GkvLink *) g_ptr_array_index (self->exchanging, i))->exchange->full)
+    if (gkv_exchange_of (get_exchanging (self, i))->full)
       return TRUE;
 
   return FALSE;
 }
 
-static void
-put_off_full (GkvEngine *self, GkvLink *link)
+void
+gkv_exchange_put_off_full (GkvExchanges *self, GkvLink *link)
 {
-  link->full_due = self->now.mono + MAX (link->full_interval, FULL_FIRST);
+  GkvConversation *conversation = gkv_conversation_of (link);
+
+  conversation->full_due = self->runtime->now.mono + MAX (conversation->full_interval, FULL_FIRST);
 }
 
 static void
-go_over_to_full (GkvEngine *self, GkvLink *link)
+go_over_to_full (GkvExchanges *self, GkvLink *link)
 {
+  GkvConversation *conversation = gkv_conversation_of (link);
   const GkvRange everything = { 0, 0 };
 
-  self->counters.exchanges_full++;
-  link->full_interval = CLAMP (2 * link->full_interval, FULL_FIRST, FULL_LAST);
-  put_off_full (self, link);
-  link->exchange->full = TRUE;
+  self->runtime->counters.exchanges_full++;
+  conversation->full_interval = CLAMP (2 * conversation->full_interval, FULL_FIRST, FULL_LAST);
+  gkv_exchange_put_off_full (self, link);
+  gkv_exchange_of (link)->full = TRUE;
   gkv_exchange_split (self, link, everything, NULL);
   ask_more (self, link);
 }
@@ -349,438 +446,204 @@ go_over_to_full (GkvEngine *self, GkvLink *link)
 /* Both are as they were when the last exchange ended; and it isn't that one of them is still getting a record that
  * comes in pieces. */
 static gboolean
-is_repeated (GkvEngine *self, GkvLink *link)
+is_repeated (GkvExchanges *self, GkvLink *link)
 {
-  gboolean getting = self->assembly_bytes > 0 || self->now.mono - link->pieces_sent < PIECES_PATIENCE;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  const GkvExchange *exchange = conversation->exchange;
+  gboolean getting = gkv_pieces_get_n_bytes (self->pieces) > 0 ||
+                     self->runtime->now.mono - conversation->pieces_sent < PIECES_PATIENCE;
 
-  if (link->exchange->mine != link->ended_mine || link->exchange->theirs != link->ended_theirs)
+  if (exchange->mine != conversation->ended_mine || exchange->theirs != conversation->ended_theirs)
     {
-      link->n_repeats = 0;
-      link->differed_since = self->now.mono;
+      conversation->n_repeats = 0;
+      conversation->differed_since = self->runtime->now.mono;
       return FALSE;
     }
 
-  return !getting || self->now.mono - link->differed_since >= PIECES_LAST;
+  return !getting || self->runtime->now.mono - conversation->differed_since >= PIECES_LAST;
 }
 
 gboolean
-gkv_exchange_goes_on (GkvEngine *self, GkvLink *link, const guint8 *theirs, gsize len)
+gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const guint8 *theirs, gsize len)
 {
-  GkvExchange *exchange = link->exchange;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  GkvExchange *exchange = gkv_exchange_of (link);
   GkvSummary summary;
   const GkvRange everything = { 0, 0 };
 
-  gkv_store_summarise (self->store, everything, &summary);
+  gkv_store_summarise (self->runtime->store, everything, &summary);
   exchange->differs = TRUE;
   exchange->mine = summary.fingerprint.lo;
-  exchange->theirs = gkv_hash_64 (&self->secret, theirs, len);
+  exchange->theirs = gkv_hash_64 (&self->runtime->secret, theirs, len);
 
   if (!is_repeated (self, link))
     return TRUE;
 
-  self->counters.exchanges_repeated++;
-  link->n_repeats++;
-  if (link->n_repeats < MAX_REPEATS)
+  self->runtime->counters.exchanges_repeated++;
+  conversation->n_repeats++;
+  if (conversation->n_repeats < MAX_REPEATS)
     return TRUE;
 
-  if (link->n_repeats == MAX_REPEATS && link->full_interval == 0)
-    gkv_engine_report (self, link, GKV_ERROR_FAILED,
-                       "This node and the one at %s hold different records, and exchanging what differs doesn't mend "
-                       "it; now all is compared, and again at growing intervals. Are both clocks right?",
-                       link->address);
+  if (conversation->n_repeats == MAX_REPEATS && conversation->full_interval == 0)
+    gkv_runtime_report (self->runtime, link->address, GKV_ERROR_FAILED,
+                        "This node and the one at %s hold different records, and exchanging what differs doesn't mend "
+                        "it; now all is compared, and again at growing intervals. Are both clocks right?",
+                        link->address);
 
-  if (self->now.mono >= link->full_due && !is_full_under_way (self))
+  if (self->runtime->now.mono >= conversation->full_due && !is_full_under_way (self))
     go_over_to_full (self, link);
   else
     gkv_exchange_free (self, link);
   return FALSE;
 }
 
-/* Answering */
-
-static gboolean
-put_listed (GkvRecord *record, gpointer user_data)
+void
+gkv_exchange_look_into (GkvLink *link, GkvRange range)
 {
-  gkv_put_item (user_data, record);
-  return TRUE;
-}
-
-static void
-handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  GkvRange range = gkv_exchange_read_range (self, link, reader);
-  GkvFingerprint theirs;
-  GkvSummary mine;
-  GByteArray *body;
-
-  theirs.lo = gkv_reader_u64 (reader);
-  theirs.hi = gkv_reader_u64 (reader);
-  if (reader->failed)
-    return;
-
-  link->stirred = self->now.mono;
-
-  /* One side's full exchange is enough for both. */
-  if (gkv_fingerprint_equal (&theirs, &no_sum))
-    put_off_full (self, link);
-
-  gkv_store_summarise (self->store, range, &mine);
-  body = gkv_engine_begin_message (self);
-  gkv_exchange_put_range (self, body, range);
-
-  if (gkv_fingerprint_equal (&mine.fingerprint, &theirs))
-    {
-      gkv_put_u8 (body, self->synced ? SAME_FLAG_SYNCED : 0);
-      gkv_put_u32 (body, mine.fingerprint.lo);
-      gkv_link_send (self, link, GKV_MESSAGE_SAME);
-      if (range.depth == 0)
-        {
-          gkv_flushes_agree (self, link);
-          agree (self, link, gkv_store_end_epoch (self->store));
-        }
-    }
-  else if (mine.count <= MAX_LISTED || range.depth == 16)
-    {
-      gkv_store_foreach (self->store, range, 0, put_listed, body);
-      gkv_link_send (self, link, GKV_MESSAGE_ITEMS);
-    }
-  else if (range.depth == 0 && (theirs.lo | theirs.hi) != 0 && gkv_sketches_can_send (self))
-    {
-      gkv_sketches_send (self, link, 0);
-    }
+  if (gkv_exchange_of (link)->todo.length < MAX_TODO)
+    g_queue_push_head (&gkv_exchange_of (link)->todo, g_memdup2 (&range, sizeof range));
   else
-    {
-      for (guint i = 0; i < 16; i++)
-        {
-          gkv_engine_breathe (self, GKV_COST_RECORD / 2);
-          gkv_store_summarise (self->store, get_child (range, i), &mine);
-          gkv_put_u64 (body, mine.fingerprint.lo);
-        }
-      gkv_link_send (self, link, GKV_MESSAGE_RANGE);
-    }
-}
-
-/* One that comes late is about what we held at an earlier question, and says nothing of what was written since. */
-static gboolean
-is_same_as_asked (const GkvLink *link, const GkvRange *range, guint32 sum)
-{
-  for (guint i = 0; link->exchange != NULL && i < link->exchange->asked->len; i++)
-    {
-      const GkvAsked *question = &g_array_index (link->exchange->asked, GkvAsked, i);
-
-      if (range_equal (&question->range, range) && question->chunk == 0)
-        return question->sum == sum;
-    }
-
-  return FALSE;
-}
-
-static void
-handle_same (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  GkvRange range = gkv_exchange_read_range (self, link, reader);
-  guint8 flags = gkv_reader_u8 (reader);
-  guint32 sum = gkv_reader_u32 (reader);
-  guint32 epoch;
-
-  /* It answers no question of a full exchange, but one from before. */
-  if (reader->failed || (link->exchange != NULL && link->exchange->full) || !is_same_as_asked (link, &range, sum) ||
-      !gkv_exchange_is_answer (link, &range, 0, &epoch))
-    return;
-
-  if (range.depth == 0)
-    {
-      agree (self, link, epoch);
-      if (flags & SAME_FLAG_SYNCED)
-        gkv_engine_set_synced (self);
-    }
-  gkv_exchange_consider_end (self, link);
-}
-
-static void
-look_into (GkvLink *link, GkvRange range)
-{
-  if (link->exchange->todo.length < MAX_TODO)
-    g_queue_push_head (&link->exchange->todo, g_memdup2 (&range, sizeof range));
-  else
-    link->incomplete = TRUE;
+    gkv_conversation_of (link)->incomplete = TRUE;
 }
 
 void
-gkv_exchange_split (GkvEngine *self, GkvLink *link, GkvRange range, const guint64 *theirs)
+gkv_exchange_split (GkvExchanges *self, GkvLink *link, GkvRange range, const guint64 *theirs)
 {
   GkvSummary mine;
 
   for (guint i = 0; i < 16; i++)
     {
-      GkvRange child = get_child (range, i);
+      GkvRange child = gkv_exchange_get_part (range, i);
 
-      gkv_engine_breathe (self, GKV_COST_RECORD / 2);
-      gkv_store_summarise (self->store, child, &mine);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
+      gkv_store_summarise (self->runtime->store, child, &mine);
       if (theirs != NULL && mine.fingerprint.lo == theirs[i])
         continue;
 
-      if (mine.count == 0 && !link->exchange->full)
-        gkv_transfer_pull (self, link, child, TRUE);
+      if (mine.count == 0 && !gkv_exchange_of (link)->full)
+        gkv_transfer_pull (self->transfers, link, child, TRUE);
       else
-        look_into (link, child);
-    }
-}
-
-static void
-handle_range (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  const guint8 *all = reader->data;
-  GkvRange range = gkv_exchange_read_range (self, link, reader);
-  guint64 theirs[16];
-  GkvSummary mine;
-
-  for (guint i = 0; i < 16; i++)
-    theirs[i] = gkv_reader_u64 (reader);
-
-  if (reader->failed || range.depth >= 16 || !gkv_exchange_is_answer (link, &range, 0, NULL))
-    return;
-
-  if (range.depth == 0 && !gkv_exchange_goes_on (self, link, all, reader->len))
-    return;
-
-  gkv_store_summarise (self->store, range, &mine);
-  if (mine.count == 0)
-    {
-      gkv_transfer_pull (self, link, range, TRUE);
-      gkv_exchange_consider_end (self, link);
-      return;
-    }
-
-  gkv_exchange_split (self, link, range, link->exchange->full ? NULL : theirs);
-  gkv_exchange_consider_end (self, link);
-}
-
-static gboolean
-add_to_array (GkvRecord *record, gpointer user_data)
-{
-  g_ptr_array_add (user_data, gkv_record_ref (record));
-  return TRUE;
-}
-
-static void
-handle_items (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  const guint8 *all = reader->data;
-  GkvRange range = gkv_exchange_read_range (self, link, reader);
-  g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
-  g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  GkvSummary mine;
-
-  while (gkv_reader_get_left (reader) > 0)
-    {
-      GkvItem item = gkv_reader_item (reader);
-      GkvItem *copy = g_memdup2 (&item, sizeof item);
-
-      g_hash_table_replace (listed, &copy->hash, copy);
-    }
-
-  if (reader->failed || !gkv_exchange_is_answer (link, &range, 0, NULL))
-    return;
-
-  if (range.depth == 0 && !gkv_exchange_goes_on (self, link, all, reader->len))
-    return;
-
-  gkv_store_summarise (self->store, range, &mine);
-  if (mine.count > MAX_GIVEN && (link->member->horizon > 0 || link->exchange->full) && range.depth < 16)
-    {
-      /* Each of what they lack has to be judged, or compared: a little at a time. */
-      for (guint i = 0; i < 16; i++)
-        {
-          GkvRange child = get_child (range, i);
-
-          gkv_engine_breathe (self, GKV_COST_RECORD / 2);
-          gkv_store_summarise (self->store, child, &mine);
-          if (mine.count > 0)
-            look_into (link, child);
-        }
-    }
-  else if (mine.count > MAX_GIVEN)
-    {
-      link->exchange->given.many = TRUE;
-      link->exchange->invited = TRUE;
-      gkv_put_range (gkv_engine_begin_message (self), range);
-      gkv_link_send (self, link, GKV_MESSAGE_INVITE);
-    }
-  else
-    {
-      g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-
-      /* At most so many as are given, and one leaf more. */
-      gkv_store_foreach (self->store, range, 0, add_to_array, records);
-      for (guint i = 0; i < records->len; i++)
-        {
-          GkvRecord *record = g_ptr_array_index (records, i);
-          GkvItem *item = g_hash_table_lookup (listed, &record->hash);
-
-          if (item == NULL ? gkv_horizons_stands (self, link, record) : gkv_item_is_given (item, record))
-            {
-              g_ptr_array_add (given, gkv_record_ref (record));
-              gkv_given_add (&link->exchange->given, record, item != NULL ? item->stamp : 0);
-            }
-        }
-      gkv_offers_give (self, link, given);
-    }
-
-  {
-    GHashTableIter iter;
-    GkvItem *item;
-
-    g_hash_table_iter_init (&iter, listed);
-    while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &item))
-      {
-        gkv_engine_breathe (self, GKV_COST_RECORD);
-        if (gkv_item_is_wanted (item, gkv_store_lookup_hash (self->store, item->hash)))
-          gkv_transfer_want (self, link, item->hash);
-      }
-  }
-
-  gkv_exchange_consider_end (self, link);
-}
-
-static void
-handle_invite (GkvEngine *self, GkvLink *link, GkvReader *reader)
-{
-  GkvRange range = gkv_reader_range (reader);
-
-  if (!reader->failed)
-    gkv_transfer_pull (self, link, range, FALSE);
-}
-
-void
-gkv_exchange_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
-{
-  switch ((int) kind)
-    {
-    case GKV_MESSAGE_ASK:
-      handle_ask (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_SAME:
-      handle_same (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_RANGE:
-      handle_range (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_ITEMS:
-      handle_items (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_OFFER:
-      gkv_offers_handle (self, link, reader);
-      gkv_exchange_consider_end (self, link);
-      break;
-
-    case GKV_MESSAGE_INVITE:
-      handle_invite (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_SKETCH:
-      gkv_sketches_handle (self, link, reader);
-      break;
-
-    case GKV_MESSAGE_ASK_CHUNK:
-      gkv_sketches_handle_ask (self, link, reader);
-      break;
-
-    default:
-      g_assert_not_reached ();
+        gkv_exchange_look_into (link, child);
     }
 }
 
 /* Time */
 
 static void
-repeat_questions (GkvEngine *self, GkvLink *link)
+repeat_questions (GkvExchanges *self, GkvLink *link)
 {
-  GArray *asked = link->exchange->asked;
+  GArray *asked = gkv_exchange_of (link)->asked;
 
   for (guint i = 0; i < asked->len; i++)
     {
       GkvAsked *question = &g_array_index (asked, GkvAsked, i);
 
-      if (self->now.mono - question->sent < ASK_PATIENCE)
+      if (self->runtime->now.mono - question->sent < ASK_PATIENCE)
         {
           look_at (self, question->sent + ASK_PATIENCE);
           continue;
         }
 
-      if (++question->tries >= (link->exchange->full ? FULL_TRIES : ASK_TRIES))
+      if (++question->tries >= (gkv_exchange_of (link)->full ? FULL_TRIES : ASK_TRIES))
         {
           gkv_exchange_free (self, link);
           return;
         }
 
-      question->sent = self->now.mono;
+      question->sent = self->runtime->now.mono;
       send_ask (self, link, question);
-      gkv_engine_breathe (self, GKV_COST_RECORD);
-      look_at (self, self->now.mono + ASK_PATIENCE);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      look_at (self, self->runtime->now.mono + ASK_PATIENCE);
     }
 }
 
 /* A long interval's question rides on a probe; so long it is waited for. */
 static gint64
-get_grace (GkvEngine *self)
+get_grace (GkvExchanges *self)
 {
-  return self->gossip_interval >= GKV_SECOND ? GKV_SECOND : 0;
+  return self->interval >= GKV_SECOND ? GKV_SECOND : 0;
 }
 
 void
-gkv_exchanges_hasten (GkvEngine *self)
+gkv_exchanges_hasten (GkvExchanges *self)
 {
-  gint64 due = self->now.mono + SOON;
+  gint64 due = self->runtime->now.mono + SOON;
 
   self->hastened = TRUE;
   self->gossip_due = MIN (self->gossip_due, due - get_grace (self));
-  gkv_engine_wake_at (self, due);
+  gkv_runtime_wake_at (self->runtime, due);
+}
+
+/* The question whether we differ rides along when it is due; but where something is missing, several are asked, not
+ * this one alone. */
+void
+gkv_exchanges_ride (GkvExchanges *self, GkvMember *member)
+{
+  if (self->hastened || self->gossip_due > self->runtime->now.mono + GKV_PROBE_PERIOD / 2 ||
+      self->interval < GKV_PROBE_PERIOD)
+    return;
+
+  self->gossip_due = self->runtime->now.mono + self->interval;
+  gkv_exchange_begin (self, member->link);
+}
+
+void
+gkv_exchanges_doubt (GkvExchanges *self)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  if (self->runtime->synced)
+    return;
+
+  gkv_members_init_iter (self->members, &iter);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    gkv_standing_of (member)->matched = FALSE;
+  for (guint i = 0; i < self->exchanging->len; i++)
+    gkv_conversation_of (get_exchanging (self, i))->incomplete = TRUE;
+  gkv_exchanges_hasten (self);
 }
 
 /* When a member may be asked whether it holds anything that this node, which isn't synced, lacks. */
 static gint64
 get_unmatched_due (const GkvMember *member)
 {
-  const GkvLink *link = member->link;
+  const GkvConversation *conversation = gkv_conversation_of (member->link);
   gint64 quiet = UNSYNCED_QUIET + 2 * MAX (member->round_trip_us, 0);
-  gint64 due = link->stirred > 0 ? link->stirred + quiet : member->life_since + UNSYNCED_PERIOD;
+  gint64 due = conversation->stirred > 0 ? conversation->stirred + quiet : member->generation_since + UNSYNCED_PERIOD;
 
-  return link->unmatched_asked > 0 ? MAX (due, link->unmatched_asked + UNSYNCED_PERIOD) : due;
+  return conversation->unmatched_asked > 0 ? MAX (due, conversation->unmatched_asked + UNSYNCED_PERIOD) : due;
 }
 
 /* What got lost, or was given up, is begun again before the next regular exchange: the application waits for it. */
 static void
-ask_unmatched (GkvEngine *self)
+ask_unmatched (GkvExchanges *self)
 {
-  gint64 next = self->now.mono + UNSYNCED_QUIET;
+  gint64 next = self->runtime->now.mono + UNSYNCED_QUIET;
   GHashTableIter iter;
   GkvMember *member;
 
-  if (self->synced || self->n_alive == 0)
+  if (self->runtime->synced || self->runtime->n_alive == 0)
     return;
 
-  if (self->now.mono < self->unsynced_due)
+  if (self->runtime->now.mono < self->unsynced_due)
     {
-      gkv_engine_wake_at (self, self->unsynced_due);
+      gkv_runtime_wake_at (self->runtime, self->unsynced_due);
       return;
     }
 
-  g_hash_table_iter_init (&iter, self->members);
+  gkv_members_init_iter (self->members, &iter);
   while (self->exchanging->len < MAX_EXCHANGES && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
-      gkv_engine_breathe (self, GKV_COST_MEMBER);
-      if (!gkv_member_is_live (member) || member->matched || member->link == NULL || member->link->n_repeats > 0 ||
-          member->link->exchange != NULL || !gkv_transfer_is_idle (self, member->link))
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
+      if (!gkv_member_is_live (member) || gkv_standing_of (member)->matched || member->link == NULL ||
+          gkv_conversation_of (member->link)->n_repeats > 0 || gkv_exchange_of (member->link) != NULL ||
+          !gkv_transfer_is_idle (member->link))
         continue;
 
-      if (self->now.mono >= get_unmatched_due (member))
+      if (self->runtime->now.mono >= get_unmatched_due (member))
         {
-          member->link->unmatched_asked = self->now.mono;
+          gkv_conversation_of (member->link)->unmatched_asked = self->runtime->now.mono;
           gkv_exchange_begin (self, member->link);
         }
       else
@@ -789,35 +652,33 @@ ask_unmatched (GkvEngine *self)
         }
     }
   self->unsynced_due = next;
-  gkv_engine_wake_at (self, next);
+  gkv_runtime_wake_at (self->runtime, next);
 }
 
 void
-gkv_exchanges_tick (GkvEngine *self)
+gkv_exchanges_tick (GkvExchanges *self)
 {
   gint64 due = self->gossip_due + get_grace (self);
 
   ask_unmatched (self);
-  if (self->now.mono >= due)
+  if (self->runtime->now.mono >= due)
     {
-      g_autoptr (GPtrArray) peers = gkv_members_pick (self, self->hastened ? MAX_EXCHANGES : 1, NULL);
+      g_autoptr (GPtrArray) peers = gkv_members_pick (self->members, self->hastened ? MAX_EXCHANGES : 1, NULL);
 
       self->hastened = FALSE;
-      self->gossip_due = self->now.mono + self->gossip_interval;
+      self->gossip_due = self->runtime->now.mono + self->interval;
       due = self->gossip_due;
       for (guint i = 0; i < peers->len && self->exchanging->len < MAX_EXCHANGES; i++)
         gkv_exchange_begin (self, ((GkvMember *) g_ptr_array_index (peers, i))->link);
     }
-  gkv_engine_wake_at (self, due);
+  gkv_runtime_wake_at (self->runtime, due);
 
-  if (self->now.mono >= self->exchanges_due)
+  if (self->runtime->now.mono >= self->due)
     {
-      self->exchanges_due = G_MAXINT64;
+      self->due = G_MAXINT64;
       /* Backwards, as one that is given up leaves its place to the last. */
       for (guint i = self->exchanging->len; i > 0; i--)
-        repeat_questions (self, g_ptr_array_index (self->exchanging, i - 1));
+        repeat_questions (self, get_exchanging (self, i - 1));
     }
-  gkv_engine_wake_at (self, self->exchanges_due);
-
-  gkv_flushes_tick (self);
+  gkv_runtime_wake_at (self->runtime, self->due);
 }

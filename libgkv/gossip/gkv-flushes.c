@@ -9,7 +9,7 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-flushes.h"
 
 #include <string.h>
 
@@ -30,55 +30,82 @@ typedef struct
  * waited for. */
 #define MAX_UNCONFIRMED 4096
 
-/* What a peer lacks is remembered up to so many. With more, an exchange that finds fewer is waited for. */
-#define MAX_GIVEN 256
-
-typedef struct
+struct _GkvFlushes
 {
-  guint64 hash;
-  GkvStamp stamp;
-  GkvStamp theirs; /* of what the other side had of that key; 0: nothing, or it isn't known */
-} GivenRecord;
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvMembers *members;
+  GkvExchanges *exchanges;
+  guint64 ticket;            /* the newest */
+  GHashTable *flushes;       /* ticket* → those under way, owned */
+  guint64 n_written;         /* writes of this node */
+  guint64 n_held;            /* of these, up to where some peer is known to hold each */
+  GHashTable *unconfirmed;   /* GkvRecord: those of them that no peer is known to hold */
+  gboolean many_unconfirmed; /* too many to be in there */
+};
 
-void
-gkv_flushes_init (GkvEngine *self)
+GkvFlushes *
+gkv_flushes_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvExchanges *exchanges)
 {
+  GkvFlushes *self = g_new0 (GkvFlushes, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->members = members;
+  self->exchanges = exchanges;
   self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   self->unconfirmed = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) gkv_record_unref, NULL);
+  return self;
+}
+
+void
+gkv_flushes_free (GkvFlushes *self)
+{
+  g_hash_table_unref (self->flushes);
+  g_hash_table_unref (self->unconfirmed);
+  g_free (self);
 }
 
 /* What was written before there was an engine. */
 void
-gkv_flushes_count (GkvEngine *self, const GkvRecord *record)
+gkv_flushes_count (GkvFlushes *self, const GkvRecord *record)
 {
-  if (strcmp (record->writer->origin, self->id) != 0)
+  if (strcmp (record->writer->origin, self->runtime->id) != 0)
     return;
 
   self->n_written++;
   self->many_unconfirmed = TRUE;
 }
 
-void
-gkv_flushes_clear (GkvEngine *self)
-{
-  g_hash_table_unref (self->flushes);
-  g_hash_table_unref (self->unconfirmed);
-}
-
-void
-gkv_flushes_members_changed (GkvEngine *self)
+static void
+members_changed (GkvFlushes *self)
 {
   if (g_hash_table_size (self->flushes) > 0)
     {
-      gkv_engine_wake_at (self, self->now.mono);
-      gkv_events_add_confirmed (self);
+      gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
+      gkv_events_add_confirmed (self->runtime->events);
     }
+}
+
+/* Flushes that are under way don't wait for it: it wasn't there when they began, or isn't any more. */
+void
+gkv_flushes_note_liveness (GkvFlushes *self, GkvMember *member)
+{
+  gkv_standing_of (member)->live_ticket = self->ticket;
+  members_changed (self);
+}
+
+void
+gkv_flushes_note_refusal (GkvFlushes *self, GkvMember *member)
+{
+  gkv_standing_of (member)->refuses = TRUE;
+  members_changed (self);
 }
 
 /* Writes that nobody is known to hold */
 
 static void
-forget_unconfirmed (GkvEngine *self)
+forget_unconfirmed (GkvFlushes *self)
 {
   g_hash_table_remove_all (self->unconfirmed);
   self->many_unconfirmed = FALSE;
@@ -91,7 +118,7 @@ is_replaced (gpointer record, gpointer value, gpointer user_data)
 }
 
 void
-gkv_flushes_add_write (GkvEngine *self, GkvRecord *record)
+gkv_flushes_add_write (GkvFlushes *self, GkvRecord *record)
 {
   self->n_written++;
   if (self->many_unconfirmed || is_replaced (record, NULL, NULL))
@@ -109,7 +136,7 @@ gkv_flushes_add_write (GkvEngine *self, GkvRecord *record)
 
 /* Some peer holds @records, which is enough for each of them. */
 static void
-confirm_records (GkvEngine *self, GPtrArray *records)
+confirm_records (GkvFlushes *self, GPtrArray *records)
 {
   guint n_before = g_hash_table_size (self->unconfirmed);
 
@@ -121,18 +148,18 @@ confirm_records (GkvEngine *self, GPtrArray *records)
       GkvRecord *record = g_ptr_array_index (records, i);
 
       /* One that is too far ahead is acknowledged, and refused all the same. */
-      if (gkv_stamp_get_ahead_ms (record->stamp, self->now.wall) <= GKV_CLOCK_DRIFT_BOUND_MS)
+      if (gkv_stamp_get_ahead_ms (record->stamp, self->runtime->now.wall) <= GKV_CLOCK_DRIFT_BOUND_MS)
         g_hash_table_remove (self->unconfirmed, record);
     }
 
   if (g_hash_table_size (self->unconfirmed) == 0)
     self->n_held = self->n_written;
   if (g_hash_table_size (self->unconfirmed) < n_before)
-    gkv_events_add_confirmed (self);
+    gkv_events_add_confirmed (self->runtime->events);
 }
 
 guint64
-gkv_engine_get_n_unconfirmed (GkvEngine *self)
+gkv_flushes_get_n_unconfirmed (GkvFlushes *self)
 {
   guint64 n_unheld = self->n_written - self->n_held;
 
@@ -147,53 +174,34 @@ gkv_engine_get_n_unconfirmed (GkvEngine *self)
 
 /* It holds all that was held here when @ticket was the newest flush, and @n_written the number of writes. */
 static void
-confirm (GkvEngine *self, GkvMember *member, guint64 ticket, guint64 n_written)
+confirm (GkvFlushes *self, GkvMember *member, guint64 ticket, guint64 n_written)
 {
-  member->refuses = FALSE;
+  GkvStanding *standing = gkv_standing_of (member);
+
+  standing->refuses = FALSE;
   if (n_written > self->n_held)
     {
       self->n_held = n_written;
       if (self->n_held == self->n_written)
         forget_unconfirmed (self);
-      gkv_events_add_confirmed (self);
+      gkv_events_add_confirmed (self->runtime->events);
     }
 
-  if (ticket > member->confirmed)
+  if (ticket > standing->confirmed)
     {
-      member->confirmed = ticket;
+      standing->confirmed = ticket;
       if (g_hash_table_size (self->flushes) > 0)
-        gkv_events_add_confirmed (self);
+        gkv_events_add_confirmed (self->runtime->events);
     }
 }
 
 /* What a peer lacked */
 
 void
-gkv_flushes_begin_exchange (GkvEngine *self, GkvGiven *given)
+gkv_flushes_begin_exchange (GkvFlushes *self, GkvGiven *given)
 {
-  given->flush_ticket = self->flush_ticket;
+  given->flush_ticket = self->ticket;
   given->n_written = self->n_written;
-}
-
-void
-gkv_given_add (GkvGiven *given, const GkvRecord *record, GkvStamp their_stamp)
-{
-  GivenRecord entry = { record->hash, record->stamp, their_stamp };
-
-  if (given->records == NULL)
-    given->records = g_array_new (FALSE, FALSE, sizeof (GivenRecord));
-
-  if (given->records->len < MAX_GIVEN)
-    g_array_append_val (given->records, entry);
-  else
-    given->many = TRUE;
-}
-
-void
-gkv_given_clear (GkvGiven *given)
-{
-  g_clear_pointer (&given->records, g_array_unref);
-  *given = (GkvGiven){ 0 };
 }
 
 static gboolean
@@ -204,11 +212,11 @@ is_empty (const GkvGiven *given)
 
 /* TRUE when an exchange that began later found that the other side still lacks it. */
 static gboolean
-is_missing (const GkvGiven *given, const GivenRecord *owed)
+is_missing (const GkvGiven *given, const GkvGivenRecord *owed)
 {
   for (guint i = 0; i < given->records->len; i++)
     {
-      const GivenRecord *record = &g_array_index (given->records, GivenRecord, i);
+      const GkvGivenRecord *record = &g_array_index (given->records, GkvGivenRecord, i);
 
       if (record->hash == owed->hash && record->theirs < owed->stamp)
         return TRUE;
@@ -219,13 +227,13 @@ is_missing (const GkvGiven *given, const GivenRecord *owed)
 
 /* Takes away what isn't owed any more. With the last of it the peer confirms. */
 static void
-consider_owed (GkvEngine *self, GkvMember *member, const GkvGiven *given, GPtrArray *acknowledged)
+consider_owed (GkvFlushes *self, GkvMember *member, const GkvGiven *given, GPtrArray *acknowledged)
 {
-  GkvGiven *owed = &member->owed;
+  GkvGiven *owed = &gkv_standing_of (member)->owed;
 
   for (guint i = owed->records->len; i > 0; i--)
     {
-      const GivenRecord *entry = &g_array_index (owed->records, GivenRecord, i - 1);
+      const GkvGivenRecord *entry = &g_array_index (owed->records, GkvGivenRecord, i - 1);
       gboolean settled = given != NULL && !is_missing (given, entry);
 
       for (guint j = 0; !settled && acknowledged != NULL && j < acknowledged->len; j++)
@@ -246,36 +254,36 @@ consider_owed (GkvEngine *self, GkvMember *member, const GkvGiven *given, GPtrAr
 }
 
 void
-gkv_flushes_settle (GkvEngine *self, GkvLink *link, GkvGiven *given)
+gkv_flushes_settle (GkvFlushes *self, GkvLink *link, GkvGiven *given)
 {
   GkvMember *member = link->member;
 
-  if (member == NULL || link->life != member->life)
+  if (member == NULL || link->generation != member->generation)
     return;
 
   if (is_empty (given))
     {
       confirm (self, member, given->flush_ticket, given->n_written);
-      gkv_given_clear (&member->owed);
+      gkv_given_clear (&gkv_standing_of (member)->owed);
       return;
     }
 
   if (given->many)
     return;
 
-  if (member->owed.records != NULL)
+  if (gkv_standing_of (member)->owed.records != NULL)
     consider_owed (self, member, given, NULL);
 
   /* What an earlier flush waits for comes first. */
-  if (member->owed.records == NULL)
+  if (gkv_standing_of (member)->owed.records == NULL)
     {
-      member->owed = *given;
+      gkv_standing_of (member)->owed = *given;
       given->records = NULL;
     }
 }
 
 void
-gkv_flushes_agree (GkvEngine *self, GkvLink *link)
+gkv_flushes_agree (GkvFlushes *self, GkvLink *link)
 {
   GkvGiven given = { 0 };
 
@@ -284,21 +292,23 @@ gkv_flushes_agree (GkvEngine *self, GkvLink *link)
 }
 
 void
-gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records)
+gkv_flushes_acknowledge (GkvFlushes *self, GkvMember *member, GPtrArray *records)
 {
+  GkvStanding *standing = gkv_standing_of (member);
   g_autoptr (GPtrArray) whole = NULL;
 
-  if (member->refuses || (member->owed.records == NULL && g_hash_table_size (self->unconfirmed) == 0))
+  if (standing->refuses || (standing->owed.records == NULL && g_hash_table_size (self->unconfirmed) == 0))
     return;
 
   /* One that comes in pieces was only announced. */
   whole = g_ptr_array_new ();
   for (guint i = 0; i < records->len; i++)
-    if (gkv_record_get_wire_size (g_ptr_array_index (records, i)) <= gkv_engine_get_max_body (self) - GKV_SPREAD_SIZE)
+    if (gkv_record_get_wire_size (g_ptr_array_index (records, i)) <=
+        gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE)
       g_ptr_array_add (whole, g_ptr_array_index (records, i));
 
   confirm_records (self, whole);
-  if (member->owed.records != NULL)
+  if (standing->owed.records != NULL)
     consider_owed (self, member, NULL, whole);
 }
 
@@ -306,21 +316,21 @@ gkv_flushes_acknowledge (GkvEngine *self, GkvMember *member, GPtrArray *records)
 static gboolean
 is_wanted (const Flush *flush, const GkvMember *member)
 {
-  return flush->n_peers > 0 || member->live_ticket < flush->ticket;
+  return flush->n_peers > 0 || gkv_standing_of (member)->live_ticket < flush->ticket;
 }
 
 static void
-evaluate (GkvEngine *self, Flush *flush, GkvFlushState *state)
+evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
 {
   guint n_others_confirmed = 0;
   GHashTableIter iter;
   GkvMember *member;
 
   *state = (GkvFlushState){ .n_wanted = flush->n_peers };
-  g_hash_table_iter_init (&iter, self->members);
+  gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
-      gboolean confirmed = member->confirmed >= flush->ticket;
+      gboolean confirmed = gkv_standing_of (member)->confirmed >= flush->ticket;
 
       if (!gkv_member_is_live (member))
         continue;
@@ -333,7 +343,7 @@ evaluate (GkvEngine *self, Flush *flush, GkvFlushState *state)
 
       state->n_wanted += flush->n_peers == 0;
       state->n_confirmed += confirmed;
-      state->n_refused += !confirmed && member->refuses;
+      state->n_refused += !confirmed && gkv_standing_of (member)->refuses;
     }
 
   /* Nobody was there, or all have gone: then it is for the first who comes. */
@@ -353,7 +363,7 @@ can_be_asked (const GkvMember *member)
 }
 
 static void
-ask (GkvEngine *self, Flush *flush)
+ask (GkvFlushes *self, Flush *flush)
 {
   GkvFlushState state;
   guint n_asked = 0;
@@ -364,26 +374,26 @@ ask (GkvEngine *self, Flush *flush)
   if (flush->done)
     return;
 
-  g_hash_table_iter_init (&iter, self->members);
+  gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
-      if (member->confirmed >= flush->ticket || !can_be_asked (member) ||
+      if (gkv_standing_of (member)->confirmed >= flush->ticket || !can_be_asked (member) ||
           (state.n_wanted > 0 && !is_wanted (flush, member)))
         continue;
 
       /* A suspect is asked, but not relied upon. */
       n_asked += member->status == GKV_PEER_STATE_ALIVE;
-      gkv_exchange_begin (self, member->link);
-      gkv_engine_breathe (self, GKV_COST_RECORD);
+      gkv_exchange_begin (self->exchanges, member->link);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       if (flush->n_peers > 0 && n_asked >= flush->n_peers - state.n_confirmed + SPARE)
         break;
     }
 
-  gkv_engine_wake_at (self, self->now.mono + FLUSH_PERIOD);
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + FLUSH_PERIOD);
 }
 
 void
-gkv_flushes_tick (GkvEngine *self)
+gkv_flushes_tick (GkvFlushes *self)
 {
   GHashTableIter iter;
   Flush *flush;
@@ -394,23 +404,20 @@ gkv_flushes_tick (GkvEngine *self)
       ask (self, flush);
 }
 
-/* Public */
-
 guint64
-gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *now)
+gkv_flushes_begin (GkvFlushes *self, guint n_peers)
 {
   Flush *flush = g_new0 (Flush, 1);
 
-  self->now = *now;
-  flush->ticket = ++self->flush_ticket;
+  flush->ticket = ++self->ticket;
   flush->n_peers = n_peers;
   g_hash_table_insert (self->flushes, &flush->ticket, flush);
-  gkv_engine_wake_at (self, now->mono);
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
   return flush->ticket;
 }
 
 void
-gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state)
+gkv_flushes_get_state (GkvFlushes *self, guint64 ticket, GkvFlushState *state)
 {
   Flush *flush = g_hash_table_lookup (self->flushes, &ticket);
 
@@ -421,7 +428,7 @@ gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state)
 }
 
 void
-gkv_engine_end_flush (GkvEngine *self, guint64 ticket)
+gkv_flushes_end (GkvFlushes *self, guint64 ticket)
 {
   g_hash_table_remove (self->flushes, &ticket);
 }

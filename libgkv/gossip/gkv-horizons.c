@@ -2,12 +2,12 @@
  *
  * A tombstone is kept for a day, and until every peer that isn't forgotten has held it. Then it is collected, and the
  * horizon, the highest stamp collected, rises; it travels with exchanges. A record that one side has and the other has
- * not, and that is not above the other's horizon, may have been deleted there. Its holder can tell: what it held when
+ * not, and that is not above the other's horizon, may have been deleted there. Its holder can decide: what it held when
  * both last held the same is known to the other, so it was deleted; what came later, while the two still spoke, or
- * after they had lost each other, is new. Only what came between the last agreement and the loss can't be told: there
- * the deletion stands.
+ * after they had lost each other, is new. Only what came between the last agreement and the loss can't be decided:
+ * there the deletion stands.
  *
- * What came when is told by the epochs of the store, not by stamps: a record with an old stamp may come late, from a
+ * What came when is known by the epochs of the store, not by stamps: a record with an old stamp may come late, from a
  * third node that was cut off.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -15,6 +15,9 @@
 #include "config.h"
 
 #include "gkv-horizons.h"
+
+#include "gkv-conversation.h"
+#include "gkv-standing.h"
 
 #include "../gkv-error.h"
 
@@ -26,7 +29,7 @@
 /* So many node ids are remembered after their peers were forgotten. */
 #define MAX_COMMONS 16384
 
-/* Tombstones go in batches, this many to a life, so that exchanges find them gone everywhere at once. */
+/* Tombstones go in batches, this many to a lifetime, so that exchanges find them gone everywhere at once. */
 #define BATCHES 24
 
 /* Nothing that is under way is older. A question from before an agreement may come after it, and says nothing then. */
@@ -44,10 +47,11 @@ typedef struct
   gint64 since;
 } Tombstone;
 
-/* What we had in common with one life of a node, in epochs of our store; 0: never. A later life knows nothing of it. */
+/* What we had in common with one generation of a node, in epochs of our store; 0: never. A later one knows nothing of
+ * it. */
 typedef struct
 {
-  guint64 life;
+  guint64 generation;
   guint32 agreed;
   guint32 parted;
   gint64 agreed_at;
@@ -59,8 +63,11 @@ typedef struct
 
 struct _GkvHorizons
 {
+  GkvRuntime *runtime;
+  GkvMembers *members;
+  GkvEphemerals *ephemerals;
   GkvStamp stamp;
-  gint64 life;
+  gint64 tombstone_life;
   guint max_tombstones;
   GkvStamp heard;      /* the highest of others */
   GQueue tombstones;   /* Tombstone*, oldest first; those whose record has been replaced are skipped */
@@ -77,124 +84,124 @@ tombstone_free (Tombstone *tombstone)
   g_free (tombstone);
 }
 
-void
-gkv_horizons_init (GkvEngine *self, const GkvEngineConfig *config)
+GkvHorizons *
+gkv_horizons_new (
+    GkvRuntime *runtime, GkvMembers *members, GkvEphemerals *ephemerals, gint64 tombstone_life, guint max_tombstones)
 {
-  GkvHorizons *horizons = g_new0 (GkvHorizons, 1);
+  GkvHorizons *self = g_new0 (GkvHorizons, 1);
 
-  horizons->life = config->tombstone_life_ms > 0 ? config->tombstone_life_ms * GKV_MS : TOMBSTONE_LIFE;
-  horizons->max_tombstones = config->max_tombstones > 0 ? config->max_tombstones : MAX_TOMBSTONES;
-  horizons->commons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  horizons->deleted = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  horizons->due = self->now.mono + horizons->life / BATCHES;
-  g_queue_init (&horizons->tombstones);
-  self->horizons = horizons;
+  self->runtime = runtime;
+  self->members = members;
+  self->ephemerals = ephemerals;
+  self->tombstone_life = tombstone_life > 0 ? tombstone_life : TOMBSTONE_LIFE;
+  self->max_tombstones = max_tombstones > 0 ? max_tombstones : MAX_TOMBSTONES;
+  self->commons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->deleted = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  self->due = runtime->now.mono + self->tombstone_life / BATCHES;
+  g_queue_init (&self->tombstones);
+  return self;
 }
 
 void
-gkv_horizons_clear (GkvEngine *self)
+gkv_horizons_free (GkvHorizons *self)
 {
-  GkvHorizons *horizons = g_steal_pointer (&self->horizons);
-
-  g_queue_clear_full (&horizons->tombstones, (GDestroyNotify) tombstone_free);
-  g_hash_table_unref (horizons->commons);
-  g_ptr_array_unref (horizons->deleted);
-  g_free (horizons);
+  g_queue_clear_full (&self->tombstones, (GDestroyNotify) tombstone_free);
+  g_hash_table_unref (self->commons);
+  g_ptr_array_unref (self->deleted);
+  g_free (self);
 }
 
 static gboolean
-is_held (GkvEngine *self, const GkvRecord *record)
+is_held (GkvHorizons *self, const GkvRecord *record)
 {
-  return gkv_store_lookup_hash (self->store, record->hash) == record;
+  return gkv_store_lookup_hash (self->runtime->store, record->hash) == record;
 }
 
 static void
-take_first (GkvHorizons *horizons)
+take_first (GkvHorizons *self)
 {
-  if (horizons->sweep == horizons->tombstones.head)
-    horizons->sweep = horizons->sweep->next;
-  tombstone_free (g_queue_pop_head (&horizons->tombstones));
+  if (self->sweep == self->tombstones.head)
+    self->sweep = self->sweep->next;
+  tombstone_free (g_queue_pop_head (&self->tombstones));
 }
 
 /* A few at a time, so that keys that are deleted and written again and again leave nothing behind. */
 static void
-sweep_replaced (GkvEngine *self)
+sweep_replaced (GkvHorizons *self)
 {
-  GkvHorizons *horizons = self->horizons;
-
-  for (guint n = 0; n < 2 && horizons->tombstones.length > 0; n++)
+  for (guint n = 0; n < 2 && self->tombstones.length > 0; n++)
     {
-      GList *place = horizons->sweep != NULL ? horizons->sweep : horizons->tombstones.head;
+      GList *place = self->sweep != NULL ? self->sweep : self->tombstones.head;
       Tombstone *tombstone = place->data;
 
-      horizons->sweep = place->next;
+      self->sweep = place->next;
       if (!is_held (self, tombstone->record))
         {
           tombstone_free (tombstone);
-          g_queue_delete_link (&horizons->tombstones, place);
+          g_queue_delete_link (&self->tombstones, place);
         }
     }
 }
 
 void
-gkv_horizons_entomb (GkvEngine *self, GkvRecord *record)
+gkv_horizons_entomb (GkvHorizons *self, GkvRecord *record)
 {
-  GkvHorizons *horizons = self->horizons;
   Tombstone *tombstone = g_new (Tombstone, 1);
 
   sweep_replaced (self);
   tombstone->record = gkv_record_ref (record);
-  tombstone->since = self->now.mono;
-  g_queue_push_tail (&horizons->tombstones, tombstone);
-  if (gkv_store_get_n_tombstones (self->store) > horizons->max_tombstones)
+  tombstone->since = self->runtime->now.mono;
+  g_queue_push_tail (&self->tombstones, tombstone);
+  if (gkv_store_get_n_tombstones (self->runtime->store) > self->max_tombstones)
     {
-      horizons->due = MIN (horizons->due, self->now.mono + GKV_SECOND);
-      gkv_engine_wake_at (self, horizons->due);
+      self->due = MIN (self->due, self->runtime->now.mono + GKV_SECOND);
+      gkv_runtime_wake_at (self->runtime, self->due);
     }
 }
 
 GkvStamp
-gkv_horizons_get (GkvEngine *self)
+gkv_horizons_get (GkvHorizons *self)
 {
-  return self->horizons->stamp;
+  return self->stamp;
 }
 
 guint
-gkv_horizons_get_n_kept (GkvEngine *self)
+gkv_horizons_get_n_kept (GkvHorizons *self)
 {
-  return self->horizons->tombstones.length;
+  return self->tombstones.length;
 }
 
 void
-gkv_horizons_hear (GkvEngine *self, GkvLink *link, GkvStamp stamp)
+gkv_horizons_receive (GkvHorizons *self, GkvLink *link, GkvStamp stamp)
 {
-  if (link->life != link->member->life || gkv_stamp_get_ahead_ms (stamp, self->now.wall) > GKV_CLOCK_DRIFT_BOUND_MS)
+  if (link->generation != link->member->generation ||
+      gkv_stamp_get_ahead_ms (stamp, self->runtime->now.wall) > GKV_CLOCK_DRIFT_BOUND_MS)
     return;
 
   /* They have just collected: so do we, before we find that we differ. */
-  if (stamp > self->horizons->stamp && stamp > self->horizons->heard)
+  if (stamp > self->stamp && stamp > self->heard)
     {
-      self->horizons->heard = stamp;
-      self->horizons->due = MIN (self->horizons->due, self->now.mono);
-      gkv_engine_wake_at (self, self->now.mono);
+      self->heard = stamp;
+      self->due = MIN (self->due, self->runtime->now.mono);
+      gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
     }
-  link->member->horizon = stamp;
+  gkv_standing_of (link->member)->horizon = stamp;
 }
 
 /* Agreeing */
 
 static Common *
-lookup_common (GkvEngine *self, const GkvMember *member)
+lookup_common (GkvHorizons *self, const GkvMember *member)
 {
-  Common *common = g_hash_table_lookup (self->horizons->commons, member->id);
+  Common *common = g_hash_table_lookup (self->commons, member->id);
 
-  return common != NULL && common->life == member->life ? common : NULL;
+  return common != NULL && common->generation == member->generation ? common : NULL;
 }
 
 static Common *
-ensure_common (GkvEngine *self, const GkvMember *member)
+ensure_common (GkvHorizons *self, const GkvMember *member)
 {
-  GHashTable *commons = self->horizons->commons;
+  GHashTable *commons = self->commons;
   Common *common = lookup_common (self, member);
 
   if (common == NULL)
@@ -219,7 +226,7 @@ ensure_common (GkvEngine *self, const GkvMember *member)
         }
 
       common = g_new0 (Common, 1);
-      common->life = member->life;
+      common->generation = member->generation;
       g_hash_table_insert (commons, g_strdup (member->id), common);
     }
 
@@ -227,50 +234,50 @@ ensure_common (GkvEngine *self, const GkvMember *member)
 }
 
 void
-gkv_horizons_agree (GkvEngine *self, const GkvMember *member, guint32 epoch)
+gkv_horizons_agree (GkvHorizons *self, const GkvMember *member, guint32 epoch)
 {
   Common *common = ensure_common (self, member);
 
-  if (self->now.mono - common->before_at >= STALE)
+  if (self->runtime->now.mono - common->before_at >= STALE)
     {
       common->long_before = common->before;
       common->before = common->agreed;
       common->before_at = common->agreed_at;
     }
   common->agreed = MAX (common->agreed, epoch);
-  common->agreed_at = self->now.mono;
-  self->horizons->stamp = MAX (self->horizons->stamp, member->horizon);
+  common->agreed_at = self->runtime->now.mono;
+  self->stamp = MAX (self->stamp, gkv_standing_of (member)->horizon);
 }
 
 void
-gkv_horizons_part (GkvEngine *self, const GkvMember *member)
+gkv_horizons_part (GkvHorizons *self, const GkvMember *member)
 {
   Common *common = lookup_common (self, member);
 
   if (common != NULL)
-    common->parted = gkv_store_end_epoch (self->store);
+    common->parted = gkv_store_end_epoch (self->runtime->store);
 }
 
-/* Judging */
+/* Deciding */
 
 /* What was agreed before anything that is under way now was said. */
 static guint32
-get_settled (GkvEngine *self, const Common *common)
+get_settled (GkvHorizons *self, const Common *common)
 {
-  if (self->now.mono - common->agreed_at >= STALE)
+  if (self->runtime->now.mono - common->agreed_at >= STALE)
     return common->agreed;
 
-  return self->now.mono - common->before_at >= STALE ? common->before : common->long_before;
+  return self->runtime->now.mono - common->before_at >= STALE ? common->before : common->long_before;
 }
 
 gboolean
-gkv_horizons_stands (GkvEngine *self, GkvLink *link, GkvRecord *record)
+gkv_horizons_stands (GkvHorizons *self, GkvLink *link, GkvRecord *record)
 {
   const Common *common;
 
-  /* The horizon, and what was agreed upon, are of one life: nothing is known of what another one deleted. */
-  if (link->member == NULL || link->life != link->member->life || link->member->horizon == 0 ||
-      record->stamp > link->member->horizon)
+  /* The horizon, and what was agreed upon, are of one generation: nothing is known of what another one deleted. */
+  if (link->member == NULL || link->generation != link->member->generation ||
+      gkv_standing_of (link->member)->horizon == 0 || record->stamp > gkv_standing_of (link->member)->horizon)
     return TRUE;
 
   common = lookup_common (self, link->member);
@@ -279,67 +286,69 @@ gkv_horizons_stands (GkvEngine *self, GkvLink *link, GkvRecord *record)
       if (common != NULL && (common->agreed >= common->parted || record->epoch > common->parted))
         return TRUE;
 
-      /* It can't be told. With one whom we never met, others may decide it, who did. */
-      if (common == NULL && link->n_repeats < PATIENT_REPEATS)
+      /* It can't be decided. With one that we never met, others that did may decide it. */
+      if (common == NULL && gkv_conversation_of (link)->n_repeats < PATIENT_REPEATS)
         return FALSE;
 
-      self->counters.records_doubted++;
-      gkv_engine_report (self, link, GKV_ERROR_FAILED,
-                         "\"%s\", written by \"%s\", may have been deleted by the nodes of %s while they were out of "
-                         "reach, and was dropped here, as were others perhaps; if it is still needed, write it again",
-                         gkv_record_get_key (record), gkv_record_get_origin (record), link->address);
+      self->runtime->counters.records_doubted++;
+      gkv_runtime_report (self->runtime, link->address, GKV_ERROR_FAILED,
+                          "\"%s\", written by \"%s\", may have been deleted by the nodes of %s while they were out of "
+                          "reach, and was dropped here, as were others perhaps; if it is still needed, write it again",
+                          gkv_record_get_key (record), gkv_record_get_origin (record), link->address);
     }
 
-  g_ptr_array_add (self->horizons->deleted, gkv_record_ref (record));
-  gkv_engine_wake_at (self, self->now.mono);
+  g_ptr_array_add (self->deleted, gkv_record_ref (record));
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
   return FALSE;
 }
 
 /* Collecting */
 
 static void
-drop_deleted (GkvEngine *self)
+drop_deleted (GkvHorizons *self)
 {
-  GkvHorizons *horizons = self->horizons;
-
-  for (guint n = 0; n < MAX_COLLECTED && horizons->deleted->len > 0; n++)
+  for (guint n = 0; n < MAX_COLLECTED && self->deleted->len > 0; n++)
     {
-      g_autoptr (GkvRecord) record = g_ptr_array_steal_index_fast (horizons->deleted, horizons->deleted->len - 1);
+      g_autoptr (GkvRecord) record = g_ptr_array_steal_index_fast (self->deleted, self->deleted->len - 1);
       GkvRecord *visible;
 
-      gkv_engine_breathe (self, 2 * GKV_COST_RECORD);
+      gkv_runtime_breathe (self->runtime, 2 * GKV_COST_RECORD);
       if (!is_held (self, record))
         continue;
 
-      visible = gkv_store_get_visible (self->store, record);
+      visible = gkv_store_get_visible (self->runtime->store, record);
       if (visible != NULL)
         gkv_record_ref (visible);
-      self->counters.records_dropped += !gkv_record_is_dead (record);
-      horizons->stamp = MAX (horizons->stamp, record->stamp);
-      gkv_store_remove (self->store, record);
-      gkv_ephemerals_forget (self, record->hash);
+      self->runtime->counters.records_dropped += !gkv_record_is_dead (record);
+      self->stamp = MAX (self->stamp, record->stamp);
+      gkv_store_remove (self->runtime->store, record);
+      gkv_ephemerals_forget (self->ephemerals, record->hash);
       if (visible != NULL)
-        gkv_engine_add_removed_event (self, record, visible);
+        {
+          g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->runtime->store), record);
+
+          gkv_events_add_changed (self->runtime->events, dead, visible);
+        }
     }
 
-  if (horizons->deleted->len > 0)
-    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
+  if (self->deleted->len > 0)
+    gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_MS);
 }
 
 /* Up to which epoch everything is known to be held by all peers, or by all live ones. */
 static guint32
-get_confirmed (GkvEngine *self, gboolean by_the_dead)
+get_confirmed (GkvHorizons *self, gboolean by_the_dead)
 {
   guint32 confirmed = G_MAXUINT32;
   GHashTableIter iter;
   GkvMember *member;
 
-  g_hash_table_iter_init (&iter, self->members);
+  gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       const Common *common = lookup_common (self, member);
 
-      gkv_engine_breathe (self, GKV_COST_MEMBER);
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (member->status == GKV_PEER_STATE_LEFT || (!by_the_dead && !gkv_member_is_live (member)))
         continue;
 
@@ -351,48 +360,47 @@ get_confirmed (GkvEngine *self, gboolean by_the_dead)
 
 /* The oldest first; they came in the order of epochs, so the first that can't go is before all others that can't. */
 static void
-collect (GkvEngine *self)
+collect (GkvHorizons *self)
 {
-  GkvHorizons *horizons = self->horizons;
   guint32 by_all = get_confirmed (self, TRUE);
   guint32 by_live = get_confirmed (self, FALSE);
-  gint64 batch = horizons->life / BATCHES;
+  gint64 batch = self->tombstone_life / BATCHES;
 
-  for (guint n = 0; n < MAX_COLLECTED && horizons->tombstones.length > 0; n++)
+  for (guint n = 0; n < MAX_COLLECTED && self->tombstones.length > 0; n++)
     {
-      Tombstone *tombstone = horizons->tombstones.head->data;
+      Tombstone *tombstone = self->tombstones.head->data;
       GkvRecord *record = tombstone->record;
-      gint64 life = horizons->life - (record->stamp <= horizons->heard ? 2 * batch : 0);
-      guint64 n_held = gkv_store_get_n_tombstones (self->store);
+      gint64 lifetime = self->tombstone_life - (record->stamp <= self->heard ? 2 * batch : 0);
+      guint64 n_held = gkv_store_get_n_tombstones (self->runtime->store);
       gboolean held = is_held (self, record);
-      gboolean old = record->epoch <= by_all && self->now.mono - tombstone->since >= life;
-      gboolean crowded = n_held > horizons->max_tombstones &&
-                         (record->epoch <= by_live || n_held > 2 * (guint64) horizons->max_tombstones);
+      gboolean old = record->epoch <= by_all && self->runtime->now.mono - tombstone->since >= lifetime;
+      gboolean crowded =
+          n_held > self->max_tombstones && (record->epoch <= by_live || n_held > 2 * (guint64) self->max_tombstones);
 
       if (held && !old && !crowded)
         {
-          horizons->due = self->now.mono + (n_held > horizons->max_tombstones ? MIN (GKV_SECOND, batch) : batch);
+          self->due = self->runtime->now.mono + (n_held > self->max_tombstones ? MIN (GKV_SECOND, batch) : batch);
           return;
         }
 
       if (held)
         {
-          horizons->stamp = MAX (horizons->stamp, record->stamp);
-          gkv_store_remove (self->store, record);
-          self->counters.tombstones_collected++;
+          self->stamp = MAX (self->stamp, record->stamp);
+          gkv_store_remove (self->runtime->store, record);
+          self->runtime->counters.tombstones_collected++;
         }
-      take_first (horizons);
-      gkv_engine_breathe (self, GKV_COST_RECORD);
+      take_first (self);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
     }
 
-  horizons->due = self->now.mono + (horizons->tombstones.length > 0 ? GKV_MS : batch);
+  self->due = self->runtime->now.mono + (self->tombstones.length > 0 ? GKV_MS : batch);
 }
 
 void
-gkv_horizons_tick (GkvEngine *self)
+gkv_horizons_tick (GkvHorizons *self)
 {
   drop_deleted (self);
-  if (self->now.mono >= self->horizons->due)
+  if (self->runtime->now.mono >= self->due)
     collect (self);
-  gkv_engine_wake_at (self, self->horizons->due);
+  gkv_runtime_wake_at (self->runtime, self->due);
 }

@@ -4,10 +4,34 @@
  */
 #include "config.h"
 
-#include "gkv-exchange-private.h"
+#include "gkv-offers.h"
 
 /* What is given in one answer without being asked for. */
 #define MAX_GIVEN_BYTES (48 * 1024)
+
+struct _GkvOffers
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvTransfers *transfers;
+};
+
+GkvOffers *
+gkv_offers_new (GkvRuntime *runtime, GkvLinks *links, GkvTransfers *transfers)
+{
+  GkvOffers *self = g_new0 (GkvOffers, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->transfers = transfers;
+  return self;
+}
+
+void
+gkv_offers_free (GkvOffers *self)
+{
+  g_free (self);
+}
 
 void
 gkv_put_item (GByteArray *body, const GkvRecord *record)
@@ -46,24 +70,24 @@ gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine)
 }
 
 void
-gkv_offers_send (GkvEngine *self, GkvLink *link, GPtrArray *records)
+gkv_offers_send (GkvOffers *self, GkvLink *link, GPtrArray *records)
 {
-  GByteArray *body = gkv_engine_begin_message (self);
+  GByteArray *body = gkv_links_begin_message (self->links);
 
   for (guint i = 0; i < records->len; i++)
     {
       gkv_put_item (body, g_ptr_array_index (records, i));
-      gkv_engine_breathe (self, GKV_COST_MEMBER);
-      if (body->len + GKV_ITEM_SIZE > gkv_engine_get_max_body (self) || i + 1 == records->len)
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
+      if (body->len + GKV_ITEM_SIZE > gkv_links_get_max_body (self->links) || i + 1 == records->len)
         {
-          gkv_link_send (self, link, GKV_MESSAGE_OFFER);
-          body = gkv_engine_begin_message (self);
+          gkv_links_send (self->links, link, GKV_MESSAGE_OFFER);
+          body = gkv_links_begin_message (self->links);
         }
     }
 }
 
-void
-gkv_offers_give (GkvEngine *self, GkvLink *link, GPtrArray *records)
+gboolean
+gkv_offers_give (GkvOffers *self, GkvLink *link, GPtrArray *records)
 {
   gsize bytes = 0;
 
@@ -72,24 +96,24 @@ gkv_offers_give (GkvEngine *self, GkvLink *link, GPtrArray *records)
 
   if (bytes > MAX_GIVEN_BYTES)
     {
-      link->exchange->invited = TRUE;
       gkv_offers_send (self, link, records);
-      return;
+      return TRUE;
     }
 
   for (guint i = 0; i < records->len; i++)
     {
       GkvRecord *record = g_ptr_array_index (records, i);
 
-      gkv_engine_breathe (self, GKV_COST_RECORD / 2);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
       /* What was replaced just now is on its way as a rumour. */
       if (!(record->flags & GKV_RECORD_GONE))
-        gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
+        gkv_links_send_record (self->links, link, record, GKV_MESSAGE_RECORD);
     }
+  return FALSE;
 }
 
 void
-gkv_offers_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
+gkv_offers_handle (GkvOffers *self, GkvLink *link, GkvReader *reader)
 {
   while (gkv_reader_get_left (reader) > 0)
     {
@@ -99,11 +123,11 @@ gkv_offers_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
       if (reader->failed)
         break;
 
-      gkv_engine_breathe (self, GKV_COST_RECORD);
-      mine = gkv_store_lookup_hash (self->store, item.hash);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      mine = gkv_store_lookup_hash (self->runtime->store, item.hash);
       if (gkv_item_is_wanted (&item, mine))
-        gkv_transfer_want (self, link, item.hash);
+        gkv_transfer_want (self->transfers, link, item.hash);
       if (mine != NULL && gkv_item_is_given (&item, mine))
-        gkv_transfer_send_record (self, link, mine, GKV_MESSAGE_RECORD);
+        gkv_links_send_record (self->links, link, mine, GKV_MESSAGE_RECORD);
     }
 }

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-pieces.h"
 
 #include <string.h>
 
@@ -54,86 +54,101 @@ assembly_free (Assembly *assembly)
   g_free (assembly);
 }
 
-void
-gkv_pieces_init (GkvEngine *self)
+struct _GkvPieces
 {
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvRumours *rumours;
+  GkvPiecesListener listener;
+  gpointer data;
+  GHashTable *assemblies; /* hash* → records that come in pieces, owned */
+  gsize n_bytes;
+};
+
+GkvPieces *
+gkv_pieces_new (
+    GkvRuntime *runtime, GkvLinks *links, GkvRumours *rumours, const GkvPiecesListener *listener, gpointer data)
+{
+  GkvPieces *self = g_new0 (GkvPieces, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->rumours = rumours;
+  self->listener = *listener;
+  self->data = data;
   self->assemblies = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) assembly_free);
+  return self;
 }
 
 void
-gkv_pieces_clear (GkvEngine *self)
+gkv_pieces_free (GkvPieces *self)
 {
   g_hash_table_unref (self->assemblies);
+  g_free (self);
 }
 
-/* Exchanges with others passed over what was coming in pieces. As it comes no more, those have not given all that they
- * have: they are asked again before this node is synced. */
-static void
-doubt_matches (GkvEngine *self)
+guint
+gkv_pieces_get_n (GkvPieces *self)
 {
-  GHashTableIter iter;
-  GkvMember *member;
+  return g_hash_table_size (self->assemblies);
+}
 
-  if (self->synced)
-    return;
-
-  g_hash_table_iter_init (&iter, self->members);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    member->matched = FALSE;
-  for (guint i = 0; i < self->exchanging->len; i++)
-    ((GkvLink *) g_ptr_array_index (self->exchanging, i))->incomplete = TRUE;
-  gkv_exchanges_hasten (self);
+gsize
+gkv_pieces_get_n_bytes (GkvPieces *self)
+{
+  return self->n_bytes;
 }
 
 /* @got: what was announced has come. */
 static void
-end_assembly (GkvEngine *self, Assembly *assembly, gboolean got)
+end_assembly (GkvPieces *self, Assembly *assembly, gboolean got)
 {
-  self->assembly_bytes -= assembly->size;
-  assembly->link->n_assemblies--;
+  self->n_bytes -= assembly->size;
+  gkv_conversation_of (assembly->link)->n_assemblies--;
   g_hash_table_remove (self->assemblies, &assembly->hash);
-  gkv_transfers_hasten (self);
+  self->listener.has_room (self->data);
   if (!got)
-    doubt_matches (self);
+    self->listener.gave_up (self->data);
 }
 
 void
-gkv_pieces_drop_link (GkvEngine *self, GkvLink *link)
+gkv_pieces_drop_link (GkvPieces *self, GkvLink *link)
 {
+  GkvConversation *conversation = gkv_conversation_of (link);
   GHashTableIter iter;
   Assembly *assembly;
 
-  if (link->n_assemblies == 0)
+  if (conversation->n_assemblies == 0)
     return;
 
   g_hash_table_iter_init (&iter, self->assemblies);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
     if (assembly->link == link)
       {
-        self->assembly_bytes -= assembly->size;
+        self->n_bytes -= assembly->size;
         g_hash_table_iter_remove (&iter);
       }
-  link->n_assemblies = 0;
-  gkv_transfers_hasten (self);
-  doubt_matches (self);
+  conversation->n_assemblies = 0;
+  self->listener.has_room (self->data);
+  self->listener.gave_up (self->data);
 }
 
 gboolean
-gkv_pieces_have_room (GkvEngine *self)
+gkv_pieces_have_room (GkvPieces *self)
 {
-  return self->assembly_bytes < MAX_ASSEMBLY_BYTES && g_hash_table_size (self->assemblies) < MAX_ASSEMBLIES;
+  return self->n_bytes < MAX_ASSEMBLY_BYTES && g_hash_table_size (self->assemblies) < MAX_ASSEMBLIES;
 }
 
 gboolean
-gkv_pieces_are_coming (GkvEngine *self, guint64 hash)
+gkv_pieces_are_coming (GkvPieces *self, guint64 hash)
 {
   Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
 
-  return assembly != NULL && self->now.mono - assembly->progress < 2 * PIECE_PATIENCE;
+  return assembly != NULL && self->runtime->now.mono - assembly->progress < 2 * PIECE_PATIENCE;
 }
 
 gboolean
-gkv_pieces_are_missing (GkvEngine *self)
+gkv_pieces_are_missing (GkvPieces *self)
 {
   GHashTableIter iter;
   Assembly *assembly;
@@ -149,13 +164,13 @@ gkv_pieces_are_missing (GkvEngine *self)
 /* Sending */
 
 static void
-handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_get (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
   guint64 hash = gkv_reader_u64 (reader);
   guint64 fingerprint = gkv_reader_u64 (reader);
   gsize offset = gkv_reader_u32 (reader);
   gsize len = gkv_reader_u32 (reader);
-  GkvRecord *held = gkv_store_lookup_hash (self->store, hash);
+  GkvRecord *held = gkv_store_lookup_hash (self->runtime->store, hash);
   g_autoptr (GkvRecord) record = held != NULL ? gkv_record_ref (held) : NULL;
   g_autoptr (GByteArray) head = NULL;
   gsize size;
@@ -163,10 +178,10 @@ handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || record == NULL || offset % PIECE != 0)
     return;
 
-  link->pieces_sent = self->now.mono;
+  gkv_conversation_of (link)->pieces_sent = self->runtime->now.mono;
   if (record->fingerprint.lo != fingerprint)
     {
-      gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
+      gkv_links_send_record (self->links, link, record, GKV_MESSAGE_RECORD);
       return;
     }
 
@@ -175,9 +190,9 @@ handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
   size = head->len + record->content_len;
   len = MIN (len, PIECES_MAX * PIECE);
 
-  for (gsize end = MIN (offset + len, size); offset < end && gkv_engine_spend (self, PIECE); offset += PIECE)
+  for (gsize end = MIN (offset + len, size); offset < end && gkv_links_spend (self->links, PIECE); offset += PIECE)
     {
-      GByteArray *body = gkv_engine_begin_message (self);
+      GByteArray *body = gkv_links_begin_message (self->links);
       gsize n = MIN (PIECE, size - offset);
       gsize in_head = offset < head->len ? MIN (n, head->len - offset) : 0;
 
@@ -188,15 +203,15 @@ handle_get (GkvEngine *self, GkvLink *link, GkvReader *reader)
         g_byte_array_append (body, head->data + offset, in_head);
       if (n > in_head)
         g_byte_array_append (body, gkv_record_get_content (record) + offset + in_head - head->len, n - in_head);
-      gkv_link_send (self, link, GKV_MESSAGE_DATA);
-      gkv_engine_breathe (self, GKV_COST_RECORD / 4);
+      gkv_links_send (self->links, link, GKV_MESSAGE_DATA);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 4);
     }
 }
 
 /* Receiving */
 
 static void
-get_more (GkvEngine *self, Assembly *assembly)
+get_more (GkvPieces *self, Assembly *assembly)
 {
   guint budget = assembly->window;
   guint i;
@@ -205,7 +220,7 @@ get_more (GkvEngine *self, Assembly *assembly)
     assembly->first_missing++;
 
   assembly->n_expected = 0;
-  assembly->sent = self->now.mono;
+  assembly->sent = self->runtime->now.mono;
 
   i = assembly->first_missing;
   for (guint n = 0; n < MAX_GETS && i < assembly->n_pieces && budget > 0; n++)
@@ -220,89 +235,86 @@ get_more (GkvEngine *self, Assembly *assembly)
       if (len == 0)
         break;
 
-      body = gkv_engine_begin_message (self);
+      body = gkv_links_begin_message (self->links);
       gkv_put_u64 (body, assembly->hash);
       gkv_put_u64 (body, assembly->fingerprint);
       gkv_put_u32 (body, start * PIECE);
       gkv_put_u32 (body, len * PIECE);
-      gkv_link_send (self, assembly->link, GKV_MESSAGE_GET);
+      gkv_links_send (self->links, assembly->link, GKV_MESSAGE_GET);
       budget -= len;
       assembly->n_expected += len;
     }
 
-  gkv_engine_wake_at (self, self->now.mono + PIECE_PATIENCE);
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + PIECE_PATIENCE);
 }
 
 /* Asks for nothing: it is on its way from elsewhere, or waits for room. */
 static void
-say_coming (GkvEngine *self, GkvLink *link, guint64 hash, guint64 fingerprint)
+say_coming (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprint)
 {
-  GByteArray *body = gkv_engine_begin_message (self);
+  GByteArray *body = gkv_links_begin_message (self->links);
 
   gkv_put_u64 (body, hash);
   gkv_put_u64 (body, fingerprint);
   gkv_put_u32 (body, 0);
   gkv_put_u32 (body, 0);
-  gkv_link_send (self, link, GKV_MESSAGE_GET);
+  gkv_links_send (self->links, link, GKV_MESSAGE_GET);
 }
 
 /* If it came as a rumour. */
 static void
-pass_on_later (GkvEngine *self, Assembly *assembly)
+pass_on_later (GkvPieces *self, Assembly *assembly)
 {
-  if (!self->spreading || assembly->rumour)
-    return;
-
-  assembly->rumour = TRUE;
-  assembly->arc = self->arc;
+  if (!assembly->rumour)
+    assembly->rumour = gkv_rumours_get_arc (self->rumours, &assembly->arc);
 }
 
 /* What an exchange waited for may come from elsewhere now. */
 static void
-end_waiting (GkvEngine *self, GkvLink *link)
+end_waiting (GkvPieces *self, GkvLink *link)
 {
-  if (link->exchange != NULL)
-    gkv_exchange_consider_end (self, link);
+  if (gkv_conversation_of (link)->exchange != NULL)
+    self->listener.progressed (link, self->data);
 }
 
-/* Whoever speaks there is alive, and in the life that speaks. */
+/* The node that speaks there is alive, and in the generation that speaks. */
 static gboolean
 is_of_live (const GkvLink *link)
 {
-  return gkv_member_is_live (link->member) && link->life == link->member->life;
+  return gkv_member_is_live (link->member) && link->generation == link->member->generation;
 }
 
 /* One that is under way is announced by @link, too. */
 static void
-join_assembly (GkvEngine *self, Assembly *assembly, GkvLink *link)
+join_assembly (GkvPieces *self, Assembly *assembly, GkvLink *link)
 {
   pass_on_later (self, assembly);
   if (assembly->link == link)
     return;
 
-  if (self->now.mono - assembly->progress <= 2 * PIECE_PATIENCE)
+  if (self->runtime->now.mono - assembly->progress <= 2 * PIECE_PATIENCE)
     {
       say_coming (self, link, assembly->hash, assembly->fingerprint);
       return;
     }
 
   /* Whoever is alive sends the rest. */
-  assembly->link->n_assemblies--;
+  gkv_conversation_of (assembly->link)->n_assemblies--;
   assembly->link = link;
-  link->n_assemblies++;
+  gkv_conversation_of (link)->n_assemblies++;
   assembly->tries = 0;
   get_more (self, assembly);
 }
 
 static void
-begin_assembly (GkvEngine *self, GkvLink *link, guint64 hash, guint64 fingerprint, guint32 size, gint64 left_ms)
+begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprint, guint32 size, gint64 left_ms)
 {
   Assembly *assembly;
 
-  if (self->assembly_bytes + size > MAX_ASSEMBLY_BYTES || !gkv_pieces_have_room (self))
+  if (self->n_bytes + size > MAX_ASSEMBLY_BYTES || !gkv_pieces_have_room (self))
     {
       /* It is asked for again in a while. */
-      gkv_transfer_expect (self, link, hash);
+      self->listener.postponed (link, hash, self->data);
       say_coming (self, link, hash, fingerprint);
       return;
     }
@@ -318,21 +330,21 @@ begin_assembly (GkvEngine *self, GkvLink *link, guint64 hash, guint64 fingerprin
   assembly->data = g_malloc (size);
   assembly->have = g_malloc0 (assembly->n_pieces);
   assembly->window = PIECES_FIRST;
-  assembly->progress = self->now.mono;
-  self->assembly_bytes += size;
-  link->n_assemblies++;
+  assembly->progress = self->runtime->now.mono;
+  self->n_bytes += size;
+  gkv_conversation_of (link)->n_assemblies++;
   g_hash_table_insert (self->assemblies, &assembly->hash, assembly);
   get_more (self, assembly);
 }
 
 static void
-handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
   guint64 hash = gkv_reader_u64 (reader);
   guint64 fingerprint = gkv_reader_u64 (reader);
   guint32 size = gkv_reader_u32 (reader);
   gint64 left_ms = (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
-  GkvRecord *held = gkv_store_lookup_hash (self->store, hash);
+  GkvRecord *held = gkv_store_lookup_hash (self->runtime->store, hash);
   Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
   GkvLink *before = assembly != NULL ? assembly->link : link;
 
@@ -340,10 +352,10 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || size == 0 || size > MAX_LARGE_RECORD || !is_of_live (link))
     return;
 
-  gkv_transfer_forget_want (link, hash);
+  self->listener.announced (link, hash, self->data);
   if (held != NULL && held->fingerprint.lo == fingerprint)
     {
-      gkv_exchange_consider_end (self, link);
+      self->listener.progressed (link, self->data);
       return;
     }
 
@@ -363,7 +375,7 @@ handle_large (GkvEngine *self, GkvLink *link, GkvReader *reader)
 }
 
 static void
-finish_assembly (GkvEngine *self, Assembly *assembly)
+finish_assembly (GkvPieces *self, Assembly *assembly)
 {
   g_autoptr (GkvRecord) record = NULL;
   GkvLink *link = assembly->link;
@@ -374,23 +386,23 @@ finish_assembly (GkvEngine *self, Assembly *assembly)
 
   /* To copy and to hash it takes 20 ms for the largest. */
   gkv_reader_init (&reader, assembly->data, assembly->size);
-  gkv_engine_unlock_store (self);
-  record = gkv_engine_read_record (self, &reader, &left_ms);
-  gkv_engine_lock_store (self);
+  gkv_runtime_unlock_store (self->runtime);
+  record = gkv_runtime_read_record (self->runtime, &reader, &left_ms);
+  gkv_runtime_lock_store (self->runtime);
   left_ms = assembly->left_ms;
   end_assembly (self, assembly,
                 record != NULL && record->hash == assembly->hash && record->fingerprint.lo == assembly->fingerprint);
 
   if (record == NULL)
-    self->counters.records_refused++;
-  else if (gkv_engine_apply (self, link, record, left_ms) && rumour)
-    gkv_rumours_pass_on (self, record, arc);
+    self->runtime->counters.records_refused++;
+  else if (self->listener.received (link, record, left_ms, self->data) && rumour)
+    gkv_rumours_pass_on (self->rumours, record, arc);
 
-  gkv_exchange_consider_end (self, link);
+  self->listener.progressed (link, self->data);
 }
 
 static void
-handle_data (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_data (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
   guint64 hash = gkv_reader_u64 (reader);
   guint64 fingerprint = gkv_reader_u64 (reader);
@@ -406,7 +418,7 @@ handle_data (GkvEngine *self, GkvLink *link, GkvReader *reader)
   memcpy (assembly->data + offset, gkv_reader_bytes (reader, len), len);
   assembly->have[piece] = TRUE;
   assembly->n_have++;
-  assembly->progress = self->now.mono;
+  assembly->progress = self->runtime->now.mono;
   assembly->tries = 0;
   if (assembly->n_expected > 0)
     assembly->n_expected--;
@@ -423,7 +435,7 @@ handle_data (GkvEngine *self, GkvLink *link, GkvReader *reader)
 }
 
 void
-gkv_pieces_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+gkv_pieces_handle (GkvPieces *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
   if (kind == GKV_MESSAGE_LARGE)
     handle_large (self, link, reader);
@@ -436,7 +448,7 @@ gkv_pieces_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReade
 /* Time */
 
 void
-gkv_pieces_tick (GkvEngine *self)
+gkv_pieces_tick (GkvPieces *self)
 {
   g_autoptr (GPtrArray) late = NULL;
   GHashTableIter iter;
@@ -449,13 +461,14 @@ gkv_pieces_tick (GkvEngine *self)
   g_hash_table_iter_init (&iter, self->assemblies);
   while (late->len < MAX_LATE && g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
     {
-      if (self->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE || !is_of_live (assembly->link))
+      if (self->runtime->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE ||
+          !is_of_live (assembly->link))
         g_ptr_array_add (late, assembly);
       else
-        gkv_engine_wake_at (self, MAX (assembly->sent, assembly->progress) + PIECE_PATIENCE);
+        gkv_runtime_wake_at (self->runtime, MAX (assembly->sent, assembly->progress) + PIECE_PATIENCE);
     }
   if (late->len == MAX_LATE)
-    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
+    gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_MS);
 
   for (guint i = 0; i < late->len; i++)
     {
@@ -470,8 +483,8 @@ gkv_pieces_tick (GkvEngine *self)
           GkvLink *link = assembly->link;
 
           end_assembly (self, assembly, FALSE);
-          link->incomplete = TRUE;
-          gkv_exchange_consider_end (self, link);
+          gkv_conversation_of (link)->incomplete = TRUE;
+          self->listener.progressed (link, self->data);
         }
     }
 }

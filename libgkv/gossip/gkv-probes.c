@@ -10,16 +10,15 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-probes.h"
 
-#define PROBE_PERIOD  GKV_SECOND
 #define PROBE_DIRECT  (400 * GKV_MS)
 #define PROBE_REPEAT  (130 * GKV_MS) /* or twice the round trip, where that is longer */
 #define PROBE_HELPERS 3
 #define MAX_RELAYS    1024
 
-/* What it costs to look at a member for news. */
-#define NEWS_COST 32
+/* What it costs to look at a member for updates. */
+#define UPDATE_COST 32
 
 /* A ping sent for another. */
 typedef struct
@@ -37,80 +36,103 @@ relay_free (Relay *relay)
   g_free (relay);
 }
 
-void
-gkv_probes_init (GkvEngine *self)
+struct _GkvProbes
 {
-  self->probe_order = g_ptr_array_new ();
-  self->probe_due = self->now.mono + PROBE_PERIOD;
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvContacts *contacts;
+  GkvMembers *members;
+  GkvUpdates *updates;
+  GkvProbesListener listener;
+  gpointer data;
+  gint64 due;
+  struct
+  {
+    GkvMember *member; /* NULL: none under way */
+    guint16 sequence;
+    gint64 sent;
+    gint64 repeat_at;
+    gint64 indirect_at;
+    gint64 ends;
+    gboolean indirect;
+    gboolean repeated;
+  } probe;
+  guint16 next_sequence;
+  GQueue relays;
+};
+
+GkvProbes *
+gkv_probes_new (GkvRuntime *runtime,
+                GkvLinks *links,
+                GkvContacts *contacts,
+                GkvMembers *members,
+                GkvUpdates *updates,
+                const GkvProbesListener *listener,
+                gpointer data)
+{
+  GkvProbes *self = g_new0 (GkvProbes, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->contacts = contacts;
+  self->members = members;
+  self->updates = updates;
+  self->listener = *listener;
+  self->data = data;
+  self->due = runtime->now.mono + GKV_PROBE_PERIOD;
   g_queue_init (&self->relays);
+  return self;
 }
 
 void
-gkv_probes_clear (GkvEngine *self)
+gkv_probes_free (GkvProbes *self)
 {
   g_queue_clear_full (&self->relays, (GDestroyNotify) relay_free);
-  g_ptr_array_unref (self->probe_order);
+  g_free (self);
+}
+
+guint
+gkv_probes_get_n_relays (GkvProbes *self)
+{
+  return self->relays.length;
 }
 
 void
-gkv_probes_cancel (GkvEngine *self, const GkvMember *member)
+gkv_probes_cancel (GkvProbes *self, const GkvMember *member)
 {
-  if (self->probe.member == member)
+  if (member == NULL || self->probe.member == member)
     self->probe.member = NULL;
 }
 
-void
-gkv_probes_add (GkvEngine *self, GkvMember *member)
-{
-  /* Somewhere among those still to be probed in this round. */
-  guint place = gkv_engine_random (self, self->probe_order->len - self->probe_next + 1);
-
-  g_ptr_array_insert (self->probe_order, self->probe_next + place, member);
-}
-
-void
-gkv_probes_remove (GkvEngine *self, GkvMember *member)
-{
-  guint index;
-
-  gkv_probes_cancel (self, member);
-  if (!g_ptr_array_find (self->probe_order, member, &index))
-    return;
-
-  g_ptr_array_remove_index (self->probe_order, index);
-  if (index < self->probe_next)
-    self->probe_next--;
-}
-
 static void
-send_ping (GkvEngine *self, GkvLink *link, guint16 sequence)
+send_ping (GkvProbes *self, GkvLink *link, guint16 sequence)
 {
-  gkv_put_u16 (gkv_engine_begin_message (self), sequence);
-  gkv_link_send (self, link, GKV_MESSAGE_PING);
+  gkv_put_u16 (gkv_links_begin_message (self->links), sequence);
+  gkv_links_send (self->links, link, GKV_MESSAGE_PING);
 }
 
 void
-gkv_probes_ask (GkvEngine *self, GkvLink *link)
+gkv_probes_ask (GkvProbes *self, GkvLink *link)
 {
   send_ping (self, link, ++self->next_sequence);
 }
 
 static void
-handle_ping (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_ping (GkvProbes *self, GkvLink *link, GkvReader *reader)
 {
   guint16 sequence = gkv_reader_u16 (reader);
 
   if (reader->failed)
     return;
 
-  gkv_put_u16 (gkv_engine_begin_message (self), sequence);
-  gkv_link_send (self, link, GKV_MESSAGE_ACK);
-  if (gkv_engine_spend (self, (gsize) g_hash_table_size (self->members) * NEWS_COST))
-    gkv_news_add (self, link);
+  gkv_put_u16 (gkv_links_begin_message (self->links), sequence);
+  gkv_links_send (self->links, link, GKV_MESSAGE_ACK);
+  if (gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
+    gkv_updates_piggyback (self->updates, link);
 }
 
 static void
-handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_ack (GkvProbes *self, GkvLink *link, GkvReader *reader)
 {
   guint16 sequence = gkv_reader_u16 (reader);
   GkvMember *member = self->probe.member;
@@ -118,10 +140,10 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (member != NULL && sequence == self->probe.sequence)
     {
       self->probe.member = NULL;
-      /* Which of several pings was answered can't be told (Karn's rule); nor when, if we slept meanwhile. */
-      if (link->member == member && link->life == member->life && !self->probe.repeated &&
-          self->now.mono < self->probe.ends)
-        gkv_members_answered (self, member, self->now.mono - self->probe.sent);
+      /* Which of several pings got the reply can't be known (Karn's rule); nor when, if we slept meanwhile. */
+      if (link->member == member && link->generation == member->generation && !self->probe.repeated &&
+          self->runtime->now.mono < self->probe.ends)
+        self->listener.replied (member, self->runtime->now.mono - self->probe.sent, self->data);
       return;
     }
 
@@ -133,11 +155,11 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
       if (relay->sequence != sequence)
         continue;
 
-      requester = gkv_links_lookup (self, relay->address);
+      requester = gkv_links_lookup (self->links, relay->address);
       if (requester != NULL && gkv_link_is_usable (requester))
         {
-          gkv_put_u16 (gkv_engine_begin_message (self), relay->their_sequence);
-          gkv_link_send (self, requester, GKV_MESSAGE_ACK);
+          gkv_put_u16 (gkv_links_begin_message (self->links), relay->their_sequence);
+          gkv_links_send (self->links, requester, GKV_MESSAGE_ACK);
         }
       relay_free (relay);
       g_queue_delete_link (&self->relays, l);
@@ -146,17 +168,17 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
 }
 
 static void
-handle_probe (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_probe (GkvProbes *self, GkvLink *link, GkvReader *reader)
 {
   guint16 their_sequence = gkv_reader_u16 (reader);
   g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
-  GkvMember *member = id != NULL ? g_hash_table_lookup (self->members, id) : NULL;
+  GkvMember *member = id != NULL ? gkv_members_lookup (self->members, id) : NULL;
   Relay *relay;
 
   while (self->relays.length > 0)
     {
       relay = g_queue_peek_head (&self->relays);
-      if (relay->expires > self->now.mono && self->relays.length < MAX_RELAYS)
+      if (relay->expires > self->runtime->now.mono && self->relays.length < MAX_RELAYS)
         break;
       relay_free (g_queue_pop_head (&self->relays));
     }
@@ -167,14 +189,14 @@ handle_probe (GkvEngine *self, GkvLink *link, GkvReader *reader)
   relay = g_new0 (Relay, 1);
   relay->sequence = ++self->next_sequence;
   relay->their_sequence = their_sequence;
-  relay->expires = self->now.mono + 2 * PROBE_PERIOD;
+  relay->expires = self->runtime->now.mono + 2 * GKV_PROBE_PERIOD;
   relay->address = g_strdup (link->address);
   g_queue_push_tail (&self->relays, relay);
   send_ping (self, member->link, relay->sequence);
 }
 
 void
-gkv_probes_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+gkv_probes_handle (GkvProbes *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
   if (kind == GKV_MESSAGE_PING)
     handle_ping (self, link, reader);
@@ -187,123 +209,86 @@ gkv_probes_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReade
 /* Time */
 
 static void
-probe_indirectly (GkvEngine *self)
+probe_indirectly (GkvProbes *self)
 {
-  g_autoptr (GPtrArray) helpers = gkv_members_pick (self, PROBE_HELPERS, self->probe.member);
+  g_autoptr (GPtrArray) helpers = gkv_members_pick (self->members, PROBE_HELPERS, self->probe.member);
 
   self->probe.indirect = TRUE;
   for (guint i = 0; i < helpers->len; i++)
     {
       GkvMember *helper = g_ptr_array_index (helpers, i);
-      GByteArray *body = gkv_engine_begin_message (self);
+      GByteArray *body = gkv_links_begin_message (self->links);
 
       gkv_put_u16 (body, self->probe.sequence);
       gkv_put_string (body, self->probe.member->id);
-      gkv_link_send (self, helper->link, GKV_MESSAGE_PROBE);
+      gkv_links_send (self->links, helper->link, GKV_MESSAGE_PROBE);
     }
 }
 
 static gint64
-get_next_repeat (GkvEngine *self)
+get_next_repeat (GkvProbes *self)
 {
-  return self->now.mono + MAX (PROBE_REPEAT, 2 * self->probe.member->round_trip_us);
-}
-
-static GkvMember *
-get_next_to_probe (GkvEngine *self)
-{
-  for (guint n = 0; n <= self->probe_order->len; n++)
-    {
-      GkvMember *member;
-
-      if (self->probe_next >= self->probe_order->len)
-        {
-          self->probe_next = 0;
-          for (guint i = self->probe_order->len; i > 1; i--)
-            {
-              guint j = gkv_engine_random (self, i);
-              gpointer swap = self->probe_order->pdata[i - 1];
-
-              self->probe_order->pdata[i - 1] = self->probe_order->pdata[j];
-              self->probe_order->pdata[j] = swap;
-            }
-          if (self->probe_order->len == 0)
-            return NULL;
-        }
-
-      member = g_ptr_array_index (self->probe_order, self->probe_next++);
-      if (gkv_member_is_live (member))
-        return member;
-    }
-
-  return NULL;
+  return self->runtime->now.mono + MAX (PROBE_REPEAT, 2 * self->probe.member->round_trip_us);
 }
 
 static void
-begin_probe (GkvEngine *self)
+begin_probe (GkvProbes *self)
 {
-  GkvMember *member = get_next_to_probe (self);
+  GkvMember *member = gkv_members_next (self->members);
 
   if (member == NULL)
     return;
 
-  self->counters.probes++;
+  self->runtime->counters.probes++;
   self->probe.member = member;
   self->probe.sequence = ++self->next_sequence;
-  self->probe.sent = self->now.mono;
+  self->probe.sent = self->runtime->now.mono;
   self->probe.indirect = FALSE;
   self->probe.repeated = FALSE;
   self->probe.repeat_at = get_next_repeat (self);
-  self->probe.indirect_at = self->now.mono + PROBE_DIRECT;
-  self->probe.ends = self->now.mono + PROBE_PERIOD;
+  self->probe.indirect_at = self->runtime->now.mono + PROBE_DIRECT;
+  self->probe.ends = self->runtime->now.mono + GKV_PROBE_PERIOD;
 
-  gkv_members_check_address (self, member);
+  self->listener.begins (member, self->data);
   if (member->link != NULL && gkv_link_is_usable (member->link))
     {
       send_ping (self, member->link, self->probe.sequence);
-      gkv_news_add (self, member->link);
-
-      /* The question whether we differ rides along when it is due; but where something is missing, several are asked,
-       * not this one alone. */
-      if (!self->hastened && self->gossip_due <= self->now.mono + PROBE_PERIOD / 2 &&
-          self->gossip_interval >= PROBE_PERIOD)
-        {
-          self->gossip_due = self->now.mono + self->gossip_interval;
-          gkv_exchange_begin (self, member->link);
-        }
+      gkv_updates_piggyback (self->updates, member->link);
+      self->listener.pinged (member, self->data);
     }
   else
     {
       if (member->address != NULL)
         {
-          gkv_contacts_add (self, member->address, FALSE);
-          gkv_contacts_hasten (self, member->address);
+          gkv_contacts_add (self->contacts, member->address, FALSE);
+          gkv_contacts_hasten (self->contacts, member->address);
         }
-      self->probe.indirect_at = self->now.mono;
+      self->probe.indirect_at = self->runtime->now.mono;
     }
 }
 
 void
-gkv_probes_tick (GkvEngine *self)
+gkv_probes_tick (GkvProbes *self)
 {
-  if (self->probe.member != NULL && self->now.mono >= self->probe.ends)
+  if (self->probe.member != NULL && self->runtime->now.mono >= self->probe.ends)
     {
       GkvMember *failed = self->probe.member;
 
-      self->counters.probes_failed++;
+      self->runtime->counters.probes_failed++;
       self->probe.member = NULL;
-      gkv_members_suspect (self, failed);
+      self->listener.failed (failed, self->data);
     }
 
-  if (self->now.mono >= self->probe_due)
+  if (self->runtime->now.mono >= self->due)
     {
       /* A little uneven, so that nodes started together don't stay together. */
-      self->probe_due = self->now.mono + PROBE_PERIOD - PROBE_PERIOD / 20 + gkv_engine_random (self, PROBE_PERIOD / 10);
+      self->due = self->runtime->now.mono + GKV_PROBE_PERIOD - GKV_PROBE_PERIOD / 20 +
+                  gkv_runtime_random (self->runtime, GKV_PROBE_PERIOD / 10);
       if (self->probe.member == NULL)
         begin_probe (self);
     }
 
-  if (self->probe.member != NULL && self->now.mono >= self->probe.repeat_at)
+  if (self->probe.member != NULL && self->runtime->now.mono >= self->probe.repeat_at)
     {
       self->probe.repeat_at = get_next_repeat (self);
       self->probe.repeated = TRUE;
@@ -311,13 +296,13 @@ gkv_probes_tick (GkvEngine *self)
         send_ping (self, self->probe.member->link, self->probe.sequence);
     }
 
-  if (self->probe.member != NULL && !self->probe.indirect && self->now.mono >= self->probe.indirect_at)
+  if (self->probe.member != NULL && !self->probe.indirect && self->runtime->now.mono >= self->probe.indirect_at)
     probe_indirectly (self);
 
-  gkv_engine_wake_at (self, self->probe_due);
+  gkv_runtime_wake_at (self->runtime, self->due);
   if (self->probe.member != NULL)
     {
-      gkv_engine_wake_at (self, self->probe.indirect ? self->probe.ends : self->probe.indirect_at);
-      gkv_engine_wake_at (self, self->probe.repeat_at);
+      gkv_runtime_wake_at (self->runtime, self->probe.indirect ? self->probe.ends : self->probe.indirect_at);
+      gkv_runtime_wake_at (self->runtime, self->probe.repeat_at);
     }
 }

@@ -11,7 +11,7 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-ring.h"
 
 #include <string.h>
 
@@ -21,29 +21,38 @@
 /* The circle is divided by 2^DIGIT, and again, and so on. */
 #define DIGIT 3
 
-void
-gkv_ring_init (GkvEngine *self)
+struct _GkvRing
 {
+  GkvRuntime *runtime;
+  GkvMembers *members;
+  GPtrArray *ring;  /* GkvMember */
+  guint64 place;    /* of this node */
+  guint64 revision; /* of the members, when the ring was made */
+};
+
+GkvRing *
+gkv_ring_new (GkvRuntime *runtime, GkvMembers *members)
+{
+  GkvRing *self = g_new0 (GkvRing, 1);
+
+  self->runtime = runtime;
+  self->members = members;
   self->ring = g_ptr_array_new ();
-  self->place = gkv_ring_get_place (self, self->id);
+  self->place = gkv_runtime_hash_id (runtime, runtime->id);
+  return self;
 }
 
 void
-gkv_ring_clear (GkvEngine *self)
+gkv_ring_free (GkvRing *self)
 {
   g_ptr_array_unref (self->ring);
+  g_free (self);
 }
 
 guint64
-gkv_ring_get_place (GkvEngine *self, const char *id)
+gkv_ring_get_place (GkvRing *self)
 {
-  return gkv_hash_64 (gkv_store_get_hash_key (self->store), id, strlen (id));
-}
-
-void
-gkv_ring_touch (GkvEngine *self)
-{
-  self->ring_stale = TRUE;
+  return self->place;
 }
 
 static int
@@ -55,28 +64,28 @@ compare_places (gconstpointer a, gconstpointer b)
 }
 
 static void
-refresh (GkvEngine *self)
+refresh (GkvRing *self)
 {
   GHashTableIter iter;
   GkvMember *member;
 
-  if (!self->ring_stale)
+  if (self->revision == gkv_members_get_revision (self->members))
     return;
 
-  gkv_engine_unlock_store (self);
-  self->ring_stale = FALSE;
+  gkv_runtime_unlock_store (self->runtime);
+  self->revision = gkv_members_get_revision (self->members);
   g_ptr_array_set_size (self->ring, 0);
-  g_hash_table_iter_init (&iter, self->members);
+  gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     if (gkv_member_is_live (member) && member->link != NULL)
       g_ptr_array_add (self->ring, member);
   g_ptr_array_sort (self->ring, compare_places);
-  gkv_engine_lock_store (self);
+  gkv_runtime_lock_store (self->runtime);
 }
 
 /* The first in the ring whose place is at least @place, or its length. */
 static guint
-find_place (GkvEngine *self, guint64 place)
+find_place (GkvRing *self, guint64 place)
 {
   guint low = 0, high = self->ring->len;
 
@@ -96,7 +105,7 @@ find_place (GkvEngine *self, guint64 place)
 /* An arc, seen from its start: members are counted from 0, and their distances rise. */
 typedef struct
 {
-  GkvEngine *engine;
+  GkvRing *ring;
   GkvArc arc;
   guint start;
   guint n;
@@ -105,13 +114,13 @@ typedef struct
 static GkvMember *
 view_get (const View *view, guint i)
 {
-  return view->engine->ring->pdata[(view->start + i) % view->engine->ring->len];
+  return view->ring->ring->pdata[(view->start + i) % view->ring->ring->len];
 }
 
 static View
-view_arc (GkvEngine *self, GkvArc arc)
+view_arc (GkvRing *self, GkvArc arc)
 {
-  View view = { .engine = self, .arc = arc };
+  View view = { .ring = self, .arc = arc };
   guint end;
 
   refresh (self);
@@ -190,13 +199,13 @@ find_fingers (const View *view)
 }
 
 gboolean
-gkv_ring_has_members (GkvEngine *self, GkvArc arc)
+gkv_ring_has_members (GkvRing *self, GkvArc arc)
 {
   return view_arc (self, arc).n > 0;
 }
 
 GArray *
-gkv_ring_divide (GkvEngine *self, GkvArc arc)
+gkv_ring_divide (GkvRing *self, GkvArc arc)
 {
   View view = view_arc (self, arc);
   g_autoptr (GArray) fingers = find_fingers (&view);

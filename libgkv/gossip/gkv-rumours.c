@@ -8,7 +8,7 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
+#include "gkv-rumours.h"
 
 /* Rumours that wait; when more are written at once, exchanges carry the rest, at the receiver's pace. */
 #define MAX_RUMOURS 4096
@@ -45,6 +45,35 @@ typedef struct
   gboolean last; /* nobody else is to try after this */
 } Delegation;
 
+struct _GkvRumours
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvMembers *members;
+  GkvRing *ring;
+  GkvRumoursListener listener;
+  gpointer data;
+  GQueue rumours;
+  GHashTable *by_hash;     /* hash* of the key → the newest of them, borrowed */
+  GHashTable *delegations; /* serial → what waits to be acknowledged, owned */
+  guint32 next_serial;
+  gboolean spreading; /* the datagram being read has said whom its rumours are for: */
+  GkvArc arc;
+};
+
+/* Datagrams that the member hasn't acknowledged. */
+static guint
+get_n_delegated (const GkvMember *member)
+{
+  return GPOINTER_TO_UINT (member->of_rumours);
+}
+
+static void
+count_delegated (GkvMember *member, int by)
+{
+  member->of_rumours = GUINT_TO_POINTER (get_n_delegated (member) + by);
+}
+
 static void
 rumour_free (Rumour *rumour)
 {
@@ -55,29 +84,56 @@ rumour_free (Rumour *rumour)
 static void
 delegation_free (Delegation *delegation)
 {
-  delegation->member->n_delegated--;
+  count_delegated (delegation->member, -1);
   g_ptr_array_unref (delegation->records);
   g_free (delegation);
 }
 
-void
-gkv_rumours_init (GkvEngine *self)
+GkvRumours *
+gkv_rumours_new (GkvRuntime *runtime,
+                 GkvLinks *links,
+                 GkvMembers *members,
+                 GkvRing *ring,
+                 const GkvRumoursListener *listener,
+                 gpointer data)
 {
+  GkvRumours *self = g_new0 (GkvRumours, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->members = members;
+  self->ring = ring;
+  self->listener = *listener;
+  self->data = data;
   g_queue_init (&self->rumours);
-  self->rumours_by_hash = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->by_hash = g_hash_table_new (g_int64_hash, g_int64_equal);
   self->delegations = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) delegation_free);
+  return self;
 }
 
 void
-gkv_rumours_clear (GkvEngine *self)
+gkv_rumours_free (GkvRumours *self)
 {
-  g_hash_table_unref (self->rumours_by_hash);
+  g_hash_table_unref (self->by_hash);
   g_queue_clear_full (&self->rumours, (GDestroyNotify) rumour_free);
   g_hash_table_unref (self->delegations);
+  g_free (self);
+}
+
+guint
+gkv_rumours_get_n_waiting (GkvRumours *self)
+{
+  return self->rumours.length;
+}
+
+guint
+gkv_rumours_get_n_delegated (GkvRumours *self)
+{
+  return g_hash_table_size (self->delegations);
 }
 
 void
-gkv_rumours_forget_member (GkvEngine *self, const GkvMember *member)
+gkv_rumours_forget_member (GkvRumours *self, const GkvMember *member)
 {
   GHashTableIter iter;
   Delegation *delegation;
@@ -90,8 +146,8 @@ gkv_rumours_forget_member (GkvEngine *self, const GkvMember *member)
 
 /* What there is to be passed on */
 
-/* A record that was replaced is no news, and its remaining life isn't known any more. What replaced it is on its way as
- * well. */
+/* A record that was replaced is nothing new, and its remaining lifetime isn't known any more. What replaced it is on
+ * its way as well. */
 static gboolean
 is_stale (const GkvRecord *record)
 {
@@ -99,19 +155,19 @@ is_stale (const GkvRecord *record)
 }
 
 static Rumour *
-pop_rumour (GkvEngine *self)
+pop_rumour (GkvRumours *self)
 {
   Rumour *rumour = g_queue_pop_head (&self->rumours);
 
-  if (g_hash_table_lookup (self->rumours_by_hash, &rumour->hash) == rumour)
-    g_hash_table_remove (self->rumours_by_hash, &rumour->hash);
+  if (g_hash_table_lookup (self->by_hash, &rumour->hash) == rumour)
+    g_hash_table_remove (self->by_hash, &rumour->hash);
   return rumour;
 }
 
 /* Frees the rumours at the head of the queue whose records were replaced: those cost no datagram, no place in a window
  * and no acknowledgement. */
 static void
-drop_stale (GkvEngine *self)
+drop_stale (GkvRumours *self)
 {
   Rumour *rumour;
 
@@ -120,28 +176,28 @@ drop_stale (GkvEngine *self)
 }
 
 static void
-make_room (GkvEngine *self)
+make_room (GkvRumours *self)
 {
   drop_stale (self);
   if (self->rumours.length < MAX_RUMOURS)
     return;
 
   rumour_free (pop_rumour (self));
-  self->counters.rumours_dropped++;
-  gkv_exchanges_hasten (self);
+  self->runtime->counters.rumours_dropped++;
+  self->listener.dropped (self->data);
 }
 
 /* A record takes the place in the queue of the one that it has replaced, so that a key that is written without pause
  * neither fills the queue nor moves to its end for ever. */
 void
-gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc)
+gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GkvArc arc)
 {
   Rumour *rumour;
 
-  if (self->n_alive == 0 || is_stale (record))
+  if (self->runtime->n_alive == 0 || is_stale (record))
     return;
 
-  rumour = g_hash_table_lookup (self->rumours_by_hash, &record->hash);
+  rumour = g_hash_table_lookup (self->by_hash, &record->hash);
   if (rumour != NULL && is_stale (rumour->record) && rumour->arc.from == arc.from && rumour->arc.to == arc.to)
     {
       gkv_record_unref (rumour->record);
@@ -155,14 +211,15 @@ gkv_rumours_pass_on (GkvEngine *self, GkvRecord *record, GkvArc arc)
   rumour->arc = arc;
   rumour->hash = record->hash;
   g_queue_push_tail (&self->rumours, rumour);
-  g_hash_table_replace (self->rumours_by_hash, &rumour->hash, rumour);
-  gkv_engine_wake_at (self, self->now.mono);
+  g_hash_table_replace (self->by_hash, &rumour->hash, rumour);
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
 }
 
 void
-gkv_rumours_add (GkvEngine *self, GkvRecord *record)
+gkv_rumours_add (GkvRumours *self, GkvRecord *record)
 {
-  GkvArc everybody = { self->place, self->place - 1 };
+  guint64 place = gkv_ring_get_place (self->ring);
+  GkvArc everybody = { place, place - 1 };
 
   gkv_rumours_pass_on (self, record, everybody);
 }
@@ -176,14 +233,14 @@ get_patience (const GkvMember *member)
 }
 
 static void
-send_delegation (GkvEngine *self, Delegation *delegation)
+send_delegation (GkvRumours *self, Delegation *delegation)
 {
   GkvLink *link = delegation->member->link;
-  GByteArray *body = gkv_engine_begin_message (self);
+  GByteArray *body = gkv_links_begin_message (self->links);
 
   gkv_put_u32 (body, delegation->serial);
   gkv_put_u64 (body, delegation->arc.to);
-  gkv_link_send (self, link, GKV_MESSAGE_SPREAD);
+  gkv_links_send (self->links, link, GKV_MESSAGE_SPREAD);
   for (guint i = 0; i < delegation->records->len; i++)
     {
       GkvRecord *record = g_ptr_array_index (delegation->records, i);
@@ -192,21 +249,21 @@ send_delegation (GkvEngine *self, Delegation *delegation)
       if (is_stale (record))
         continue;
 
-      gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RUMOUR);
-      self->counters.rumours_sent++;
-      gkv_engine_breathe (self, GKV_COST_RECORD / 4);
+      gkv_links_send_record (self->links, link, record, GKV_MESSAGE_RUMOUR);
+      self->runtime->counters.rumours_sent++;
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 4);
     }
 
-  delegation->due = self->now.mono + get_patience (delegation->member);
+  delegation->due = self->runtime->now.mono + get_patience (delegation->member);
   delegation->tries++;
-  gkv_engine_wake_at (self, delegation->due);
+  gkv_runtime_wake_at (self->runtime, delegation->due);
 }
 
 /* What is delegated names the arc that it is for, is in one datagram, and is acknowledged by itself. */
 static void
-delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gboolean last)
+delegate (GkvRumours *self, GkvMember *member, GkvArc arc, GPtrArray *records, gboolean last)
 {
-  gsize room = gkv_engine_get_max_body (self) - GKV_SPREAD_SIZE;
+  gsize room = gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE;
   guint i = 0;
 
   while (i < records->len)
@@ -228,23 +285,23 @@ delegate (GkvEngine *self, GkvMember *member, GkvArc arc, GPtrArray *records, gb
             break;
           size += more;
           g_ptr_array_add (delegation->records, gkv_record_ref (record));
-          gkv_engine_breathe (self, GKV_COST_RECORD / 4);
+          gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 4);
           i++;
         }
       while (i < records->len);
 
-      member->n_delegated++;
+      count_delegated (member, 1);
       g_hash_table_insert (self->delegations, GUINT_TO_POINTER (delegation->serial), delegation);
       /* With what goes there anyway, an acknowledgement most often. */
-      gkv_links_make_room (self, member->link, GKV_SPREAD_SIZE + 2 + size);
+      gkv_links_make_room (self->links, member->link, GKV_SPREAD_SIZE + 2 + size);
       send_delegation (self, delegation);
     }
 }
 
 static void
-spread (GkvEngine *self, GkvArc arc, GPtrArray *records, gboolean last)
+spread (GkvRumours *self, GkvArc arc, GPtrArray *records, gboolean last)
 {
-  g_autoptr (GArray) shares = gkv_ring_divide (self, arc);
+  g_autoptr (GArray) shares = gkv_ring_divide (self->ring, arc);
 
   for (guint i = 0; i < shares->len; i++)
     {
@@ -256,23 +313,23 @@ spread (GkvEngine *self, GkvArc arc, GPtrArray *records, gboolean last)
 
 /* Whether those who would get it have acknowledged enough of what they got before. */
 static gboolean
-is_open (GkvEngine *self, GkvArc arc)
+is_open (GkvRumours *self, GkvArc arc)
 {
   g_autoptr (GArray) shares = NULL;
 
   if (g_hash_table_size (self->delegations) < WINDOW)
     return TRUE;
 
-  shares = gkv_ring_divide (self, arc);
+  shares = gkv_ring_divide (self->ring, arc);
   for (guint i = 0; i < shares->len; i++)
-    if (g_array_index (shares, GkvShare, i).member->n_delegated >= WINDOW)
+    if (get_n_delegated (g_array_index (shares, GkvShare, i).member) >= WINDOW)
       return FALSE;
 
   return TRUE;
 }
 
 static void
-send_waiting (GkvEngine *self)
+send_waiting (GkvRumours *self)
 {
   gsize bytes = 0;
 
@@ -294,10 +351,10 @@ send_waiting (GkvEngine *self)
             break;
 
           pop_rumour (self);
-          bytes += MIN (gkv_record_get_wire_size (rumour->record), self->max_datagram);
+          bytes += MIN (gkv_record_get_wire_size (rumour->record), self->runtime->max_datagram);
           g_ptr_array_add (records, gkv_record_ref (rumour->record));
           rumour_free (rumour);
-          gkv_engine_breathe (self, GKV_COST_RECORD / 4);
+          gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 4);
         }
       spread (self, arc, records, FALSE);
     }
@@ -305,11 +362,11 @@ send_waiting (GkvEngine *self)
 
 /* Who doesn't answer may be dead, or only out of our reach. We take on his share, and another tries to reach him. */
 static void
-give_up (GkvEngine *self, Delegation *delegation)
+give_up (GkvRumours *self, Delegation *delegation)
 {
-  g_autoptr (GPtrArray) helpers = gkv_members_pick (self, 1, delegation->member);
+  g_autoptr (GPtrArray) helpers = gkv_members_pick (self->members, 1, delegation->member);
 
-  self->counters.rumours_given_up++;
+  self->runtime->counters.rumours_given_up++;
   spread (self, delegation->arc, delegation->records, TRUE);
 
   if (helpers->len > 0)
@@ -321,7 +378,7 @@ give_up (GkvEngine *self, Delegation *delegation)
     }
 }
 
-/* FALSE: nothing of it is news any more, and nobody needs to acknowledge it. */
+/* FALSE: nothing of it is new any more, and nobody needs to acknowledge it. */
 static gboolean
 forget_stale (Delegation *delegation)
 {
@@ -333,7 +390,7 @@ forget_stale (Delegation *delegation)
 }
 
 static void
-repeat_late (GkvEngine *self)
+repeat_late (GkvRumours *self)
 {
   g_autoptr (GPtrArray) late = NULL;
   GHashTableIter iter;
@@ -345,18 +402,18 @@ repeat_late (GkvEngine *self)
   late = g_ptr_array_new ();
   g_hash_table_iter_init (&iter, self->delegations);
   while (late->len < MAX_LATE && g_hash_table_iter_next (&iter, NULL, (gpointer *) &delegation))
-    if (self->now.mono >= delegation->due)
+    if (self->runtime->now.mono >= delegation->due)
       g_ptr_array_add (late, delegation);
     else
-      gkv_engine_wake_at (self, delegation->due);
+      gkv_runtime_wake_at (self->runtime, delegation->due);
   if (late->len == MAX_LATE)
-    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
+    gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_MS);
 
   for (guint i = 0; i < late->len; i++)
     {
       GkvLink *link;
 
-      gkv_engine_breathe (self, GKV_COST_RECORD);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       delegation = g_ptr_array_index (late, i);
       link = delegation->member->link;
       if (!forget_stale (delegation))
@@ -368,7 +425,7 @@ repeat_late (GkvEngine *self)
       if (delegation->tries < ACK_TRIES && gkv_member_is_live (delegation->member) && link != NULL &&
           gkv_link_is_usable (link))
         {
-          gkv_links_end_datagram (self, link);
+          gkv_links_end_datagram (self->links, link);
           send_delegation (self, delegation);
           continue;
         }
@@ -381,18 +438,18 @@ repeat_late (GkvEngine *self)
 }
 
 void
-gkv_rumours_tick (GkvEngine *self)
+gkv_rumours_tick (GkvRumours *self)
 {
   repeat_late (self);
   send_waiting (self);
   if (self->rumours.length > 0)
-    gkv_engine_wake_at (self, self->now.mono + GKV_MS);
+    gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_MS);
 }
 
 /* Receiving */
 
 static void
-handle_spread (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_spread (GkvRumours *self, GkvLink *link, GkvReader *reader)
 {
   guint32 serial = gkv_reader_u32 (reader);
   guint64 to = gkv_reader_u64 (reader);
@@ -401,13 +458,13 @@ handle_spread (GkvEngine *self, GkvLink *link, GkvReader *reader)
     return;
 
   self->spreading = TRUE;
-  self->arc = (GkvArc){ self->place, to };
-  gkv_put_u32 (gkv_engine_begin_message (self), serial);
-  gkv_link_send (self, link, GKV_MESSAGE_SPREAD_ACK);
+  self->arc = (GkvArc){ gkv_ring_get_place (self->ring), to };
+  gkv_put_u32 (gkv_links_begin_message (self->links), serial);
+  gkv_links_send (self->links, link, GKV_MESSAGE_SPREAD_ACK);
 }
 
 static void
-handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_ack (GkvRumours *self, GkvLink *link, GkvReader *reader)
 {
   guint32 serial = gkv_reader_u32 (reader);
   Delegation *delegation = g_hash_table_lookup (self->delegations, GUINT_TO_POINTER (serial));
@@ -415,33 +472,33 @@ handle_ack (GkvEngine *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || delegation == NULL || delegation->member != link->member)
     return;
 
-  gkv_flushes_acknowledge (self, link->member, delegation->records);
+  self->listener.acknowledged (link->member, delegation->records, self->data);
   g_hash_table_remove (self->delegations, GUINT_TO_POINTER (serial));
 }
 
 static void
-handle_rumour (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_rumour (GkvRumours *self, GkvLink *link, GkvReader *reader)
 {
   gint64 left_ms;
-  g_autoptr (GkvRecord) record = gkv_engine_read_record (self, reader, &left_ms);
+  g_autoptr (GkvRecord) record = gkv_runtime_read_record (self->runtime, reader, &left_ms);
 
-  self->counters.rumours_received++;
+  self->runtime->counters.rumours_received++;
   if (record == NULL)
     {
-      self->counters.records_refused++;
+      self->runtime->counters.records_refused++;
       return;
     }
 
-  if (!gkv_engine_apply (self, link, record, left_ms))
+  if (!self->listener.received (link, record, left_ms, self->data))
     return;
 
-  self->counters.rumours_new++;
-  if (self->spreading && gkv_ring_has_members (self, self->arc))
+  self->runtime->counters.rumours_new++;
+  if (self->spreading && gkv_ring_has_members (self->ring, self->arc))
     gkv_rumours_pass_on (self, record, self->arc);
 }
 
 void
-gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+gkv_rumours_handle (GkvRumours *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
   if (kind == GKV_MESSAGE_SPREAD)
     handle_spread (self, link, reader);
@@ -449,4 +506,18 @@ gkv_rumours_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvRead
     handle_ack (self, link, reader);
   else
     handle_rumour (self, link, reader);
+}
+
+void
+gkv_rumours_begin_datagram (GkvRumours *self)
+{
+  self->spreading = FALSE;
+}
+
+gboolean
+gkv_rumours_get_arc (GkvRumours *self, GkvArc *arc)
+{
+  if (self->spreading)
+    *arc = self->arc;
+  return self->spreading;
 }

@@ -1,7 +1,7 @@
 /* Sketches: finding a few differences between two large maps in one round trip.
  *
  * Who is asked about everything and holds something else answers with the first chunk of its sketch. The asker takes it
- * from its own; most often that tells all that differs. When it doesn't, it tells how much that is: then more chunks
+ * from its own; most often that shows all that differs. When it doesn't, it shows how much that is: then more chunks
  * are asked for, or, when it is too much, the parts of the range. What can't be read, since one side was written to
  * meanwhile, is left to the parts as well.
  *
@@ -9,8 +9,7 @@
  */
 #include "config.h"
 
-#include "gkv-exchange-private.h"
-#include "gkv-horizons.h"
+#include "gkv-sketches.h"
 
 #define CELL_SIZE (8 + 4 + 4 + 1)
 
@@ -21,7 +20,7 @@
 #define FEW  150
 #define MANY (GKV_SKETCH_MAX_DIFFERENCES + GKV_SKETCH_MAX_DIFFERENCES / 4)
 
-struct _GkvSketching
+typedef struct
 {
   GkvSketch difference; /* ours minus theirs */
   guint levels;         /* those that are there, a bit each */
@@ -29,7 +28,7 @@ struct _GkvSketching
   guint next, end;      /* chunks of it to be asked for */
   guint n_missing;
   guint estimate;
-};
+} GkvSketching;
 
 typedef struct
 {
@@ -40,29 +39,58 @@ typedef struct
 
 static const GkvRange everything = { 0, 0 };
 
-void
-gkv_sketching_free (GkvSketching *sketching)
+struct _GkvSketches
 {
-  g_free (sketching);
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvHorizons *horizons;
+  GkvTransfers *transfers;
+  GkvOffers *offers;
+  GkvExchanges *exchanges;
+};
+
+GkvSketches *
+gkv_sketches_new (GkvRuntime *runtime,
+                  GkvLinks *links,
+                  GkvHorizons *horizons,
+                  GkvTransfers *transfers,
+                  GkvOffers *offers,
+                  GkvExchanges *exchanges)
+{
+  GkvSketches *self = g_new0 (GkvSketches, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->horizons = horizons;
+  self->transfers = transfers;
+  self->offers = offers;
+  self->exchanges = exchanges;
+  return self;
+}
+
+void
+gkv_sketches_free (GkvSketches *self)
+{
+  g_free (self);
 }
 
 /* Answering */
 
 gboolean
-gkv_sketches_can_send (GkvEngine *self)
+gkv_sketches_can_send (GkvSketches *self)
 {
-  return gkv_engine_get_max_body (self) >= HEAD_SIZE + GKV_SKETCH_CHUNK * CELL_SIZE;
+  return gkv_links_get_max_body (self->links) >= HEAD_SIZE + GKV_SKETCH_CHUNK * CELL_SIZE;
 }
 
 void
-gkv_sketches_send (GkvEngine *self, GkvLink *link, guint chunk)
+gkv_sketches_send (GkvSketches *self, GkvLink *link, guint chunk)
 {
-  const GkvSketchCell *cells = gkv_store_get_sketch (self->store)->cells + chunk * GKV_SKETCH_CHUNK;
-  GByteArray *body = gkv_engine_begin_message (self);
+  const GkvSketchCell *cells = gkv_store_get_sketch (self->runtime->store)->cells + chunk * GKV_SKETCH_CHUNK;
+  GByteArray *body = gkv_links_begin_message (self->links);
   GkvSummary mine;
 
-  gkv_store_summarise (self->store, everything, &mine);
-  gkv_exchange_put_range (self, body, everything);
+  gkv_store_summarise (self->runtime->store, everything, &mine);
+  gkv_exchange_put_range (self->exchanges, body, everything);
   gkv_put_u8 (body, chunk);
   gkv_put_varint (body, mine.count);
   for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
@@ -72,34 +100,34 @@ gkv_sketches_send (GkvEngine *self, GkvLink *link, guint chunk)
       gkv_put_u32 (body, cells[i].check);
       gkv_put_u8 (body, cells[i].count);
     }
-  gkv_link_send (self, link, GKV_MESSAGE_SKETCH);
+  gkv_links_send (self->links, link, GKV_MESSAGE_SKETCH);
 }
 
 void
-gkv_sketches_handle_ask (GkvEngine *self, GkvLink *link, GkvReader *reader)
+gkv_sketches_handle_ask (GkvSketches *self, GkvLink *link, GkvReader *reader)
 {
   guint chunk = gkv_reader_u8 (reader);
 
   if (!reader->failed && chunk < GKV_SKETCH_N_CHUNKS && gkv_sketches_can_send (self) &&
-      gkv_engine_spend (self, GKV_SKETCH_CHUNK * CELL_SIZE))
+      gkv_links_spend (self->links, GKV_SKETCH_CHUNK * CELL_SIZE))
     gkv_sketches_send (self, link, chunk);
 }
 
 /* Asking */
 
 static void
-ask_more (GkvEngine *self, GkvLink *link)
+ask_more (GkvSketches *self, GkvLink *link)
 {
-  GkvSketching *sketching = link->exchange->sketching;
+  GkvSketching *sketching = gkv_exchange_of (link)->sketching;
 
-  while (sketching->next < sketching->end && link->exchange->asked->len < GKV_EXCHANGE_MAX_ASKED)
-    gkv_exchange_ask (self, link, everything, sketching->next++);
+  while (sketching->next < sketching->end && gkv_exchange_of (link)->asked->len < GKV_EXCHANGE_MAX_ASKED)
+    gkv_exchange_ask (self->exchanges, link, everything, sketching->next++);
 }
 
 static void
-get_level (GkvEngine *self, GkvLink *link, guint level)
+get_level (GkvSketches *self, GkvLink *link, guint level)
 {
-  GkvSketching *sketching = link->exchange->sketching;
+  GkvSketching *sketching = gkv_exchange_of (link)->sketching;
 
   sketching->level = level;
   gkv_sketch_get_chunks (level, &sketching->next, &sketching->end);
@@ -115,10 +143,10 @@ add_difference (guint64 hash, guint32 version, gboolean ours, gpointer user_data
   g_array_append_val ((GArray *) user_data, difference);
 }
 
-/* Fetches what they have, and gives what we have. Of a key that both have, neither sketch tells who wins: ours is
+/* Fetches what they have, and gives what we have. Of a key that both have, neither sketch shows which wins: ours is
  * offered, and they give theirs, or want ours. */
 static void
-settle (GkvEngine *self, GkvLink *link, GArray *differences)
+settle (GkvSketches *self, GkvLink *link, GArray *differences)
 {
   g_autoptr (GHashTable) ours = g_hash_table_new (g_int64_hash, g_int64_equal);
   g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
@@ -139,19 +167,19 @@ settle (GkvEngine *self, GkvLink *link, GArray *differences)
       Difference *difference = &g_array_index (differences, Difference, i);
       GkvRecord *held;
 
-      gkv_engine_breathe (self, GKV_COST_RECORD);
-      held = gkv_store_lookup_hash (self->store, difference->hash);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      held = gkv_store_lookup_hash (self->runtime->store, difference->hash);
       if (difference->ours || (held != NULL && (guint32) held->fingerprint.lo == difference->version))
         continue;
 
       if (held != NULL && g_hash_table_remove (ours, &difference->hash))
         {
           g_ptr_array_add (offered, gkv_record_ref (held));
-          gkv_transfer_expect (self, link, difference->hash);
+          gkv_transfer_expect (self->transfers, link, difference->hash);
         }
       else
         {
-          gkv_transfer_want (self, link, difference->hash);
+          gkv_transfer_want (self->transfers, link, difference->hash);
         }
     }
 
@@ -160,33 +188,34 @@ settle (GkvEngine *self, GkvLink *link, GArray *differences)
     {
       GkvRecord *held;
 
-      gkv_engine_breathe (self, GKV_COST_RECORD);
-      held = gkv_store_lookup_hash (self->store, *hash);
-      if (held != NULL && gkv_horizons_stands (self, link, held))
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      held = gkv_store_lookup_hash (self->runtime->store, *hash);
+      if (held != NULL && gkv_horizons_stands (self->horizons, link, held))
         g_ptr_array_add (given, gkv_record_ref (held));
     }
 
   for (guint i = 0; i < given->len; i++)
-    gkv_given_add (&link->exchange->given, g_ptr_array_index (given, i), 0);
+    gkv_given_add (&gkv_exchange_of (link)->given, g_ptr_array_index (given, i), 0);
   for (guint i = 0; i < offered->len; i++)
-    gkv_given_add (&link->exchange->given, g_ptr_array_index (offered, i), 0);
-  gkv_offers_give (self, link, given);
-  gkv_offers_send (self, link, offered);
+    gkv_given_add (&gkv_exchange_of (link)->given, g_ptr_array_index (offered, i), 0);
+  if (gkv_offers_give (self->offers, link, given))
+    gkv_exchange_of (link)->invited = TRUE;
+  gkv_offers_send (self->offers, link, offered);
 }
 
 /* A level is complete. */
 static void
-read_level (GkvEngine *self, GkvLink *link)
+read_level (GkvSketches *self, GkvLink *link)
 {
-  GkvSketching *sketching = link->exchange->sketching;
+  GkvSketching *sketching = gkv_exchange_of (link)->sketching;
   g_autofree GkvSketch *copy = g_memdup2 (&sketching->difference, sizeof sketching->difference);
   g_autoptr (GArray) differences = g_array_new (FALSE, FALSE, sizeof (Difference));
   gboolean complete;
 
   sketching->levels |= 1 << sketching->level;
-  gkv_engine_unlock_store (self);
+  gkv_runtime_unlock_store (self->runtime);
   complete = gkv_sketch_decode (copy, sketching->levels, add_difference, differences);
-  gkv_engine_lock_store (self);
+  gkv_runtime_lock_store (self->runtime);
 
   if (!complete && sketching->level + 1 < GKV_SKETCH_N_LEVELS && sketching->estimate <= MANY)
     {
@@ -197,35 +226,37 @@ read_level (GkvEngine *self, GkvLink *link)
   if (complete || sketching->level > 0)
     settle (self, link, differences);
   if (!complete || differences->len == 0)
-    gkv_exchange_split (self, link, everything, NULL);
+    gkv_exchange_split (self->exchanges, link, everything, NULL);
 
-  g_clear_pointer (&link->exchange->sketching, gkv_sketching_free);
+  g_clear_pointer (&gkv_exchange_of (link)->sketching, g_free);
 }
 
 static gboolean
-begin (GkvEngine *self, GkvLink *link, GkvReader *reader, gint64 surplus)
+begin (GkvSketches *self, GkvLink *link, GkvReader *reader, gint64 surplus)
 {
-  GkvExchange *exchange = link->exchange;
+  GkvExchange *exchange = gkv_exchange_of (link);
+  GkvSketching *sketching;
 
-  if (!gkv_exchange_goes_on (self, link, reader->data, reader->len))
+  if (!gkv_exchange_goes_on (self->exchanges, link, reader->data, reader->len))
     return FALSE;
 
   if (ABS (surplus) > MANY)
     {
-      gkv_exchange_split (self, link, everything, NULL);
+      gkv_exchange_split (self->exchanges, link, everything, NULL);
       return FALSE;
     }
 
-  gkv_sketching_free (exchange->sketching);
-  exchange->sketching = g_new0 (GkvSketching, 1);
-  exchange->sketching->n_missing = 1;
+  g_free (exchange->sketching);
+  sketching = g_new0 (GkvSketching, 1);
+  sketching->n_missing = 1;
+  exchange->sketching = sketching;
   return TRUE;
 }
 
 void
-gkv_sketches_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
+gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = gkv_exchange_read_range (self, link, reader);
+  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
   guint chunk = gkv_reader_u8 (reader);
   guint64 their_count = gkv_reader_varint (reader);
   GkvSketching *sketching;
@@ -239,19 +270,19 @@ gkv_sketches_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
       !gkv_exchange_is_answer (link, &everything, chunk, NULL))
     return;
 
-  gkv_store_summarise (self->store, everything, &summary);
+  gkv_store_summarise (self->runtime->store, everything, &summary);
   surplus = (gint64) (summary.count - their_count);
   if (chunk == 0 && !begin (self, link, reader, surplus))
     {
-      gkv_exchange_consider_end (self, link);
+      gkv_exchange_consider_end (self->exchanges, link);
       return;
     }
 
-  sketching = link->exchange->sketching;
+  sketching = gkv_exchange_of (link)->sketching;
   if (sketching == NULL)
     return;
 
-  mine = gkv_store_get_sketch (self->store)->cells + chunk * GKV_SKETCH_CHUNK;
+  mine = gkv_store_get_sketch (self->runtime->store)->cells + chunk * GKV_SKETCH_CHUNK;
   cells = sketching->difference.cells + chunk * GKV_SKETCH_CHUNK;
   for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
     {
@@ -267,5 +298,5 @@ gkv_sketches_handle (GkvEngine *self, GkvLink *link, GkvReader *reader)
   ask_more (self, link);
   if (sketching->n_missing == 0)
     read_level (self, link);
-  gkv_exchange_consider_end (self, link);
+  gkv_exchange_consider_end (self->exchanges, link);
 }

@@ -7,8 +7,7 @@
  */
 #include "config.h"
 
-#include "gkv-engine-private.h"
-#include "gkv-horizons.h"
+#include "gkv-transfer.h"
 
 #define WANT_WINDOW   64
 #define WANT_PATIENCE (300 * GKV_MS)
@@ -57,7 +56,7 @@ typedef struct
   guint n_got; /* records since the page was asked for */
 } Pull;
 
-struct _GkvTransfer
+typedef struct _GkvTransfer
 {
   GHashTable *wants;  /* hash* → Want, owned */
   GQueue want_queue;  /* Want, borrowed: those that wait for their turn */
@@ -65,57 +64,94 @@ struct _GkvTransfer
   guint n_wanted;     /* those asked for */
   GQueue pulls;       /* Pull*; the first are under way */
   guint page_bytes;
+} GkvTransfer;
+
+struct _GkvTransfers
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvHorizons *horizons;
+  GkvPieces *pieces;
+  GkvTransfersListener listener;
+  gpointer data;
+  GPtrArray *transferring; /* links with something to get */
+  guint32 next_pull;
+  gint64 due;
 };
 
-void
-gkv_transfers_init (GkvEngine *self)
+GkvTransfers *
+gkv_transfers_new (GkvRuntime *runtime,
+                   GkvLinks *links,
+                   GkvHorizons *horizons,
+                   GkvPieces *pieces,
+                   const GkvTransfersListener *listener,
+                   gpointer data)
 {
+  GkvTransfers *self = g_new0 (GkvTransfers, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->horizons = horizons;
+  self->pieces = pieces;
+  self->listener = *listener;
+  self->data = data;
   self->transferring = g_ptr_array_new ();
-  self->transfers_due = G_MAXINT64;
+  self->due = G_MAXINT64;
+  return self;
 }
 
 void
-gkv_transfers_clear (GkvEngine *self)
+gkv_transfers_free (GkvTransfers *self)
 {
   g_ptr_array_unref (self->transferring);
+  g_free (self);
+}
+
+guint
+gkv_transfers_get_n (GkvTransfers *self)
+{
+  return self->transferring->len;
 }
 
 /* Transfers are looked at again at @when. */
 static void
-look_at (GkvEngine *self, gint64 when)
+look_at (GkvTransfers *self, gint64 when)
 {
-  self->transfers_due = MIN (self->transfers_due, when);
-  gkv_engine_wake_at (self, when);
+  self->due = MIN (self->due, when);
+  gkv_runtime_wake_at (self->runtime, when);
 }
 
 void
-gkv_transfers_hasten (GkvEngine *self)
+gkv_transfers_hasten (GkvTransfers *self)
 {
   if (self->transferring->len > 0)
-    look_at (self, self->now.mono);
+    look_at (self, self->runtime->now.mono);
 }
 
 static GkvTransfer *
-ensure_transfer (GkvEngine *self, GkvLink *link)
+ensure_transfer (GkvTransfers *self, GkvLink *link)
 {
-  if (link->transfer == NULL)
+  GkvTransfer *transfer = gkv_conversation_of (link)->transfer;
+
+  if (transfer == NULL)
     {
-      link->transfer = g_new0 (GkvTransfer, 1);
-      link->transfer->wants = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
-      link->transfer->page_bytes = PAGE_FIRST;
-      g_queue_init (&link->transfer->want_queue);
-      g_queue_init (&link->transfer->asked_queue);
-      g_queue_init (&link->transfer->pulls);
+      transfer = g_new0 (GkvTransfer, 1);
+      transfer->wants = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+      transfer->page_bytes = PAGE_FIRST;
+      g_queue_init (&transfer->want_queue);
+      g_queue_init (&transfer->asked_queue);
+      g_queue_init (&transfer->pulls);
+      gkv_conversation_of (link)->transfer = transfer;
       g_ptr_array_add (self->transferring, link);
     }
 
-  return link->transfer;
+  return transfer;
 }
 
 static void
-end_transfer (GkvEngine *self, GkvLink *link)
+end_transfer (GkvTransfers *self, GkvLink *link)
 {
-  GkvTransfer *transfer = g_steal_pointer (&link->transfer);
+  GkvTransfer *transfer = g_steal_pointer (&gkv_conversation_of (link)->transfer);
 
   if (transfer == NULL)
     return;
@@ -127,57 +163,29 @@ end_transfer (GkvEngine *self, GkvLink *link)
 }
 
 void
-gkv_transfer_free (GkvEngine *self, GkvLink *link)
+gkv_transfer_end (GkvTransfers *self, GkvLink *link)
 {
-  gkv_pieces_drop_link (self, link);
+  gkv_pieces_drop_link (self->pieces, link);
   end_transfer (self, link);
 }
 
 gboolean
-gkv_transfer_is_idle (GkvEngine *self, const GkvLink *link)
+gkv_transfer_is_idle (const GkvLink *link)
 {
-  const GkvTransfer *transfer = link->transfer;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  const GkvTransfer *transfer = conversation->transfer;
 
-  return link->n_assemblies == 0 &&
+  return conversation->n_assemblies == 0 &&
          (transfer == NULL || (g_hash_table_size (transfer->wants) == 0 && transfer->pulls.length == 0));
 }
 
 /* Sending */
 
-void
-gkv_transfer_send_record (GkvEngine *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind)
-{
-  GByteArray *body = gkv_engine_begin_message (self);
-  gint64 left_ms = gkv_engine_get_left_ms (self, record);
-  gsize room = gkv_engine_get_max_body (self) - (kind == GKV_MESSAGE_RUMOUR ? GKV_SPREAD_SIZE : 0);
-
-  self->counters.records_sent++;
-
-  if (gkv_record_get_wire_size (record) <= room)
-    {
-      gkv_put_record (body, record, left_ms);
-      gkv_link_send (self, link, kind);
-      return;
-    }
-
-  /* Its head must not change while pieces of it are under way: the remaining life goes beside it. */
-  gkv_put_record_head (body, record, -1);
-  {
-    guint32 size = body->len + record->content_len;
-
-    body = gkv_engine_begin_message (self);
-    gkv_put_u64 (body, record->hash);
-    gkv_put_u64 (body, record->fingerprint.lo);
-    gkv_put_u32 (body, size);
-    gkv_put_varint (body, left_ms + 1);
-    gkv_link_send (self, link, GKV_MESSAGE_LARGE);
-  }
-}
-
 static gboolean
 forget_expected (GkvLink *link, guint64 hash)
 {
-  Want *want = link->transfer != NULL ? g_hash_table_lookup (link->transfer->wants, &hash) : NULL;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  Want *want = conversation->transfer != NULL ? g_hash_table_lookup (conversation->transfer->wants, &hash) : NULL;
 
   if (want == NULL || !want->expected)
     return FALSE;
@@ -187,28 +195,28 @@ forget_expected (GkvLink *link, guint64 hash)
 }
 
 static void
-handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_want (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 {
   g_autoptr (GByteArray) gone = g_byte_array_new ();
   gboolean decided = FALSE;
 
-  while (gkv_reader_get_left (reader) >= WANT_SIZE && gone->len + 8 <= gkv_engine_get_max_body (self) &&
-         gkv_engine_spend (self, WANT_SIZE))
+  while (gkv_reader_get_left (reader) >= WANT_SIZE && gone->len + 8 <= gkv_links_get_max_body (self->links) &&
+         gkv_links_spend (self->links, WANT_SIZE))
     {
       guint64 hash = gkv_reader_u64 (reader);
       gboolean empty = gkv_reader_u8 (reader) & FLAG_EMPTY;
       GkvRecord *record;
 
-      gkv_engine_breathe (self, GKV_COST_RECORD);
-      record = gkv_store_lookup_hash (self->store, hash);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      record = gkv_store_lookup_hash (self->runtime->store, hash);
 
       /* Ours is newer: theirs isn't needed. */
       decided = forget_expected (link, hash) || decided;
 
-      if (record != NULL && (!empty || gkv_horizons_stands (self, link, record)))
+      if (record != NULL && (!empty || gkv_horizons_stands (self->horizons, link, record)))
         {
-          gkv_transfer_send_record (self, link, record, GKV_MESSAGE_RECORD);
-          gkv_engine_spend (self, MIN (gkv_record_get_wire_size (record), self->max_datagram));
+          gkv_links_send_record (self->links, link, record, GKV_MESSAGE_RECORD);
+          gkv_links_spend (self->links, MIN (gkv_record_get_wire_size (record), self->runtime->max_datagram));
         }
       else
         {
@@ -218,18 +226,18 @@ handle_want (GkvEngine *self, GkvLink *link, GkvReader *reader)
 
   if (gone->len > 0)
     {
-      g_byte_array_append (gkv_engine_begin_message (self), gone->data, gone->len);
-      gkv_link_send (self, link, GKV_MESSAGE_NONE);
+      g_byte_array_append (gkv_links_begin_message (self->links), gone->data, gone->len);
+      gkv_links_send (self->links, link, GKV_MESSAGE_NONE);
     }
   if (decided)
-    gkv_exchange_consider_end (self, link);
+    self->listener.progressed (link, self->data);
 }
 
 typedef struct
 {
-  GkvEngine *engine;
+  GkvTransfers *transfers;
   GkvLink *link;
-  gboolean judged; /* they hold nothing of it: what we hold may have been deleted there */
+  gboolean doubted; /* they hold nothing of it: what we hold may have been deleted there */
   gsize bytes_left;
   guint n_sent;
   guint n_seen;
@@ -243,7 +251,7 @@ static gboolean
 send_paged (GkvRecord *record, gpointer user_data)
 {
   Page *page = user_data;
-  gsize size = MIN (gkv_record_get_wire_size (record), page->engine->max_datagram);
+  gsize size = MIN (gkv_record_get_wire_size (record), page->transfers->runtime->max_datagram);
 
   if (page->n_slice == PAGE_SLICE)
     {
@@ -261,19 +269,19 @@ send_paged (GkvRecord *record, gpointer user_data)
     }
 
   page->n_seen++;
-  if (page->judged && !gkv_horizons_stands (page->engine, page->link, record))
+  if (page->doubted && !gkv_horizons_stands (page->transfers->horizons, page->link, record))
     return TRUE;
 
-  gkv_transfer_send_record (page->engine, page->link, record, GKV_MESSAGE_RECORD);
+  gkv_links_send_record (page->transfers->links, page->link, record, GKV_MESSAGE_RECORD);
   page->n_sent++;
   page->bytes_left -= MIN (size, page->bytes_left);
   return TRUE;
 }
 
 static void
-handle_pull (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_pull (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 {
-  Page page = { .engine = self, .link = link };
+  Page page = { .transfers = self, .link = link };
   guint32 serial = gkv_reader_u32 (reader);
   GkvRange range = gkv_reader_range (reader);
   guint64 from = gkv_reader_u64 (reader);
@@ -283,67 +291,67 @@ handle_pull (GkvEngine *self, GkvLink *link, GkvReader *reader)
   page.bytes_left = gkv_reader_u32 (reader);
   page.bytes_left = MIN (page.bytes_left, PAGE_MAX);
   asked = page.bytes_left;
-  page.judged = gkv_reader_u8 (reader) & FLAG_EMPTY;
-  if (reader->failed || !gkv_engine_spend (self, 0))
+  page.doubted = gkv_reader_u8 (reader) & FLAG_EMPTY;
+  if (reader->failed || !gkv_links_spend (self->links, 0))
     return;
 
   do
     {
       page.n_slice = 0;
       page.paused = FALSE;
-      gkv_store_foreach (self->store, range, from, send_paged, &page);
+      gkv_store_foreach (self->runtime->store, range, from, send_paged, &page);
       from = page.next;
-      gkv_engine_breathe (self, page.n_slice * GKV_COST_RECORD);
+      gkv_runtime_breathe (self->runtime, page.n_slice * GKV_COST_RECORD);
     }
   while (page.paused);
   if (!page.more)
     page.next = 0;
-  gkv_engine_spend (self, asked - page.bytes_left + (gsize) page.n_seen * LOOK_COST);
+  gkv_links_spend (self->links, asked - page.bytes_left + (gsize) page.n_seen * LOOK_COST);
 
-  body = gkv_engine_begin_message (self);
+  body = gkv_links_begin_message (self->links);
   gkv_put_u32 (body, serial);
   gkv_put_u32 (body, page.n_sent);
   gkv_put_u8 (body, page.more);
   gkv_put_u64 (body, page.next);
-  gkv_link_send (self, link, GKV_MESSAGE_PAGE);
+  gkv_links_send (self->links, link, GKV_MESSAGE_PAGE);
 }
 
 /* Wanting */
 
 static void
-want_more (GkvEngine *self, GkvLink *link)
+want_more (GkvTransfers *self, GkvLink *link)
 {
-  GkvTransfer *transfer = link->transfer;
+  GkvTransfer *transfer = gkv_conversation_of (link)->transfer;
   GByteArray *body;
 
   /* Half a window at a time, so that questions share datagrams. */
   if (transfer->n_wanted > WANT_WINDOW / 2)
     return;
 
-  body = gkv_engine_begin_message (self);
-  while (transfer->n_wanted < WANT_WINDOW && transfer->want_queue.length > 0 && gkv_pieces_have_room (self) &&
-         body->len + WANT_SIZE <= gkv_engine_get_max_body (self))
+  body = gkv_links_begin_message (self->links);
+  while (transfer->n_wanted < WANT_WINDOW && transfer->want_queue.length > 0 && gkv_pieces_have_room (self->pieces) &&
+         body->len + WANT_SIZE <= gkv_links_get_max_body (self->links))
     {
       Want *want = g_queue_pop_head_link (&transfer->want_queue)->data;
 
-      want->sent = self->now.mono;
+      want->sent = self->runtime->now.mono;
       g_queue_push_tail_link (&transfer->asked_queue, &want->link);
       transfer->n_wanted++;
-      gkv_engine_breathe (self, GKV_COST_RECORD / 2);
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
       gkv_put_u64 (body, want->hash);
-      gkv_put_u8 (body, gkv_store_lookup_hash (self->store, want->hash) == NULL ? FLAG_EMPTY : 0);
+      gkv_put_u8 (body, gkv_store_lookup_hash (self->runtime->store, want->hash) == NULL ? FLAG_EMPTY : 0);
     }
   if (body->len > 0)
     {
-      gkv_link_send (self, link, GKV_MESSAGE_WANT);
-      look_at (self, self->now.mono + WANT_PATIENCE);
+      gkv_links_send (self->links, link, GKV_MESSAGE_WANT);
+      look_at (self, self->runtime->now.mono + WANT_PATIENCE);
     }
 }
 
 void
 gkv_transfer_forget_want (GkvLink *link, guint64 hash)
 {
-  GkvTransfer *transfer = link->transfer;
+  GkvTransfer *transfer = gkv_conversation_of (link)->transfer;
   Want *want = NULL;
 
   if (transfer != NULL && g_hash_table_size (transfer->wants) > 0)
@@ -358,17 +366,17 @@ gkv_transfer_forget_want (GkvLink *link, guint64 hash)
 }
 
 static Want *
-add_want (GkvEngine *self, GkvLink *link, guint64 hash)
+add_want (GkvTransfers *self, GkvLink *link, guint64 hash)
 {
   GkvTransfer *transfer = ensure_transfer (self, link);
   Want *want;
 
-  if (g_hash_table_contains (transfer->wants, &hash) || gkv_pieces_are_coming (self, hash))
+  if (g_hash_table_contains (transfer->wants, &hash) || gkv_pieces_are_coming (self->pieces, hash))
     return NULL;
 
   if (g_hash_table_size (transfer->wants) >= MAX_WANTS)
     {
-      link->incomplete = TRUE;
+      gkv_conversation_of (link)->incomplete = TRUE;
       return NULL;
     }
 
@@ -380,19 +388,19 @@ add_want (GkvEngine *self, GkvLink *link, guint64 hash)
 }
 
 void
-gkv_transfer_want (GkvEngine *self, GkvLink *link, guint64 hash)
+gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash)
 {
   Want *want = add_want (self, link, hash);
 
   if (want == NULL)
     return;
 
-  g_queue_push_tail_link (&link->transfer->want_queue, &want->link);
-  look_at (self, self->now.mono);
+  g_queue_push_tail_link (&gkv_conversation_of (link)->transfer->want_queue, &want->link);
+  look_at (self, self->runtime->now.mono);
 }
 
 void
-gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash)
+gkv_transfer_expect (GkvTransfers *self, GkvLink *link, guint64 hash)
 {
   Want *want = add_want (self, link, hash);
 
@@ -400,35 +408,35 @@ gkv_transfer_expect (GkvEngine *self, GkvLink *link, guint64 hash)
     return;
 
   want->expected = TRUE;
-  want->sent = self->now.mono;
-  g_queue_push_tail_link (&link->transfer->asked_queue, &want->link);
-  look_at (self, self->now.mono + WANT_PATIENCE);
+  want->sent = self->runtime->now.mono;
+  g_queue_push_tail_link (&gkv_conversation_of (link)->transfer->asked_queue, &want->link);
+  look_at (self, self->runtime->now.mono + WANT_PATIENCE);
 }
 
 /* Pulling */
 
 static void
-send_pull (GkvEngine *self, GkvLink *link, Pull *pull)
+send_pull (GkvTransfers *self, GkvLink *link, Pull *pull)
 {
-  GByteArray *body = gkv_engine_begin_message (self);
+  GByteArray *body = gkv_links_begin_message (self->links);
 
   pull->serial = ++self->next_pull;
-  pull->sent = self->now.mono;
+  pull->sent = self->runtime->now.mono;
   pull->n_got = 0;
 
   gkv_put_u32 (body, pull->serial);
   gkv_put_range (body, pull->range);
   gkv_put_u64 (body, pull->from);
-  gkv_put_u32 (body, link->transfer->page_bytes);
+  gkv_put_u32 (body, gkv_conversation_of (link)->transfer->page_bytes);
   gkv_put_u8 (body, pull->empty ? FLAG_EMPTY : 0);
-  gkv_link_send (self, link, GKV_MESSAGE_PULL);
-  look_at (self, self->now.mono + PAGE_PATIENCE);
+  gkv_links_send (self->links, link, GKV_MESSAGE_PULL);
+  look_at (self, self->runtime->now.mono + PAGE_PATIENCE);
 }
 
 static void
-pull_more (GkvEngine *self, GkvLink *link)
+pull_more (GkvTransfers *self, GkvLink *link)
 {
-  GList *l = link->transfer->pulls.head;
+  GList *l = gkv_conversation_of (link)->transfer->pulls.head;
 
   for (guint n = 0; l != NULL && n < MAX_PAGES; l = l->next, n++)
     if (((Pull *) l->data)->sent == 0)
@@ -455,7 +463,7 @@ is_covered (const Pull *pull, GkvRange range)
 }
 
 void
-gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empty)
+gkv_transfer_pull (GkvTransfers *self, GkvLink *link, GkvRange range, gboolean empty)
 {
   GkvTransfer *transfer = ensure_transfer (self, link);
 
@@ -465,7 +473,7 @@ gkv_transfer_pull (GkvEngine *self, GkvLink *link, GkvRange range, gboolean empt
 
   if (transfer->pulls.length >= MAX_PULLS)
     {
-      link->incomplete = TRUE;
+      gkv_conversation_of (link)->incomplete = TRUE;
       return;
     }
 
@@ -510,9 +518,10 @@ find_pull (GkvTransfer *transfer, gboolean by_hash, guint64 number)
 }
 
 static void
-handle_page (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_page (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 {
-  GkvTransfer *transfer = link->transfer;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  GkvTransfer *transfer = conversation->transfer;
   guint32 serial = gkv_reader_u32 (reader);
   guint32 n_sent = gkv_reader_u32 (reader);
   gboolean more = gkv_reader_u8 (reader);
@@ -524,14 +533,14 @@ handle_page (GkvEngine *self, GkvLink *link, GkvReader *reader)
     return;
 
   pull = place->data;
-  self->counters.pages++;
+  self->runtime->counters.pages++;
   pull->tries = 0;
   if (pull->n_got >= n_sent)
     transfer->page_bytes = MIN (transfer->page_bytes + transfer->page_bytes / 4, PAGE_MAX);
   else
     {
       transfer->page_bytes = MAX (transfer->page_bytes / 2, PAGE_MIN);
-      link->incomplete = TRUE;
+      conversation->incomplete = TRUE;
     }
 
   if (more && next > pull->from)
@@ -548,24 +557,25 @@ handle_page (GkvEngine *self, GkvLink *link, GkvReader *reader)
     }
 
   pull_more (self, link);
-  gkv_exchange_consider_end (self, link);
+  self->listener.progressed (link, self->data);
 }
 
 static void
-handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_record (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 {
+  GkvConversation *conversation = gkv_conversation_of (link);
   gint64 left_ms;
-  g_autoptr (GkvRecord) record = gkv_engine_read_record (self, reader, &left_ms);
-  GkvTransfer *transfer = link->transfer;
+  g_autoptr (GkvRecord) record = gkv_runtime_read_record (self->runtime, reader, &left_ms);
+  GkvTransfer *transfer = conversation->transfer;
 
   if (record == NULL)
     {
-      self->counters.records_refused++;
+      self->runtime->counters.records_refused++;
       return;
     }
 
-  link->stirred = self->now.mono;
-  gkv_engine_apply (self, link, record, left_ms);
+  conversation->stirred = self->runtime->now.mono;
+  self->listener.received (link, record, left_ms, self->data);
 
   if (transfer == NULL)
     return;
@@ -580,24 +590,24 @@ handle_record (GkvEngine *self, GkvLink *link, GkvReader *reader)
     }
   if (transfer->want_queue.length > 0)
     want_more (self, link);
-  else if (gkv_transfer_is_idle (self, link))
-    gkv_exchange_consider_end (self, link);
+  else if (gkv_transfer_is_idle (link))
+    self->listener.progressed (link, self->data);
 }
 
 static void
-handle_none (GkvEngine *self, GkvLink *link, GkvReader *reader)
+handle_none (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 {
-  if (link->transfer == NULL)
+  if (gkv_conversation_of (link)->transfer == NULL)
     return;
 
   while (gkv_reader_get_left (reader) >= 8)
     gkv_transfer_forget_want (link, gkv_reader_u64 (reader));
   want_more (self, link);
-  gkv_exchange_consider_end (self, link);
+  self->listener.progressed (link, self->data);
 }
 
 void
-gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+gkv_transfers_handle (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
   switch ((int) kind)
     {
@@ -629,17 +639,19 @@ gkv_transfer_handle (GkvEngine *self, GkvLink *link, GkvMessageKind kind, GkvRea
 /* Time */
 
 static void
-tick_wants (GkvEngine *self, GkvLink *link)
+tick_wants (GkvTransfers *self, GkvLink *link)
 {
-  GkvTransfer *transfer = link->transfer;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  GkvTransfer *transfer = conversation->transfer;
   Want *want;
 
-  while ((want = g_queue_peek_head (&transfer->asked_queue)) != NULL && self->now.mono - want->sent >= WANT_PATIENCE)
+  while ((want = g_queue_peek_head (&transfer->asked_queue)) != NULL &&
+         self->runtime->now.mono - want->sent >= WANT_PATIENCE)
     {
       if (++want->tries >= WANT_TRIES)
         {
           gkv_transfer_forget_want (link, want->hash);
-          link->incomplete = TRUE;
+          conversation->incomplete = TRUE;
           continue;
         }
 
@@ -656,23 +668,24 @@ tick_wants (GkvEngine *self, GkvLink *link)
   if (transfer->want_queue.length > 0)
     {
       want_more (self, link);
-      look_at (self, self->now.mono + WANT_PATIENCE);
+      look_at (self, self->runtime->now.mono + WANT_PATIENCE);
     }
 }
 
 static void
-tick_pulls (GkvEngine *self, GkvLink *link)
+tick_pulls (GkvTransfers *self, GkvLink *link)
 {
-  GkvTransfer *transfer = link->transfer;
+  GkvConversation *conversation = gkv_conversation_of (link);
+  GkvTransfer *transfer = conversation->transfer;
   GList *l = transfer->pulls.head;
 
   for (guint n = 0; l != NULL && n < MAX_PAGES; l = l->next, n++)
     {
       Pull *pull = l->data;
 
-      if (pull->sent == 0 || self->now.mono - pull->sent < PAGE_PATIENCE)
+      if (pull->sent == 0 || self->runtime->now.mono - pull->sent < PAGE_PATIENCE)
         {
-          look_at (self, (pull->sent > 0 ? pull->sent : self->now.mono) + PAGE_PATIENCE);
+          look_at (self, (pull->sent > 0 ? pull->sent : self->runtime->now.mono) + PAGE_PATIENCE);
           continue;
         }
 
@@ -680,7 +693,7 @@ tick_pulls (GkvEngine *self, GkvLink *link)
       if (++pull->tries >= PAGE_TRIES)
         {
           g_queue_clear_full (&transfer->pulls, g_free);
-          link->incomplete = TRUE;
+          conversation->incomplete = TRUE;
           return;
         }
       send_pull (self, link, pull);
@@ -688,27 +701,27 @@ tick_pulls (GkvEngine *self, GkvLink *link)
 }
 
 void
-gkv_transfers_tick (GkvEngine *self)
+gkv_transfers_tick (GkvTransfers *self)
 {
-  if (self->now.mono >= self->transfers_due)
+  if (self->runtime->now.mono >= self->due)
     {
-      self->transfers_due = G_MAXINT64;
+      self->due = G_MAXINT64;
       /* Backwards, as one that has ended leaves its place to the last. */
       for (guint i = self->transferring->len; i > 0; i--)
         {
           GkvLink *link = g_ptr_array_index (self->transferring, i - 1);
-          gboolean was_idle = gkv_transfer_is_idle (self, link);
+          gboolean was_idle = gkv_transfer_is_idle (link);
 
           tick_wants (self, link);
           tick_pulls (self, link);
-          if (!gkv_transfer_is_idle (self, link))
+          if (!gkv_transfer_is_idle (link))
             continue;
 
           end_transfer (self, link);
           if (!was_idle)
-            gkv_exchange_consider_end (self, link);
+            self->listener.progressed (link, self->data);
         }
     }
 
-  gkv_engine_wake_at (self, self->transfers_due);
+  gkv_runtime_wake_at (self->runtime, self->due);
 }

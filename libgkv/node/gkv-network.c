@@ -286,7 +286,7 @@ gkv_network_take_events_locked (GkvNetwork *self)
   guint n_events;
 
   gkv_map_lock (self->map);
-  gkv_map_set_generation_locked (self->map, gkv_engine_get_life (self->engine));
+  gkv_map_set_generation_locked (self->map, gkv_engine_get_generation (self->engine));
   gkv_map_unlock (self->map);
 
   for (n_events = 0; n_events < BATCH && gkv_engine_pop_event (self->engine, &event); n_events++)
@@ -813,7 +813,7 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
   GkvEngineConfig config = {
     .node_id = self->node_id,
     .cluster = self->cluster,
-    .life = gkv_map_get_generation (self->map),
+    .generation = gkv_map_get_generation (self->map),
     .random_seed = g_random_int (),
     .gossip_interval_ms = self->gossip_interval_ms,
     .max_datagram_size = gkv_transport_get_max_datagram_size (self->transport),

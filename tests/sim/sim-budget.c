@@ -9,8 +9,7 @@
 
 #include "sim-budget.h"
 
-#include "gossip/gkv-exchange-private.h"
-#include "gossip/gkv-horizons.h"
+#include "gossip/gkv-engine-private.h"
 
 /* What is under way in a node at once, beside one for each other node. */
 #define MAX_WAITING    64
@@ -53,35 +52,31 @@ check_memory (SimNode *node)
   guint n_keys = g_hash_table_size (cluster->ledger);
   guint64 n_tombstones = gkv_store_get_n_tombstones (node->store);
 
-  check_bound (node, "peers", g_hash_table_size (engine->members), n_nodes - 1);
-  check_bound (node, "links", g_hash_table_size (engine->links), cluster->n_addresses);
-  check_bound (node, "contacts", g_hash_table_size (engine->contacts), cluster->n_addresses);
-  check_bound (node, "rumours that wait", engine->rumours.length, MAX_WAITING);
-  check_bound (node, "delegations", g_hash_table_size (engine->delegations), MAX_DELEGATED + n_nodes);
-  check_bound (node, "relayed pings", engine->relays.length, MAX_RELAYS);
-  check_bound (node, "records in pieces", g_hash_table_size (engine->assemblies), MAX_ASSEMBLIES);
-  check_bound (node, "bytes of pieces", engine->assembly_bytes, MAX_ASSEMBLED);
-  check_bound (node, "reports", g_hash_table_size (engine->reports), MAX_REPORTS + n_nodes);
-  check_bound (node, "ephemeral records", gkv_ephemerals_get_n (engine), n_keys);
+  check_bound (node, "peers", gkv_members_get_n (engine->members), n_nodes - 1);
+  check_bound (node, "links", gkv_links_get_n (engine->links), cluster->n_addresses);
+  check_bound (node, "contacts", gkv_contacts_get_n (engine->contacts), cluster->n_addresses);
+  check_bound (node, "rumours that wait", gkv_rumours_get_n_waiting (engine->rumours), MAX_WAITING);
+  check_bound (node, "delegations", gkv_rumours_get_n_delegated (engine->rumours), MAX_DELEGATED + n_nodes);
+  check_bound (node, "relayed pings", gkv_probes_get_n_relays (engine->probes), MAX_RELAYS);
+  check_bound (node, "records in pieces", gkv_pieces_get_n (engine->pieces), MAX_ASSEMBLIES);
+  check_bound (node, "bytes of pieces", gkv_pieces_get_n_bytes (engine->pieces), MAX_ASSEMBLED);
+  check_bound (node, "reports", gkv_runtime_get_n_reports (engine->runtime), MAX_REPORTS + n_nodes);
+  check_bound (node, "ephemeral records", gkv_ephemerals_get_n (engine->ephemerals), n_keys);
   check_bound (node, "tombstones", n_tombstones,
                cluster->max_tombstones > 0 ? 2 * cluster->max_tombstones + TOMBSTONES_A_SECOND : n_keys);
-  check_bound (node, "tombstones to look after", gkv_horizons_get_n_kept (engine), 2 * n_tombstones + MAX_UNSWEPT);
+  check_bound (node, "tombstones to look after", gkv_horizons_get_n_kept (engine->horizons),
+               2 * n_tombstones + MAX_UNSWEPT);
 }
 
 /* One that waits for nothing must have ended, as it keeps others with the same peer from beginning. */
 static void
 check_exchanges (SimNode *node)
 {
-  GkvEngine *engine = node->engine;
+  const GkvLink *link = gkv_exchanges_find_stuck (node->engine->exchanges);
 
-  for (guint i = 0; i < engine->exchanging->len; i++)
-    {
-      GkvLink *link = g_ptr_array_index (engine->exchanging, i);
-
-      if (link->exchange->asked->len == 0 && link->exchange->todo.length == 0 && gkv_transfer_is_idle (engine, link))
-        sim_cluster_complain (node->cluster, "%s waits for nothing in its exchange with the one at %s", node->id,
-                              link->address);
-    }
+  if (link != NULL)
+    sim_cluster_complain (node->cluster, "%s waits for nothing in its exchange with the one at %s", node->id,
+                          link->address);
 }
 
 static void
@@ -127,10 +122,10 @@ check_quiet (SimNode *node, guint64 bytes)
   GkvEngine *engine = node->engine;
 
   check_bound (node, "bytes a second to say when nothing happens", bytes * SIM_SECOND / QUIET, 2 * MAX_IDLE);
-  check_bound (node, "rumours left", engine->rumours.length, 0);
-  check_bound (node, "delegations left", g_hash_table_size (engine->delegations), 0);
-  check_bound (node, "transfers left", engine->transferring->len, 0);
-  check_bound (node, "records in pieces left", g_hash_table_size (engine->assemblies), 0);
+  check_bound (node, "rumours left", gkv_rumours_get_n_waiting (engine->rumours), 0);
+  check_bound (node, "delegations left", gkv_rumours_get_n_delegated (engine->rumours), 0);
+  check_bound (node, "transfers left", gkv_transfers_get_n (engine->transfers), 0);
+  check_bound (node, "records in pieces left", gkv_pieces_get_n (engine->pieces), 0);
 }
 
 void

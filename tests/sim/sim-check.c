@@ -348,7 +348,7 @@ has_life_ended (SimCluster *cluster, GkvRecord *record)
       SimNode *node = sim_cluster_get (cluster, i);
 
       if (node->state != SIM_NODE_DOWN && strcmp (node->id, gkv_record_get_origin (record)) == 0 &&
-          gkv_engine_get_life (node->engine) == gkv_record_get_generation (record))
+          gkv_engine_get_generation (node->engine) == gkv_record_get_generation (record))
         return FALSE;
     }
 

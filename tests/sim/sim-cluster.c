@@ -259,7 +259,7 @@ sim_node_start (SimNode *self)
     .node_id = self->id,
     .cluster = self->name,
     /* As GkvNode draws it: from the clock, and by chance within the same instant. */
-    .life = (guint64) time.wall << 8 | sim_network_random (network, 256),
+    .generation = (guint64) time.wall << 8 | sim_network_random (network, 256),
     .random_seed = sim_network_random_64 (network),
     .secret = { sim_network_random_64 (network), sim_network_random_64 (network) },
     .gossip_interval_ms = self->cluster->gossip_interval_ms,
@@ -390,8 +390,9 @@ sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, 
   if (visible != NULL)
     seen = gkv_record_ref (visible);
   writer = gkv_writer_intern (self->id, -1, flags & GKV_RECORD_DEAD ? "" : "bytes", -1);
-  record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), flags,
-                           gkv_clock_next (&self->clock, time.wall), gkv_engine_get_life (self->engine), content, len);
+  record =
+      gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), flags,
+                      gkv_clock_next (&self->clock, time.wall), gkv_engine_get_generation (self->engine), content, len);
   result = gkv_store_put (self->store, record, &replaced);
   if (ttl_ms > 0)
     gkv_store_set_deadline (self->store, record, time.mono + ttl_ms * SIM_MS);

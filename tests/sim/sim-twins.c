@@ -14,7 +14,7 @@ check_twin (SimNode *node, guint64 life, const char *key_of_other)
 {
   if (node->n_errors[GKV_ERROR_DUPLICATE_ID] == 0)
     sim_cluster_complain (node->cluster, "the one at %s was not told that its id is taken", node->address);
-  if (gkv_engine_get_life (node->engine) != life)
+  if (gkv_engine_get_generation (node->engine) != life)
     sim_cluster_complain (node->cluster, "the one at %s has taken another life", node->address);
   if (!sim_node_shows (node, key_of_other, "here"))
     sim_cluster_complain (node->cluster, "the one at %s has not got what the other wrote", node->address);
@@ -38,7 +38,7 @@ sim_run_twins (const SimRun *run)
       twins[i]->wall_offset = ((gint64) sim_network_random (cluster->network, 600) - 300) * SIM_SECOND;
       sim_node_add_seed (twins[i], sim_cluster_get (cluster, 0)->address);
       sim_node_start (twins[i]);
-      lives[i] = gkv_engine_get_life (twins[i]->engine);
+      lives[i] = gkv_engine_get_generation (twins[i]->engine);
       sim_node_put_string (twins[i], i == 0 ? "of-first" : "of-second", "here");
       sim_network_run (cluster->network, 60 * SIM_SECOND);
     }

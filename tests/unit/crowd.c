@@ -41,25 +41,31 @@ typedef struct
   Node *from;
 } Flight;
 
+static guint64
+get_place (const Node *node)
+{
+  return gkv_ring_get_place (node->engine->ring);
+}
+
 static int
 compare_nodes (gconstpointer a, gconstpointer b)
 {
   const Node *x = a, *y = b;
 
-  return (x->engine->place > y->engine->place) - (x->engine->place < y->engine->place);
+  return (get_place (x) > get_place (y)) - (get_place (x) < get_place (y));
 }
 
 static void
 know (Crowd *crowd, Node *node, Node *other)
 {
-  guint64 token = gkv_links_get_token (other->engine, node->name);
+  guint64 token = gkv_links_get_token (other->engine->links, node->name);
   GkvLink *link;
 
-  if (node == other || gkv_links_lookup (node->engine, other->name) != NULL)
+  if (node == other || gkv_links_lookup (node->engine->links, other->name) != NULL)
     return;
 
-  link = gkv_links_trust (node->engine, other->name, token);
-  gkv_members_identify (node->engine, link, other->name, 1, 0, "");
+  link = gkv_links_trust (node->engine->links, other->name, token);
+  gkv_identities_identify (node->engine->identities, link, other->name, 1, 0, "");
 }
 
 static guint
@@ -71,7 +77,7 @@ find_node (Crowd *crowd, guint64 place)
     {
       guint middle = (low + high) / 2;
 
-      if (crowd->nodes[middle].engine->place < place)
+      if (get_place (&crowd->nodes[middle]) < place)
         low = middle + 1;
       else
         high = middle;
@@ -104,7 +110,7 @@ init (Crowd *crowd, guint n)
       Node *node = &crowd->nodes[i];
       GkvEngineConfig config = { .node_id = node->name,
                                  .cluster = "crowd",
-                                 .life = 1,
+                                 .generation = 1,
                                  .random_seed = i,
                                  .secret = { i, 7 },
                                  .gossip_interval_ms = 2000,
@@ -118,7 +124,7 @@ init (Crowd *crowd, guint n)
 
   for (guint i = 0; i < n; i++)
     {
-      crowd->nodes[i].engine->clock = &crowd->nodes[i].clock;
+      crowd->nodes[i].engine->runtime->clock = &crowd->nodes[i].clock;
       g_hash_table_insert (crowd->by_name, crowd->nodes[i].name, &crowd->nodes[i]);
     }
   for (guint i = 0; i < n; i++)
@@ -129,7 +135,7 @@ init (Crowd *crowd, guint n)
         meet (crowd, node, &crowd->nodes[(i + next) % n]);
       for (int shift = 61; shift >= 0; shift -= 3)
         for (guint64 digit = 1; digit < 8; digit++)
-          meet (crowd, node, &crowd->nodes[find_node (crowd, node->engine->place + (digit << shift))]);
+          meet (crowd, node, &crowd->nodes[find_node (crowd, get_place (node) + (digit << shift))]);
     }
 }
 
@@ -162,8 +168,8 @@ run (Crowd *crowd, Node *node, CrowdResult *result)
   GkvEvent event;
 
   /* Only what the write brings about: probes and exchanges have their own times. */
-  gkv_rumours_tick (node->engine);
-  gkv_links_flush (node->engine);
+  gkv_rumours_tick (node->engine->rumours);
+  gkv_links_flush (node->engine->links);
   while (gkv_engine_pop_datagram (node->engine, &datagram))
     {
       Flight *flight = g_new0 (Flight, 1);

@@ -54,9 +54,9 @@ start (Pair *pair, guint index)
   PairSide *side = &pair->sides[index];
   GkvEngineConfig config = { .node_id = side->id != NULL ? side->id : side->name,
                              .cluster = side->cluster != NULL ? side->cluster : "test",
-                             .life = ++side->life,
+                             .generation = ++side->generation,
                              .random_seed = index + 1,
-                             .secret = { index + 1, 6 + side->life },
+                             .secret = { index + 1, 6 + side->generation },
                              .gossip_interval_ms = 2000,
                              .max_datagram_size = 1200,
                              .is_confined = is_confined,
@@ -127,7 +127,7 @@ make_record (Pair *pair, guint side, const char *key, const char *value, GkvReco
   g_autoptr (GkvWriter) names = gkv_writer_intern (writer->name, -1, flags & GKV_RECORD_DEAD ? "" : "string", -1);
 
   return gkv_record_new (gkv_store_get_hash_key (writer->store), names, key, strlen (key), flags,
-                         gkv_clock_next (&writer->clock, pair->now.wall), writer->life, value, strlen (value));
+                         gkv_clock_next (&writer->clock, pair->now.wall), writer->generation, value, strlen (value));
 }
 
 void

@@ -22,7 +22,7 @@ struct _PairSide
   GkvStore *store;
   GkvClock clock;
   GkvEngine *engine;
-  guint64 life;
+  guint64 generation;
   const char *name; /* the address, too */
 
   /* For the next start */

@@ -147,18 +147,18 @@ test_clock_set_back (void)
 
   pair_init (&pair);
   pair_run (&pair, 5 * SECOND, FALSE);
-  pair.sides[0].life = 1000;
+  pair.sides[0].generation = 1000;
   pair_restart (&pair, 0);
   pair_run (&pair, 5 * SECOND, FALSE);
   pair_write (&pair, 0, "before", "value", GKV_RECORD_EPHEMERAL);
   pair_run (&pair, 5 * SECOND, FALSE);
 
-  pair.sides[0].life = 10;
+  pair.sides[0].generation = 10;
   pair_restart (&pair, 0);
   pair_write (&pair, 0, "after", "value", GKV_RECORD_EPHEMERAL);
   pair_run (&pair, 10 * SECOND, FALSE);
 
-  life = gkv_engine_get_life (pair.sides[0].engine);
+  life = gkv_engine_get_generation (pair.sides[0].engine);
   g_assert_cmpuint (life, >, 1001);
   g_assert_true (pair_is_same (&pair));
   for (guint i = 0; i < 2; i++)

@@ -41,19 +41,26 @@ read_peers (GkvEngine *engine)
   return g_string_free (text, FALSE);
 }
 
+static GkvPeerInfo *
+make_info (const char *id)
+{
+  GkvPeerInfo *info = g_new0 (GkvPeerInfo, 1);
+
+  info->node_id = g_strdup (id);
+  return info;
+}
+
 static void
 add_peers (GkvEngine *engine, const char *what)
 {
   for (; *what != '\0'; what += 2)
     {
       char id[] = { what[1], '\0' };
-      GkvMember member = { .id = id };
-
-      gkv_events_add_peer (engine,
+      gkv_events_add_peer (engine->runtime->events,
                            what[0] == '+'   ? GKV_EVENT_PEER_ADDED
                            : what[0] == '~' ? GKV_EVENT_PEER_CHANGED
                                             : GKV_EVENT_PEER_REMOVED,
-                           &member);
+                           make_info (id));
     }
 }
 
@@ -92,18 +99,17 @@ test_many_peers (void)
   for (guint i = 0; i < 100000; i++)
     {
       g_autofree char *id = g_strdup_printf ("peer-%u", i);
-      GkvMember member = { .id = id };
 
-      gkv_events_add_peer (engine, GKV_EVENT_PEER_ADDED, &member);
-      gkv_events_add_peer (engine, GKV_EVENT_PEER_CHANGED, &member);
-      gkv_events_add_peer (engine, GKV_EVENT_PEER_REMOVED, &member);
+      gkv_events_add_peer (engine->runtime->events, GKV_EVENT_PEER_ADDED, make_info (id));
+      gkv_events_add_peer (engine->runtime->events, GKV_EVENT_PEER_CHANGED, make_info (id));
+      gkv_events_add_peer (engine->runtime->events, GKV_EVENT_PEER_REMOVED, make_info (id));
     }
-  g_assert_cmpuint (gkv_events_get_length (engine), <, 16);
+  g_assert_cmpuint (gkv_events_get_length (engine->runtime->events), <, 16);
   g_assert_false (gkv_engine_pop_event (engine, &event));
 
   for (guint i = 0; i < 100000; i++)
     add_peers (engine, "~a~b-a+a-b");
-  g_assert_cmpuint (gkv_events_get_length (engine), <, 16);
+  g_assert_cmpuint (gkv_events_get_length (engine->runtime->events), <, 16);
   drop_all (engine);
   pair_clear (&pair);
 }
@@ -119,11 +125,11 @@ test_errors (void)
   pair_init (&pair);
   for (guint i = 0; i < 100000; i++)
     {
-      gkv_events_add_error (pair.sides[0].engine, GKV_ERROR_CLOCK, "clock");
+      gkv_events_add_error (pair.sides[0].engine->runtime->events, GKV_ERROR_CLOCK, "clock");
       if (i < 5)
-        gkv_events_add_error (pair.sides[0].engine, GKV_ERROR_TRANSPORT, "transport");
+        gkv_events_add_error (pair.sides[0].engine->runtime->events, GKV_ERROR_TRANSPORT, "transport");
     }
-  g_assert_cmpuint (gkv_events_get_length (pair.sides[0].engine), ==, 16 + 5);
+  g_assert_cmpuint (gkv_events_get_length (pair.sides[0].engine->runtime->events), ==, 16 + 5);
   while (gkv_engine_pop_event (pair.sides[0].engine, &event))
     {
       n[event.error->code == GKV_ERROR_CLOCK]++;
@@ -134,7 +140,7 @@ test_errors (void)
   g_assert_cmpuint (n[1], ==, 17);
   g_assert_true (told);
 
-  gkv_events_add_error (pair.sides[0].engine, GKV_ERROR_CLOCK, "clock");
+  gkv_events_add_error (pair.sides[0].engine->runtime->events, GKV_ERROR_CLOCK, "clock");
   g_assert_true (gkv_engine_pop_event (pair.sides[0].engine, &event));
   gkv_event_clear (&event);
   g_assert_false (gkv_engine_pop_event (pair.sides[0].engine, &event));
@@ -154,7 +160,7 @@ put (Pair *pair, guint key, guint value)
     gkv_record_ref (held);
   pair_put (pair, 0, name, content);
   record = gkv_store_lookup (store, name, strlen (name));
-  gkv_events_add_changed (pair->sides[0].engine, record, held);
+  gkv_events_add_changed (pair->sides[0].engine->runtime->events, record, held);
   return record;
 }
 
@@ -170,7 +176,7 @@ test_changes (void)
   pair_init (&pair);
   for (guint i = 0; i < 100000; i++)
     put (&pair, i % 1000, i);
-  g_assert_cmpuint (gkv_events_get_length (pair.sides[0].engine), <=, 4096 + 1000);
+  g_assert_cmpuint (gkv_events_get_length (pair.sides[0].engine->runtime->events), <=, 4096 + 1000);
 
   for (guint n = 0; n < 3; n++)
     {

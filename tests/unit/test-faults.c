@@ -79,7 +79,7 @@ test_synced_after_a_pause (void)
 static gboolean
 lose_in_first_life (Pair *pair, guint from, guint to, GBytes *datagram)
 {
-  return from == 1 && pair->sides[1].life == 1 && pair_datagram_has (datagram, GKV_MESSAGE_RECORD) &&
+  return from == 1 && pair->sides[1].generation == 1 && pair_datagram_has (datagram, GKV_MESSAGE_RECORD) &&
          !pair_datagram_has (datagram, GKV_MESSAGE_PAGE);
 }
 
@@ -420,7 +420,7 @@ static gboolean
 hide_life (Pair *pair, guint from, guint to, GBytes *datagram)
 {
   return from == 0 && pair->now.mono < hidden_until &&
-         gkv_engine_get_life (pair->sides[0].engine) != pair->sides[0].life &&
+         gkv_engine_get_generation (pair->sides[0].engine) != pair->sides[0].generation &&
          pair_datagram_has (datagram, GKV_MESSAGE_IDENT);
 }
 
@@ -444,13 +444,13 @@ test_clock_set_back (void)
 
   lost = pair.sides[0].store;
   pair.sides[0].store = gkv_store_new (gkv_store_get_hash_key (pair.sides[1].store));
-  pair.sides[0].life -= 2;
+  pair.sides[0].generation -= 2;
   pair_restart (&pair, 0);
   gkv_store_free (lost);
   pair.loses = hide_life;
   hidden_until = pair.now.mono + SECOND;
   pair_run (&pair, 30 * SECOND, FALSE);
-  g_assert_cmpuint (gkv_engine_get_life (pair.sides[0].engine), >, pair.sides[0].life);
+  g_assert_cmpuint (gkv_engine_get_generation (pair.sides[0].engine), >, pair.sides[0].generation);
   g_assert_cmpuint (pair_get_stat (&pair, 1, "records-dropped"), ==, 0);
   g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[0].store), ==, 10);
   g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[1].store), ==, 10);

@@ -29,8 +29,8 @@ begin_datagram_from (Pair *pair, const char *address, guint to)
   g_byte_array_append (out, (const guint8 *) "GK", 2);
   gkv_put_u8 (out, GKV_WIRE_VERSION);
   gkv_put_u8 (out, GKV_WIRE_PLAIN);
-  gkv_put_u32 (out, receiver->cluster_hash);
-  gkv_put_u64 (out, gkv_links_get_token (receiver, address));
+  gkv_put_u32 (out, receiver->runtime->cluster_hash);
+  gkv_put_u64 (out, gkv_links_get_token (receiver->links, address));
   return out;
 }
 
@@ -189,7 +189,7 @@ put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life, const char
 
   gkv_put_u64 (body, life);
   gkv_put_varint (body, 0);
-  gkv_put_u64 (body, pair->sides[0].engine->cluster_hash);
+  gkv_put_u64 (body, pair->sides[0].engine->runtime->cluster_hash);
   gkv_put_u8 (body, 0);
   gkv_put_string (body, id);
   gkv_put_string (body, advertise);
@@ -238,13 +238,13 @@ test_mirrors (void)
     {
       g_autofree char *address = g_strdup_printf ("m:%u", i);
 
-      send_ident (&pair, address, side->name, side->life);
+      send_ident (&pair, address, side->name, side->generation);
     }
-  g_assert_cmpuint (g_hash_table_size (side->engine->own_addresses), <=, 256);
-  g_assert_true (g_hash_table_contains (side->engine->own_addresses, "m:1999"));
+  g_assert_cmpuint (gkv_contacts_get_n_own (side->engine->contacts), <=, 256);
+  g_assert_true (gkv_contacts_is_own (side->engine->contacts, "m:1999"));
 
   send_ident (&pair, "m:1999", "another", 1);
-  g_assert_false (g_hash_table_contains (side->engine->own_addresses, "m:1999"));
+  g_assert_false (gkv_contacts_is_own (side->engine->contacts, "m:1999"));
   pair_clear (&pair);
 }
 
@@ -285,7 +285,7 @@ test_crowd (void)
   pair_run (&pair, 60 * SECOND, FALSE);
   pair.sides[2].down = FALSE;
   pair_run (&pair, 10 * SECOND, FALSE);
-  g_assert_nonnull (g_hash_table_lookup (side->engine->members, "c:3"));
+  g_assert_nonnull (gkv_members_lookup (side->engine->members, "c:3"));
   pair_write (&pair, 2, "key", "value", 0);
   pair_run (&pair, 10 * SECOND, FALSE);
   g_assert_nonnull (gkv_store_lookup (side->store, "key", 3));
@@ -352,7 +352,7 @@ test_removed (void)
   engine = pair.sides[0].engine;
   pair_run (&pair, 3 * SECOND, FALSE);
   tell_of_crowd (&pair);
-  link = gkv_links_lookup (engine, "b:2");
+  link = gkv_links_lookup (engine->links, "b:2");
 
   all = make_early_record (&pair, &record);
   n_pieces = (all->len + PIECE - 1) / PIECE;
@@ -365,20 +365,20 @@ test_removed (void)
   send_message (&pair, "b:2", GKV_MESSAGE_OFFER, offer);
   gkv_put_range (invite, some);
   send_message (&pair, "b:2", GKV_MESSAGE_INVITE, invite);
-  g_assert_cmpuint (engine->assembly_bytes, ==, all->len);
-  g_assert_false (gkv_transfer_is_idle (engine, link));
+  g_assert_cmpuint (gkv_pieces_get_n_bytes (engine->pieces), ==, all->len);
+  g_assert_false (gkv_transfer_is_idle (link));
 
-  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].life, "b:2");
+  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].generation, "b:2");
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
   send_ident (&pair, "c:3", "c:3", 1);
-  g_assert_null (g_hash_table_lookup (engine->members, "b:2"));
-  g_assert_nonnull (g_hash_table_lookup (engine->members, "c:3"));
+  g_assert_null (gkv_members_lookup (engine->members, "b:2"));
+  g_assert_nonnull (gkv_members_lookup (engine->members, "c:3"));
   g_assert_null (link->member);
-  g_assert_true (gkv_transfer_is_idle (engine, link));
-  g_assert_cmpuint (engine->transferring->len, ==, 0);
-  g_assert_cmpuint (engine->exchanging->len, ==, 0);
-  g_assert_cmpuint (g_hash_table_size (engine->assemblies), ==, 0);
-  g_assert_cmpuint (engine->assembly_bytes, ==, 0);
+  g_assert_true (gkv_transfer_is_idle (link));
+  g_assert_cmpuint (gkv_transfers_get_n (engine->transfers), ==, 0);
+  g_assert_cmpuint (gkv_exchanges_get_n (engine->exchanges), ==, 0);
+  g_assert_cmpuint (gkv_pieces_get_n (engine->pieces), ==, 0);
+  g_assert_cmpuint (gkv_pieces_get_n_bytes (engine->pieces), ==, 0);
 
   send_piece (&pair, "b:2", record, all, n_pieces - 1);
   send_piece (&pair, "c:3", record, all, n_pieces - 1);
@@ -389,7 +389,7 @@ test_removed (void)
   for (guint i = 0; i < n_pieces; i++)
     send_piece (&pair, "c:3", record, all, i);
   g_assert_true (gkv_store_lookup (pair.sides[0].store, "early", 5)->flags & GKV_RECORD_QUARANTINED);
-  g_assert_cmpuint (engine->assembly_bytes, ==, 0);
+  g_assert_cmpuint (gkv_pieces_get_n_bytes (engine->pieces), ==, 0);
   pair_clear (&pair);
 }
 
@@ -401,7 +401,7 @@ test_taken_over (void)
   const struct
   {
     const char *id;
-    guint64 life;
+    guint64 generation;
   } others[] = { { "another", 1 }, { "a:1", 1 }, { "a:1", 77 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (others); i++)
@@ -415,21 +415,21 @@ test_taken_over (void)
       pair_init (&pair);
       pair_run (&pair, 3 * SECOND, FALSE);
       tell_of_crowd (&pair);
-      link = gkv_links_lookup (pair.sides[0].engine, "b:2");
+      link = gkv_links_lookup (pair.sides[0].engine->links, "b:2");
       member = link->member;
       g_assert_true (member->link == link);
 
       out = begin_datagram (&pair, 1, 0);
-      put_ident (&pair, out, others[i].id, others[i].life, "");
+      put_ident (&pair, out, others[i].id, others[i].generation, "");
       for (guint8 kind = GKV_MESSAGE_DUPLICATE; kind <= GKV_MESSAGE_NONE; kind++)
         gkv_put_message (out, kind, zeros, 24);
       gkv_engine_receive (pair.sides[0].engine, "b:2", out->data, out->len, &pair.now);
       g_assert_null (link->member);
       g_assert_null (member->link);
-      g_assert_true (gkv_transfer_is_idle (pair.sides[0].engine, link));
+      g_assert_true (gkv_transfer_is_idle (link));
 
       /* It comes back. */
-      send_ident (&pair, "b:2", "b:2", pair.sides[1].life);
+      send_ident (&pair, "b:2", "b:2", pair.sides[1].generation);
       g_assert_true (link->member == member);
       g_assert_true (member->link == link);
       pair_clear (&pair);
@@ -459,9 +459,9 @@ test_moved (gconstpointer by_another)
   gkv_put_u16 (ping, 1);
   pair_init (&pair);
   pair_run (&pair, 3 * SECOND, FALSE);
-  member = g_hash_table_lookup (pair.sides[0].engine->members, "b:2");
+  member = gkv_members_lookup (pair.sides[0].engine->members, "b:2");
   send_message (&pair, "d:4", GKV_MESSAGE_TOKEN, token);
-  send_ident (&pair, "d:4", "b:2", pair.sides[1].life);
+  send_ident (&pair, "d:4", "b:2", pair.sides[1].generation);
   g_assert_cmpstr (member->link->address, ==, "b:2");
   g_assert_cmpstr (member->address, ==, "b:2");
   pair_run (&pair, SECOND / 10, FALSE);
@@ -481,7 +481,7 @@ test_moved (gconstpointer by_another)
   g_assert_cmpuint (pair.n_asked, >, 0);
 
   answer = begin_datagram_from (&pair, "d:4", 0);
-  put_ident (&pair, answer, "b:2", pair.sides[1].life, "e:5");
+  put_ident (&pair, answer, "b:2", pair.sides[1].generation, "e:5");
   gkv_engine_receive (pair.sides[0].engine, "d:4", answer->data, answer->len, &pair.now);
   g_assert_cmpstr (member->link->address, ==, "d:4");
   g_assert_cmpstr (member->address, ==, "e:5");
@@ -517,7 +517,7 @@ test_gone_and_dripping (gconstpointer left)
   pair.loses = lose_same;
   pair_run (&pair, SECOND / 2, FALSE);
   send_large (&pair, "d:4", record, all->len);
-  g_assert_cmpuint (engine->assembly_bytes, ==, all->len);
+  g_assert_cmpuint (gkv_pieces_get_n_bytes (engine->pieces), ==, all->len);
 
   put_member (news, left ? GKV_PEER_STATE_LEFT : GKV_PEER_STATE_ALIVE, "d:4", left ? 1 : 2, "d:4");
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, news);
@@ -530,7 +530,7 @@ test_gone_and_dripping (gconstpointer left)
     }
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);
   g_assert_true (gkv_engine_get_synced (engine));
-  g_assert_cmpuint (engine->assembly_bytes, ==, 0);
+  g_assert_cmpuint (gkv_pieces_get_n_bytes (engine->pieces), ==, 0);
   pair_clear (&pair);
 }
 
@@ -583,13 +583,13 @@ test_false_pieces (void)
   gkv_put_record (zeros, record, -1);
   memset (zeros->data, 0, zeros->len);
   send_large (&pair, "d:4", record, zeros->len);
-  while (piece < 80 && (member == NULL || !member->matched))
+  while (piece < 80 && (member == NULL || !gkv_standing_of (member)->matched))
     {
       send_piece (&pair, "d:4", record, zeros, piece++);
       pair_run (&pair, SECOND / 4, FALSE);
-      member = g_hash_table_lookup (pair.sides[0].engine->members, "b:2");
+      member = gkv_members_lookup (pair.sides[0].engine->members, "b:2");
     }
-  g_assert_true (member->matched);
+  g_assert_true (gkv_standing_of (member)->matched);
   g_assert_null (gkv_store_lookup (pair.sides[0].store, "large", 5));
   while (piece * PIECE < zeros->len)
     send_piece (&pair, "d:4", record, zeros, piece++);
@@ -624,7 +624,7 @@ test_older_instead (void)
   pair.loses = lose_rest;
   while (pair.n_asked <= 4 && pair.now.mono < 20 * SECOND)
     pair_run (&pair, PAIR_LATENCY, FALSE);
-  g_assert_cmpuint (pair.sides[0].engine->assembly_bytes, >, 0);
+  g_assert_cmpuint (gkv_pieces_get_n_bytes (pair.sides[0].engine->pieces), >, 0);
 
   send_large (&pair, "d:4", older, all->len);
   for (guint piece = 0; piece * PIECE < all->len; piece++)
@@ -654,16 +654,16 @@ test_removed_among_three (void)
   pair_write (&pair, 1, "large", value, 0);
   pair_copy (&pair, 1, 2, "large");
   pair_run (&pair, 10 * PAIR_LATENCY, FALSE);
-  g_assert_cmpuint (gkv_links_lookup (engine, "b:2")->n_assemblies, ==, 1);
-  g_assert_cmpint (gkv_links_lookup (pair.sides[2].engine, "a:1")->pieces_sent, >, 0);
+  g_assert_cmpuint (gkv_conversation_of (gkv_links_lookup (engine->links, "b:2"))->n_assemblies, ==, 1);
+  g_assert_cmpint (gkv_conversation_of (gkv_links_lookup (pair.sides[2].engine->links, "a:1"))->pieces_sent, >, 0);
   g_assert_cmpuint (pair.n_asked, >, 4);
 
-  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].life, "b:2");
+  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].generation, "b:2");
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
   pair.sides[1].down = TRUE;
   send_ident (&pair, "d:4", "d:4", 1);
-  g_assert_null (g_hash_table_lookup (engine->members, "b:2"));
-  g_assert_cmpuint (g_hash_table_size (engine->assemblies), ==, 0);
+  g_assert_null (gkv_members_lookup (engine->members, "b:2"));
+  g_assert_cmpuint (gkv_pieces_get_n (engine->pieces), ==, 0);
 
   pair_run (&pair, 10 * SECOND, FALSE);
   g_assert_nonnull (gkv_store_lookup (pair.sides[0].store, "large", 5));

@@ -20,11 +20,11 @@ assert_nobody (Pair *pair, guint side)
   GHashTableIter iter;
   GkvMember *member;
 
-  g_hash_table_iter_init (&iter, engine->members);
+  gkv_members_init_iter (engine->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     if (member->status != GKV_PEER_STATE_LEFT)
       g_error ("%s holds %s in state %d", pair->sides[side].name, member->id, member->status);
-  g_assert_cmpuint (engine->exchanging->len, ==, 0);
+  g_assert_cmpuint (gkv_exchanges_get_n (engine->exchanges), ==, 0);
 }
 
 /* One of two that have just been started leaves after @us. */
@@ -157,7 +157,7 @@ forge_leaving (Pair *pair, GkvLink *link)
   gkv_put_u8 (out, GKV_WIRE_PLAIN);
   gkv_put_u32 (out, cluster);
   gkv_put_u64 (out, link->their_token);
-  gkv_put_u64 (body, pair->sides[1].life);
+  gkv_put_u64 (body, pair->sides[1].generation);
   gkv_put_varint (body, 100);
   gkv_put_u64 (body, cluster);
   gkv_put_u8 (body, 2);
@@ -179,7 +179,7 @@ test_forged (void)
 
   pair_init_three (&pair);
   pair_run (&pair, 10 * SECOND, FALSE);
-  link = gkv_links_lookup (pair.sides[2].engine, pair.sides[0].name);
+  link = gkv_links_lookup (pair.sides[2].engine->links, pair.sides[0].name);
   datagram = forge_leaving (&pair, link);
   pair.sides[0].n_removed = 0;
   pair_send (&pair, 2, 0, datagram, PAIR_LATENCY);
@@ -198,8 +198,9 @@ test_mistaken (void)
 
   pair_init (&pair);
   pair_run (&pair, 10 * SECOND, FALSE);
-  member = g_hash_table_lookup (pair.sides[0].engine->members, "b:2");
-  gkv_members_leave (pair.sides[0].engine, member->link, member->id, member->life, member->incarnation);
+  member = gkv_members_lookup (pair.sides[0].engine->members, "b:2");
+  gkv_identities_note_left (pair.sides[0].engine->identities, member->link, member->id, member->generation,
+                            member->incarnation);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 0);
   pair_run (&pair, 5 * SECOND, FALSE);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);

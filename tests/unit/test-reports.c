@@ -210,7 +210,7 @@ test_self (gconstpointer alone)
 static const char *
 get_address (Pair *pair, guint side, guint of)
 {
-  const GkvMember *member = g_hash_table_lookup (pair->sides[side].engine->members, pair->sides[of].name);
+  const GkvMember *member = gkv_members_lookup (pair->sides[side].engine->members, pair->sides[of].name);
 
   return member != NULL ? member->address : NULL;
 }

@@ -1,0 +1,314 @@
+/* Answers: the messages of anti-entropy.
+ *
+ * What a query gets: that all is the same; or, where little is held, a list of all of it; or a sketch (gkv-sketches),
+ * or the sums of the parts of the range. And what follows from each at the one that has asked.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-answers.h"
+
+/* A range of at most so many records is listed, not split: the list fits a datagram. */
+#define MAX_LISTED 24
+
+/* A peer that lacks more of a range than this is invited to fetch it page by page. */
+#define MAX_GIVEN 96
+
+#define SAME_FLAG_SYNCED 1
+
+struct _GkvAnswers
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvHorizons *horizons;
+  GkvTransfers *transfers;
+  GkvOffers *offers;
+  GkvExchanges *exchanges;
+  GkvSketches *sketches;
+  GkvFlushes *flushes;
+};
+
+GkvAnswers *
+gkv_answers_new (GkvRuntime *runtime,
+                 GkvLinks *links,
+                 GkvHorizons *horizons,
+                 GkvTransfers *transfers,
+                 GkvOffers *offers,
+                 GkvExchanges *exchanges,
+                 GkvSketches *sketches,
+                 GkvFlushes *flushes)
+{
+  GkvAnswers *self = g_new0 (GkvAnswers, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->horizons = horizons;
+  self->transfers = transfers;
+  self->offers = offers;
+  self->exchanges = exchanges;
+  self->sketches = sketches;
+  self->flushes = flushes;
+  return self;
+}
+
+void
+gkv_answers_free (GkvAnswers *self)
+{
+  g_free (self);
+}
+
+static gboolean
+put_listed (GkvRecord *record, gpointer user_data)
+{
+  gkv_put_item (user_data, record);
+  return TRUE;
+}
+
+static void
+handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  GkvFingerprint theirs;
+  GkvSummary mine;
+  GByteArray *body;
+
+  theirs.lo = gkv_reader_u64 (reader);
+  theirs.hi = gkv_reader_u64 (reader);
+  if (reader->failed)
+    return;
+
+  gkv_conversation_of (link)->stirred = self->runtime->now.mono;
+
+  if (gkv_exchange_is_full_sum (&theirs))
+    gkv_exchange_put_off_full (self->exchanges, link);
+
+  gkv_store_summarise (self->runtime->store, range, &mine);
+  body = gkv_links_begin_message (self->links);
+  gkv_exchange_put_range (self->exchanges, body, range);
+
+  if (gkv_fingerprint_equal (&mine.fingerprint, &theirs))
+    {
+      gkv_put_u8 (body, self->runtime->synced ? SAME_FLAG_SYNCED : 0);
+      gkv_put_u32 (body, mine.fingerprint.lo);
+      gkv_links_send (self->links, link, GKV_MESSAGE_SAME);
+      if (range.depth == 0)
+        {
+          gkv_flushes_agree (self->flushes, link);
+          gkv_exchange_agree (self->exchanges, link, gkv_store_end_epoch (self->runtime->store));
+        }
+    }
+  else if (mine.count <= MAX_LISTED || range.depth == 16)
+    {
+      gkv_store_foreach (self->runtime->store, range, 0, put_listed, body);
+      gkv_links_send (self->links, link, GKV_MESSAGE_ITEMS);
+    }
+  else if (range.depth == 0 && (theirs.lo | theirs.hi) != 0 && gkv_sketches_can_send (self->sketches))
+    {
+      gkv_sketches_send (self->sketches, link, 0);
+    }
+  else
+    {
+      for (guint i = 0; i < 16; i++)
+        {
+          gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
+          gkv_store_summarise (self->runtime->store, gkv_exchange_get_part (range, i), &mine);
+          gkv_put_u64 (body, mine.fingerprint.lo);
+        }
+      gkv_links_send (self->links, link, GKV_MESSAGE_RANGE);
+    }
+}
+
+static void
+handle_same (GkvAnswers *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  guint8 flags = gkv_reader_u8 (reader);
+  guint32 sum = gkv_reader_u32 (reader);
+  const GkvAsked *asked = gkv_exchange_find_asked (link, &range, 0);
+  guint32 epoch;
+
+  /* One that comes late is about what we held at an earlier question, and says nothing of what was written since. Or it
+   * answers no question of a full exchange, but one from before. */
+  if (reader->failed || (gkv_exchange_of (link) != NULL && gkv_exchange_of (link)->full) || asked == NULL ||
+      asked->sum != sum || !gkv_exchange_is_answer (link, &range, 0, &epoch))
+    return;
+
+  if (range.depth == 0)
+    {
+      gkv_exchange_agree (self->exchanges, link, epoch);
+      if (flags & SAME_FLAG_SYNCED)
+        gkv_runtime_set_synced (self->runtime);
+    }
+  gkv_exchange_consider_end (self->exchanges, link);
+}
+
+static void
+handle_range (GkvAnswers *self, GkvLink *link, GkvReader *reader)
+{
+  const guint8 *all = reader->data;
+  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  guint64 theirs[16];
+  GkvSummary mine;
+
+  for (guint i = 0; i < 16; i++)
+    theirs[i] = gkv_reader_u64 (reader);
+
+  if (reader->failed || range.depth >= 16 || !gkv_exchange_is_answer (link, &range, 0, NULL))
+    return;
+
+  if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, all, reader->len))
+    return;
+
+  gkv_store_summarise (self->runtime->store, range, &mine);
+  if (mine.count == 0)
+    {
+      gkv_transfer_pull (self->transfers, link, range, TRUE);
+      gkv_exchange_consider_end (self->exchanges, link);
+      return;
+    }
+
+  gkv_exchange_split (self->exchanges, link, range, gkv_exchange_of (link)->full ? NULL : theirs);
+  gkv_exchange_consider_end (self->exchanges, link);
+}
+
+static gboolean
+add_to_array (GkvRecord *record, gpointer user_data)
+{
+  g_ptr_array_add (user_data, gkv_record_ref (record));
+  return TRUE;
+}
+
+static void
+handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
+{
+  const guint8 *all = reader->data;
+  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  GkvSummary mine;
+
+  while (gkv_reader_get_left (reader) > 0)
+    {
+      GkvItem item = gkv_reader_item (reader);
+      GkvItem *copy = g_memdup2 (&item, sizeof item);
+
+      g_hash_table_replace (listed, &copy->hash, copy);
+    }
+
+  if (reader->failed || !gkv_exchange_is_answer (link, &range, 0, NULL))
+    return;
+
+  if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, all, reader->len))
+    return;
+
+  gkv_store_summarise (self->runtime->store, range, &mine);
+  if (mine.count > MAX_GIVEN && (gkv_standing_of (link->member)->horizon > 0 || gkv_exchange_of (link)->full) &&
+      range.depth < 16)
+    {
+      /* Each of what they lack has to be decided about, or compared: a little at a time. */
+      for (guint i = 0; i < 16; i++)
+        {
+          GkvRange child = gkv_exchange_get_part (range, i);
+
+          gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
+          gkv_store_summarise (self->runtime->store, child, &mine);
+          if (mine.count > 0)
+            gkv_exchange_look_into (link, child);
+        }
+    }
+  else if (mine.count > MAX_GIVEN)
+    {
+      gkv_exchange_of (link)->given.many = TRUE;
+      gkv_exchange_of (link)->invited = TRUE;
+      gkv_put_range (gkv_links_begin_message (self->links), range);
+      gkv_links_send (self->links, link, GKV_MESSAGE_INVITE);
+    }
+  else
+    {
+      g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+
+      /* At most so many as are given, and one leaf more. */
+      gkv_store_foreach (self->runtime->store, range, 0, add_to_array, records);
+      for (guint i = 0; i < records->len; i++)
+        {
+          GkvRecord *record = g_ptr_array_index (records, i);
+          GkvItem *item = g_hash_table_lookup (listed, &record->hash);
+
+          if (item == NULL ? gkv_horizons_stands (self->horizons, link, record) : gkv_item_is_given (item, record))
+            {
+              g_ptr_array_add (given, gkv_record_ref (record));
+              gkv_given_add (&gkv_exchange_of (link)->given, record, item != NULL ? item->stamp : 0);
+            }
+        }
+      if (gkv_offers_give (self->offers, link, given))
+        gkv_exchange_of (link)->invited = TRUE;
+    }
+
+  {
+    GHashTableIter iter;
+    GkvItem *item;
+
+    g_hash_table_iter_init (&iter, listed);
+    while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &item))
+      {
+        gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+        if (gkv_item_is_wanted (item, gkv_store_lookup_hash (self->runtime->store, item->hash)))
+          gkv_transfer_want (self->transfers, link, item->hash);
+      }
+  }
+
+  gkv_exchange_consider_end (self->exchanges, link);
+}
+
+static void
+handle_invite (GkvAnswers *self, GkvLink *link, GkvReader *reader)
+{
+  GkvRange range = gkv_reader_range (reader);
+
+  if (!reader->failed)
+    gkv_transfer_pull (self->transfers, link, range, FALSE);
+}
+
+void
+gkv_answers_handle (GkvAnswers *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+{
+  switch ((int) kind)
+    {
+    case GKV_MESSAGE_ASK:
+      handle_ask (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_SAME:
+      handle_same (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_RANGE:
+      handle_range (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_ITEMS:
+      handle_items (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_OFFER:
+      gkv_offers_handle (self->offers, link, reader);
+      gkv_exchange_consider_end (self->exchanges, link);
+      break;
+
+    case GKV_MESSAGE_INVITE:
+      handle_invite (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_SKETCH:
+      gkv_sketches_handle (self->sketches, link, reader);
+      break;
+
+    case GKV_MESSAGE_ASK_CHUNK:
+      gkv_sketches_handle_ask (self->sketches, link, reader);
+      break;
+
+    default:
+      g_assert_not_reached ();
+    }
+}

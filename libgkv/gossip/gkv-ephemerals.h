@@ -1,0 +1,37 @@
+/* GkvEphemerals: records that end with their owners.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-members.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GkvEphemerals GkvEphemerals;
+
+typedef struct
+{
+  /* The generation that @record belongs to has ended: it is to be marked dead; or, as it is of this node's past one, to
+   * be written again. */
+  void (*ended) (GkvRecord *record, gpointer data);
+  void (*is_past) (GkvRecord *record, gpointer data);
+  /* The same of one that is visible in the place of a quarantined record. */
+  void (*visible_ended) (GkvRecord *record, gpointer data);
+} GkvEphemeralsListener;
+
+GkvEphemerals *
+gkv_ephemerals_new (GkvRuntime *runtime, GkvMembers *members, const GkvEphemeralsListener *listener, gpointer data);
+void gkv_ephemerals_free (GkvEphemerals *self);
+void gkv_ephemerals_tick (GkvEphemerals *self);
+
+/* @record has come into the store. */
+void gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record);
+/* The record of this key has left the store, and none has taken its place. */
+void gkv_ephemerals_forget (GkvEphemerals *self, guint64 hash);
+/* A generation has ended. */
+void gkv_ephemerals_hasten (GkvEphemerals *self);
+/* Ephemeral records whose owners are alive. */
+guint gkv_ephemerals_get_n (GkvEphemerals *self);
+
+G_END_DECLS

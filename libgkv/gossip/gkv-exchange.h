@@ -1,0 +1,111 @@
+/* GkvExchanges: anti-entropy: finding what differs from one peer, range by range.
+ *
+ * Here is what an exchange is, and how it goes on and ends; gkv-sketches finds what differs all at once, where that is
+ * little, and gkv-answers has what is said to a query, and what follows from the reply.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-standing.h"
+#include "gkv-transfer.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GkvExchange GkvExchange;
+typedef struct _GkvExchanges GkvExchanges;
+
+/* A query that waits for its reply. */
+typedef struct
+{
+  GkvRange range;
+  guint chunk;   /* of a sketch; 0: the query is about the range */
+  guint32 epoch; /* of our store, when it was sent first */
+  guint32 sum;   /* a part of ours, when it was sent last */
+  gint64 sent;
+  guint tries;
+} GkvAsked;
+
+struct _GkvExchange
+{
+  GQueue todo;        /* GkvRange*, deepest first */
+  GArray *asked;      /* GkvAsked */
+  gpointer sketching; /* gkv-sketches; a single block; NULL: none under way */
+  GkvGiven given;     /* what the other side lacked */
+  gboolean invited;   /* the other fetches what it lacks at its own pace */
+  gboolean full;      /* no sums are trusted: all is listed */
+  gboolean differs;
+  guint64 mine, theirs; /* both sides' digests at the start */
+};
+
+/* Queries under way at once. */
+#define GKV_EXCHANGE_MAX_ASKED 16
+
+typedef struct
+{
+  void (*began) (GkvLink *link, GkvGiven *given, gpointer data);
+  /* It has looked at everything. @given may be taken. */
+  void (*ended) (GkvLink *link, GkvGiven *given, gpointer data);
+  /* Nothing is left to fetch from that member. */
+  void (*matched) (GkvMember *member, gpointer data);
+} GkvExchangesListener;
+
+GkvExchanges *gkv_exchanges_new (GkvRuntime *runtime,
+                                 GkvLinks *links,
+                                 GkvMembers *members,
+                                 GkvHorizons *horizons,
+                                 GkvPieces *pieces,
+                                 GkvTransfers *transfers,
+                                 gint64 interval,
+                                 const GkvExchangesListener *listener,
+                                 gpointer data);
+void gkv_exchanges_free (GkvExchanges *self);
+void gkv_exchanges_tick (GkvExchanges *self);
+void gkv_exchanges_set_interval (GkvExchanges *self, gint64 interval);
+/* Has exchanges begin soon. */
+void gkv_exchanges_hasten (GkvExchanges *self);
+/* Those that have ended, or are under way, have passed over something that doesn't come. */
+void gkv_exchanges_doubt (GkvExchanges *self);
+/* A member was just probed: what is due is asked along with that. */
+void gkv_exchanges_ride (GkvExchanges *self, GkvMember *member);
+guint gkv_exchanges_get_n (GkvExchanges *self);
+/* One under way that waits for nothing, which must not be; NULL: none. */
+GkvLink *gkv_exchanges_find_stuck (GkvExchanges *self);
+
+/* NULL: none is under way. */
+static inline GkvExchange *
+gkv_exchange_of (const GkvLink *link)
+{
+  return gkv_conversation_of (link)->exchange;
+}
+
+void gkv_exchange_begin (GkvExchanges *self, GkvLink *link);
+void gkv_exchange_free (GkvExchanges *self, GkvLink *link);
+/* Something that the exchange waited for has been got, or given up: it may have ended. */
+void gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link);
+/* They hold just what we held at the end of @epoch. */
+void gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint32 epoch);
+/* One side's full exchange is enough for both. */
+void gkv_exchange_put_off_full (GkvExchanges *self, GkvLink *link);
+/* Whether it is the sum that a full exchange asks with. */
+gboolean gkv_exchange_is_full_sum (const GkvFingerprint *sum);
+
+/* Messages about the whole map have the horizon, too. */
+void gkv_exchange_put_range (GkvExchanges *self, GByteArray *body, GkvRange range);
+GkvRange gkv_exchange_read_range (GkvExchanges *self, GkvLink *link, GkvReader *reader);
+/* One of the sixteen parts of a range. */
+GkvRange gkv_exchange_get_part (GkvRange range, guint index);
+void gkv_exchange_ask (GkvExchanges *self, GkvLink *link, GkvRange range, guint chunk);
+/* The query that is under way about it; NULL: none. */
+const GkvAsked *gkv_exchange_find_asked (const GkvLink *link, const GkvRange *range, guint chunk);
+/* Takes away the query that this is the reply to; FALSE when there was none. @epoch: (optional): when it was sent. */
+gboolean gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint32 *epoch);
+/* Has the range be asked about. */
+void gkv_exchange_look_into (GkvLink *link, GkvRange range);
+/* Goes on with those parts of a range that differ from @theirs, or with all of them for NULL. */
+void gkv_exchange_split (GkvExchanges *self, GkvLink *link, GkvRange range, const guint64 *theirs);
+/* What follows from the first reply, when the two sides differ. FALSE: nothing; it has ended, as the same two sides
+ * have met often enough for now, or it begins again as a full one. */
+gboolean gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const guint8 *theirs, gsize len);
+
+G_END_DECLS

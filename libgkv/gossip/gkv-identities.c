@@ -1,0 +1,451 @@
+/* Identities: who is at the other end of a link, which it says in an IDENT; and where a node is to be spoken with that
+ * is seen at several addresses, or states one where it can't be reached. Two nodes of one id are found out here.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-identities.h"
+
+#include "../gkv-error.h"
+
+#include <string.h>
+
+/* A node that was received from so lately speaks at that address still. */
+#define LATELY (3 * GKV_SECOND)
+
+/* A member that speaks from another address than it states is greeted there for so long. */
+#define ADDRESS_PATIENCE (10 * GKV_SECOND)
+
+/* Two nodes that have one id are notified so often, and have nothing to say to each other for this long. */
+#define DUPLICATE_PERIOD (60 * GKV_SECOND)
+#define DUPLICATE_QUIET  (60 * GKV_SECOND)
+
+struct _GkvIdentities
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvContacts *contacts;
+  GkvMembers *members;
+  GkvUpdates *updates;
+  GkvMembership *membership;
+  GkvIdentitiesListener listener;
+  gpointer data;
+};
+
+GkvIdentities *
+gkv_identities_new (GkvRuntime *runtime,
+                    GkvLinks *links,
+                    GkvContacts *contacts,
+                    GkvMembers *members,
+                    GkvUpdates *updates,
+                    GkvMembership *membership,
+                    const GkvIdentitiesListener *listener,
+                    gpointer data)
+{
+  GkvIdentities *self = g_new0 (GkvIdentities, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->contacts = contacts;
+  self->members = members;
+  self->updates = updates;
+  self->membership = membership;
+  self->listener = *listener;
+  self->data = data;
+  return self;
+}
+
+void
+gkv_identities_free (GkvIdentities *self)
+{
+  g_free (self);
+}
+
+static void
+notify_duplicate (GkvIdentities *self, GkvMember *member, GkvLink *other)
+{
+  if (member->last_duplicate != 0 && self->runtime->now.mono - member->last_duplicate < DUPLICATE_PERIOD)
+    return;
+
+  member->last_duplicate = self->runtime->now.mono;
+  gkv_put_string (gkv_links_begin_message (self->links), other->address);
+  gkv_links_send (self->links, member->link, GKV_MESSAGE_DUPLICATE);
+  gkv_put_string (gkv_links_begin_message (self->links), member->link->address);
+  gkv_links_send (self->links, other, GKV_MESSAGE_DUPLICATE);
+}
+
+/* Somebody speaks there in an earlier generation than we know of. Either there are two, or the clock was set back
+ * before it was started again: then the later generation is one that has ended. */
+static gboolean
+identify_earlier (GkvIdentities *self, GkvLink *link)
+{
+  GkvMember *member = link->member;
+
+  if (gkv_member_is_live (member) && member->link != NULL && member->link != link)
+    {
+      if (self->runtime->now.mono - member->link->last_received < LATELY)
+        {
+          notify_duplicate (self, member, link);
+          link->quiet_until = self->runtime->now.mono + 2 * LATELY;
+          return TRUE;
+        }
+
+      /* It is asked whether it is still there; the one that speaks here tries again. */
+      gkv_membership_suspect (self->membership, member);
+      link->quiet_until = self->runtime->now.mono + GKV_SECOND;
+      return FALSE;
+    }
+
+  if (gkv_member_is_live (member))
+    gkv_membership_set_status (self->membership, member, GKV_PEER_STATE_DEAD);
+  link->quiet_until = self->runtime->now.mono + GKV_SECOND;
+  gkv_links_send_ident (self->links, link, 0);
+  gkv_membership_notify (self->membership, member, link);
+  return FALSE;
+}
+
+/* Whether it is to be spoken with where it speaks now. What works is kept: a node may be seen at several addresses. */
+static gboolean
+needs_link (GkvIdentities *self, const GkvMember *member)
+{
+  const GkvLink *link = member->link;
+
+  return link == NULL || link->generation != member->generation || !gkv_link_is_usable (link) ||
+         self->runtime->now.mono - link->last_received > LATELY;
+}
+
+/* From here on it is at the address where it speaks, for us and for those that we report it to. */
+static void
+refuse_address (GkvIdentities *self, GkvMember *member, GkvLink *link, const char *stated)
+{
+  if (g_strcmp0 (member->unreached, stated) != 0)
+    {
+      g_free (member->unreached);
+      member->unreached = g_strdup (stated);
+      gkv_runtime_report (self->runtime, link->address, GKV_ERROR_TRANSPORT,
+                          "The node \"%s\" is seen at %s, and states the address %s, where it can't be reached from "
+                          "here; "
+                          "give it an advertise-address that others can reach",
+                          member->id, link->address, stated);
+    }
+  gkv_membership_set_address (self->membership, member, link->address);
+}
+
+void
+gkv_identities_check_address (GkvIdentities *self, GkvMember *member)
+{
+  GkvLink *stated;
+
+  if (member->link == NULL || !gkv_link_is_usable (member->link) || member->address == NULL || member->address_good ||
+      strcmp (member->address, member->link->address) == 0)
+    return;
+
+  stated = gkv_links_lookup (self->links, member->address);
+  if (stated != NULL && stated->member == member && gkv_link_is_usable (stated))
+    {
+      member->address_good = TRUE;
+    }
+  else if (member->address_asked == 0)
+    {
+      member->address_asked = self->runtime->now.mono;
+      gkv_contacts_add (self->contacts, member->address, FALSE);
+    }
+  else if (self->runtime->now.mono - member->address_asked >= ADDRESS_PATIENCE)
+    {
+      g_autofree char *address = g_strdup (member->address);
+
+      member->address_asked = 0;
+      refuse_address (self, member, member->link, address);
+    }
+}
+
+gboolean
+gkv_identities_identify (
+    GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, guint32 incarnation, const char *advertise)
+{
+  const char *address = *advertise != '\0' ? advertise : link->address;
+  GkvMember *member = gkv_members_lookup (self->members, id);
+
+  /* The one that spoke there before is gone, even if there is no room for the one that speaks there now. */
+  if (member == NULL || link->member != member || link->generation != generation)
+    gkv_membership_forget_link (self->membership, link);
+
+  if (member == NULL)
+    {
+      gkv_membership_make_room (self->membership);
+      member = gkv_membership_add (self->membership, id, generation, incarnation, address);
+      if (member == NULL)
+        return FALSE;
+    }
+  link->member = member;
+  link->generation = generation;
+
+  if (generation < member->generation)
+    return identify_earlier (self, link);
+
+  /* It left; then this comes in late, or somebody else said so, and it refutes that by a higher incarnation. */
+  if (generation == member->generation && member->status == GKV_PEER_STATE_LEFT && incarnation <= member->incarnation)
+    {
+      if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
+        gkv_membership_notify (self->membership, member, link);
+      return FALSE;
+    }
+
+  if (generation > member->generation)
+    gkv_membership_begin_generation (self->membership, member, generation, incarnation);
+  else
+    member->incarnation = MAX (member->incarnation, incarnation);
+
+  if (needs_link (self, member))
+    {
+      member->link = link;
+      gkv_members_touch (self->members);
+    }
+  if (member->link == link && gkv_membership_is_confined (self->membership, advertise, link->address))
+    {
+      refuse_address (self, member, link, advertise);
+    }
+  else if (member->link == link && g_strcmp0 (member->unreached, address) != 0)
+    {
+      if (g_strcmp0 (member->address, address) != 0)
+        {
+          member->address_good = FALSE;
+          member->address_asked = 0;
+        }
+      gkv_membership_set_address (self->membership, member, address);
+    }
+
+  if (!gkv_member_is_live (member))
+    gkv_membership_set_status (self->membership, member, GKV_PEER_STATE_ALIVE);
+  return TRUE;
+}
+
+/* One that left before it was known is remembered all the same: what it said before may come in late, and others may
+ * still report it. */
+static void
+remember_left (GkvIdentities *self, const char *id, guint64 generation, guint32 incarnation, const char *address)
+{
+  GkvMember *member;
+
+  if (gkv_members_are_full (self->members))
+    return;
+
+  member = gkv_members_insert (self->members, id, generation, incarnation, GKV_PEER_STATE_LEFT, address);
+  member->hidden = TRUE;
+  member->last_notified = self->runtime->now.mono;
+  gkv_contacts_drop_hearsay (self->contacts, address);
+}
+
+void
+gkv_identities_note_left (GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, guint32 incarnation)
+{
+  GkvMember *member = gkv_members_lookup (self->members, id);
+
+  if (member == NULL)
+    {
+      gkv_membership_forget_link (self->membership, link);
+      link->last_ident = self->runtime->now.mono;
+      remember_left (self, id, generation, incarnation, link->address);
+      link->member = gkv_members_lookup (self->members, id);
+      link->generation = generation;
+      return;
+    }
+
+  /* A node that is received where it is spoken with says so there as well. */
+  if (generation < member->generation || (member->link != NULL && member->link != link && gkv_member_is_live (member) &&
+                                          self->runtime->now.mono - member->link->last_received < LATELY))
+    return;
+
+  if (link->member != member || link->generation != generation)
+    gkv_membership_forget_link (self->membership, link);
+  link->member = member;
+  link->generation = generation;
+  link->last_ident = self->runtime->now.mono;
+  if (generation > member->generation)
+    gkv_membership_begin_generation (self->membership, member, generation, incarnation);
+  else
+    member->incarnation = MAX (member->incarnation, incarnation);
+  gkv_contacts_drop_hearsay (self->contacts, link->address);
+  member->last_notified = self->runtime->now.mono;
+  gkv_membership_set_status (self->membership, member, GKV_PEER_STATE_LEFT);
+}
+
+static void
+introduce (GkvIdentities *self, GkvLink *link, guint64 n_known)
+{
+  if (link->introduced)
+    return;
+  link->introduced = TRUE;
+
+  gkv_updates_introduce (self->updates, link, n_known);
+
+  /* Both are new to each other; one of them asks what differs. */
+  if (strcmp (self->runtime->id, link->member->id) < 0)
+    self->listener.introduced (link, self->data);
+}
+
+static void
+note_received (GkvIdentities *self, GkvLink *link)
+{
+  GkvMember *member = link->member;
+
+  if (link->generation != member->generation)
+    {
+      /* An earlier generation that goes on speaking is no restart: two nodes have this id. */
+      if (member->link != NULL && member->link != link && gkv_member_is_live (member) &&
+          self->runtime->now.mono - member->generation_since > LATELY &&
+          self->runtime->now.mono - member->link->last_received < LATELY)
+        notify_duplicate (self, member, link);
+      return;
+    }
+
+  member->last_seen = self->runtime->now.mono;
+  member->last_seen_wall = self->runtime->now.wall;
+
+  /* It has moved without a new start, or another is at the address where it was. It may have another address
+   * reported to others than where it is seen: that is asked. */
+  if (gkv_link_is_usable (link) && needs_link (self, member))
+    {
+      member->link = link;
+      link->last_ident = 0;
+      gkv_membership_set_address (self->membership, member, link->address);
+      gkv_members_touch (self->members);
+    }
+
+  if (member->status != GKV_PEER_STATE_ALIVE && gkv_link_is_usable (link) &&
+      self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
+    gkv_membership_notify (self->membership, member, link);
+
+  /* Others may still suspect it: that is for itself to refute. */
+  if (member->status == GKV_PEER_STATE_SUSPECT)
+    gkv_membership_set_status (self->membership, member, GKV_PEER_STATE_ALIVE);
+}
+
+static void
+handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 generation = gkv_reader_u64 (reader);
+  guint32 incarnation = gkv_reader_varint (reader);
+  guint64 cluster_hash = gkv_reader_u64 (reader);
+  guint8 flags = gkv_reader_u8 (reader);
+  g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
+  g_autofree char *advertise = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+  /* Not said by the first versions. */
+  guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
+
+  if (reader->failed || *id == '\0' || cluster_hash != self->runtime->cluster_hash)
+    return;
+
+  if (strcmp (id, self->runtime->id) == 0)
+    {
+      gkv_membership_forget_link (self->membership, link);
+      if (generation == self->runtime->generation)
+        {
+          gkv_contacts_add_own (self->contacts, link->address);
+        }
+      else
+        {
+          if (gkv_contacts_note (self->contacts, link->address, GKV_CONTACT_DUPLICATE_ID))
+            gkv_runtime_report (self->runtime, link->address, GKV_ERROR_DUPLICATE_ID,
+                                "Another live node, at %s, has this node's id \"%s\"; give each node an id of its own",
+                                link->address, self->runtime->id);
+          if (flags & GKV_IDENT_FLAG_ANSWER)
+            gkv_links_send_ident (self->links, link, 0);
+          link->quiet_until = self->runtime->now.mono + DUPLICATE_QUIET;
+        }
+      return;
+    }
+
+  gkv_contacts_remove_own (self->contacts, link->address);
+  if (flags & GKV_IDENT_FLAG_LEAVING)
+    {
+      gkv_identities_note_left (self, link, id, generation, incarnation);
+      return;
+    }
+
+  if (!gkv_identities_identify (self, link, id, generation, incarnation, advertise))
+    return;
+
+  if (flags & GKV_IDENT_FLAG_ANSWER)
+    gkv_links_send_ident (self->links, link, 0);
+  introduce (self, link, n_known);
+}
+
+static void
+handle_duplicate (GkvIdentities *self, GkvLink *link, GkvReader *reader)
+{
+  g_autofree char *address = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+
+  if (address != NULL)
+    gkv_runtime_report (self->runtime, link->address, GKV_ERROR_DUPLICATE_ID,
+                        "%s says that another live node, at %s, has this node's id \"%s\"; give each node an id of its "
+                        "own",
+                        link->address, address, self->runtime->id);
+}
+
+/* A node that doesn't know us, or that we don't know as it is now, gets our IDENT and is asked for its own. */
+static void
+consider_ident (GkvIdentities *self, GkvLink *link)
+{
+  const GkvMember *member = link->member;
+  gboolean current = member != NULL && link->generation == member->generation;
+  gboolean known = current && gkv_member_is_live (member);
+
+  /* One that has said that it leaves, and speaks all the same, is notified (note_received); but with another token than
+   * before it is somebody who began anew. */
+  if (current && member->status == GKV_PEER_STATE_LEFT && link->last_ident != 0)
+    return;
+
+  if (link->their_token == 0 || gkv_contacts_is_own (self->contacts, link->address))
+    return;
+
+  if (link->last_ident != 0 && (known || self->runtime->now.mono < link->quiet_until ||
+                                self->runtime->now.mono - link->last_ident < GKV_IDENT_PERIOD))
+    return;
+
+  gkv_links_send_ident (self->links, link, GKV_IDENT_FLAG_ANSWER);
+
+  /* It may get lost. */
+  if (!known)
+    gkv_contacts_hasten (self->contacts, link->address);
+}
+
+/* Also to those whose names aren't known here yet: they may have learnt ours already, or learn it from a datagram that
+ * is under way. */
+void
+gkv_identities_leave (GkvIdentities *self)
+{
+  GHashTableIter iter;
+  GkvLink *link;
+
+  gkv_links_init_iter (self->links, &iter);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
+    {
+      if (!gkv_link_is_usable (link) || gkv_contacts_is_own (self->contacts, link->address))
+        continue;
+
+      gkv_links_send_ident (self->links, link, GKV_IDENT_FLAG_LEAVING);
+      gkv_updates_send_self (self->updates, link, GKV_PEER_STATE_LEFT);
+    }
+}
+
+void
+gkv_identities_handle (GkvIdentities *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+{
+  if (kind == GKV_MESSAGE_TOKEN)
+    gkv_links_handle_token (link, reader);
+  else if (kind == GKV_MESSAGE_IDENT)
+    handle_ident (self, link, reader);
+  else
+    handle_duplicate (self, link, reader);
+}
+
+void
+gkv_identities_end_datagram (GkvIdentities *self, GkvLink *link)
+{
+  if (link->member != NULL)
+    note_received (self, link);
+
+  consider_ident (self, link);
+}

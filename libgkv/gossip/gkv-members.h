@@ -1,0 +1,92 @@
+/* GkvMembers: the table of the members that are known, how many of them are alive, and the order in which they are
+ * probed. What is thought of them is decided elsewhere (gkv-membership, gkv-identities).
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-links.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GkvMember GkvMember;
+typedef struct _GkvMembers GkvMembers;
+
+/* Another node. */
+struct _GkvMember
+{
+  char *id;
+  guint64 generation;
+  guint32 incarnation;
+  GkvPeerState status; /* gkv_members_set_status () changes it */
+  char *address;       /* where it reports itself, or where it was seen; NULL: not known yet */
+  GkvLink *link;       /* where datagrams are sent to it; NULL: nowhere yet */
+  gboolean hidden;     /* its removal was reported to the application */
+  guint64 place;       /* on the ring */
+
+  gint64 generation_since;
+  gint64 status_since;
+  gint64 last_seen;
+  gint64 last_seen_wall;
+  gint64 last_notified; /* when a report of its death was sent to it */
+  gint64 ask_due;       /* while it is suspected: when it is probed again */
+  gint64 last_duplicate;
+  gint64 round_trip_us;
+
+  /* The address that it reports, where that isn't the one that it sends from */
+  char *unreached;       /* it has not replied there, so that the link's address is used; NULL: none */
+  gboolean address_good; /* it has replied there */
+  gint64 address_asked;  /* since when it is greeted there; 0: it isn't */
+
+  /* gkv-updates */
+  guint n_updates; /* how often its update is still to be piggybacked */
+  GList update;    /* its place among those of which there are so many */
+  gint64 update_since;
+
+  /* What layers above keep of it. */
+  gpointer of_rumours;
+  gpointer of_repair;
+};
+
+typedef struct
+{
+  void (*added) (GkvMember *member, gpointer data);
+  /* It is about to be freed. */
+  void (*removed) (GkvMember *member, gpointer data);
+} GkvMembersListener;
+
+GkvMembers *gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpointer data);
+void gkv_members_free (GkvMembers *self);
+
+GkvMember *gkv_members_lookup (GkvMembers *self, const char *id);
+guint gkv_members_get_n (GkvMembers *self);
+guint gkv_members_get_n_suspect (GkvMembers *self);
+gboolean gkv_members_are_full (GkvMembers *self);
+void gkv_members_init_iter (GkvMembers *self, GHashTableIter *iter);
+
+/* Adds one to a table that isn't full. */
+GkvMember *gkv_members_insert (GkvMembers *self,
+                               const char *id,
+                               guint64 generation,
+                               guint32 incarnation,
+                               GkvPeerState status,
+                               const char *address);
+void gkv_members_remove (GkvMembers *self, GkvMember *member);
+void gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status);
+
+gboolean gkv_member_is_live (const GkvMember *member);
+/* As it is reported. (transfer full) */
+GkvPeerInfo *gkv_member_describe (const GkvMember *member);
+
+/* Rises when members that are alive and can be reached have changed. */
+guint64 gkv_members_get_revision (GkvMembers *self);
+void gkv_members_touch (GkvMembers *self);
+
+/* In the order of probes, which is shuffled in each round. */
+GkvMember *gkv_members_get_nth (GkvMembers *self, guint index);
+/* The next one that is alive; NULL: none is. */
+GkvMember *gkv_members_next (GkvMembers *self);
+/* Members that are alive, with a usable link, in random order, at most @max. (transfer container) */
+GPtrArray *gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except);
+
+G_END_DECLS

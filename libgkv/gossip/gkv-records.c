@@ -1,0 +1,344 @@
+/* Records: what comes into the store, and what follows from it: it is looked after, passed on, and the owner receives
+ * it; what is too far ahead of the clock is refused, or quarantined for a while.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-records.h"
+
+#include "../gkv-error.h"
+#include "../store/gkv-expiry.h"
+
+#include <string.h>
+
+/* How many records are quarantined; those beyond it are refused. */
+#define MAX_QUARANTINED 1024
+
+/* Records of before, looked at at a time. */
+#define TAKE_IN_SLICE 64
+
+/* Expiries done in one tick, and at a time. */
+#define MAX_EXPIRIES   256
+#define EXPIRIES_SLICE 8
+
+struct _GkvRecords
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvRumours *rumours;
+  GkvEphemerals *ephemerals;
+  GkvHorizons *horizons;
+  GkvFlushes *flushes;
+};
+
+GkvRecords *
+gkv_records_new (GkvRuntime *runtime,
+                 GkvLinks *links,
+                 GkvRumours *rumours,
+                 GkvEphemerals *ephemerals,
+                 GkvHorizons *horizons,
+                 GkvFlushes *flushes)
+{
+  GkvRecords *self = g_new0 (GkvRecords, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->rumours = rumours;
+  self->ephemerals = ephemerals;
+  self->horizons = horizons;
+  self->flushes = flushes;
+  return self;
+}
+
+void
+gkv_records_free (GkvRecords *self)
+{
+  g_free (self);
+}
+
+/* Which of the two clocks is wrong can't be decided here: both ends report it, once a peer. Of a link without a member
+ * it isn't known whether that was done. */
+static void
+report_clock (GkvRecords *self, GkvLink *from, const GkvRecord *record, gint64 ahead)
+{
+  const char *origin = gkv_record_get_origin (record);
+  gint64 minutes = ahead / 60000;
+  GByteArray *body;
+
+  if (from->member == NULL || gkv_standing_of (from->member)->clock_reported)
+    return;
+
+  gkv_standing_of (from->member)->clock_reported = TRUE;
+  gkv_runtime_report (self->runtime, from->address, GKV_ERROR_CLOCK,
+                      "A record of key \"%s\", written by \"%s\", came from %s with a time %" G_GINT64_FORMAT
+                      " minutes ahead of this clock; check the clocks of both machines",
+                      gkv_record_get_key (record), origin, from->address, minutes);
+
+  body = gkv_links_begin_message (self->links);
+  gkv_put_varint (body, minutes);
+  gkv_put_string (body, origin);
+  gkv_links_send (self->links, from, GKV_MESSAGE_CLOCK);
+}
+
+void
+gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 minutes = gkv_reader_varint (reader);
+  g_autofree char *origin = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
+
+  if (reader->failed)
+    return;
+
+  /* What is less far ahead is most often held, though not shown. */
+  if (link->generation == link->member->generation && minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
+    gkv_flushes_note_refusal (self->flushes, link->member);
+  gkv_runtime_report (self->runtime, link->address, GKV_ERROR_CLOCK,
+                      "%s says that a record from here, written by \"%s\", has a time %" G_GUINT64_FORMAT
+                      " minutes ahead of its clock; check the clocks of both machines",
+                      link->address, origin, minutes);
+}
+
+static gboolean
+is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
+{
+  gint64 ahead = gkv_stamp_get_ahead_ms (record->stamp, self->runtime->now.wall);
+
+  if (ahead <= GKV_CLOCK_DRIFT_BOUND_MS)
+    return FALSE;
+
+  report_clock (self, from, record, ahead);
+
+  if (ahead <= GKV_CLOCK_QUARANTINE_BOUND_MS && gkv_store_get_n_quarantined (self->runtime->store) < MAX_QUARANTINED)
+    {
+      record->flags |= GKV_RECORD_QUARANTINED;
+      return FALSE;
+    }
+
+  self->runtime->counters.records_too_new++;
+  return TRUE;
+}
+
+/* What came into the store is looked after, each by its kind. */
+static void
+watch (GkvRecords *self, GkvRecord *record)
+{
+  if (gkv_record_is_dead (record))
+    gkv_horizons_entomb (self->horizons, record);
+  gkv_ephemerals_watch (self->ephemerals, record);
+}
+
+typedef struct
+{
+  GkvRecords *records;
+  guint64 from; /* the hash of the first record */
+  guint n;
+  gboolean more;
+} TakeIn;
+
+static gboolean
+take_in_each (GkvRecord *record, gpointer user_data)
+{
+  TakeIn *walk = user_data;
+
+  if (walk->n == TAKE_IN_SLICE)
+    {
+      walk->from = record->hash;
+      walk->more = TRUE;
+      return FALSE;
+    }
+
+  walk->n++;
+  watch (walk->records, record);
+  gkv_flushes_count (walk->records->flushes, record);
+  return TRUE;
+}
+
+/* What was written before there was an engine. */
+void
+gkv_records_take_in (GkvRecords *self)
+{
+  const GkvRange everything = { 0, 0 };
+  TakeIn walk = { .records = self };
+
+  do
+    {
+      walk.n = 0;
+      walk.more = FALSE;
+      gkv_store_foreach (self->runtime->store, everything, walk.from, take_in_each, &walk);
+      gkv_runtime_breathe (self->runtime, walk.n * GKV_COST_RECORD);
+    }
+  while (walk.more);
+}
+
+/* Puts a record of our own making into the store and sends it on. */
+static void
+put_own (GkvRecords *self, GkvRecord *record)
+{
+  GkvRecord *replaced = NULL;
+
+  if (gkv_store_put (self->runtime->store, record, &replaced) != GKV_STORE_TAKEN)
+    return;
+
+  gkv_events_add_changed (self->runtime->events, record, replaced);
+  watch (self, record);
+  gkv_rumours_add (self->rumours, record);
+}
+
+static gboolean
+is_own_generation (GkvRecords *self, GkvRecord *record)
+{
+  return (record->flags & GKV_RECORD_EPHEMERAL) && gkv_record_get_generation (record) == self->runtime->generation &&
+         strcmp (gkv_record_get_origin (record), self->runtime->id) == 0;
+}
+
+void
+gkv_records_write_again (GkvRecords *self, GkvRecord *lost)
+{
+  g_autoptr (GkvRecord) record =
+      gkv_record_new (gkv_store_get_hash_key (self->runtime->store), lost->writer, gkv_record_get_key (lost),
+                      lost->key_len, GKV_RECORD_EPHEMERAL,
+                      gkv_clock_next (self->runtime->clock, self->runtime->now.wall), self->runtime->generation,
+                      gkv_record_get_content (lost), lost->content_len);
+
+  put_own (self, record);
+}
+
+gboolean
+gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms)
+{
+  GkvRecord *replaced = NULL;
+
+  self->runtime->counters.records_received++;
+
+  if (is_too_far_ahead (self, from, record))
+    return FALSE;
+
+  if (gkv_store_put (self->runtime->store, record, &replaced) != GKV_STORE_TAKEN)
+    {
+      GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+
+      if (left_ms >= 0 && held != NULL && gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint))
+        gkv_store_set_deadline (self->runtime->store, held, self->runtime->now.mono + left_ms * GKV_MS);
+      return FALSE;
+    }
+
+  self->runtime->counters.records_taken++;
+
+  if (left_ms >= 0 && !gkv_record_is_dead (record))
+    {
+      gkv_store_set_deadline (self->runtime->store, record, self->runtime->now.mono + left_ms * GKV_MS);
+      gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + left_ms * GKV_MS);
+    }
+
+  if (record->flags & GKV_RECORD_QUARANTINED)
+    {
+      gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_SECOND);
+      g_clear_pointer (&replaced, gkv_record_unref);
+      return TRUE;
+    }
+
+  gkv_clock_observe (self->runtime->clock, record->stamp);
+  watch (self, record);
+
+  if (gkv_record_is_dead (record) && is_own_generation (self, record) && replaced != NULL && !self->runtime->leaving)
+    {
+      g_autoptr (GkvRecord) lost = g_steal_pointer (&replaced);
+
+      gkv_events_add_changed (self->runtime->events, record, gkv_record_ref (lost));
+      gkv_records_write_again (self, lost);
+      return TRUE;
+    }
+
+  gkv_events_add_changed (self->runtime->events, record, replaced);
+  return TRUE;
+}
+
+static void
+on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  GkvRecords *self = user_data;
+
+  gkv_events_add_changed (self->runtime->events, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+
+  /* A quarantined record is treated when it is released. */
+  if (record->flags & GKV_RECORD_QUARANTINED)
+    return;
+
+  watch (self, record);
+  gkv_rumours_add (self->rumours, record);
+}
+
+static void
+expire (GkvRecords *self)
+{
+  gint64 deadline;
+
+  for (guint n = 0; n < MAX_EXPIRIES; n += EXPIRIES_SLICE)
+    {
+      guint n_expired =
+          gkv_store_expire_due (self->runtime->store, self->runtime->now.mono, EXPIRIES_SLICE, on_expired, self);
+
+      gkv_runtime_breathe (self->runtime, 4 * n_expired * GKV_COST_RECORD);
+      if (n_expired < EXPIRIES_SLICE)
+        break;
+    }
+  if (gkv_store_peek_deadline (self->runtime->store, &deadline) != NULL)
+    gkv_runtime_wake_at (self->runtime, deadline);
+}
+
+static void
+on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+{
+  GkvRecords *self = user_data;
+
+  gkv_clock_observe (self->runtime->clock, record->stamp);
+  watch (self, record);
+  gkv_events_add_changed (self->runtime->events, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
+}
+
+static void
+release_quarantined (GkvRecords *self)
+{
+  gint64 bound_ms = self->runtime->now.wall / 1000 + GKV_CLOCK_DRIFT_BOUND_MS;
+
+  if (gkv_store_get_n_quarantined (self->runtime->store) == 0)
+    return;
+
+  gkv_store_release_quarantined (self->runtime->store, ((GkvStamp) bound_ms << 16) | 0xffff, on_released, self);
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_SECOND);
+}
+
+void
+gkv_records_tick (GkvRecords *self)
+{
+  expire (self);
+  release_quarantined (self);
+}
+
+void
+gkv_records_push (GkvRecords *self, GkvRecord *record)
+{
+  gkv_flushes_add_write (self->flushes, record);
+  /* What has replaced one that is held no more was looked after already, or will be. */
+  if (record->flags & GKV_RECORD_GONE)
+    return;
+
+  watch (self, record);
+  gkv_rumours_add (self->rumours, record);
+}
+
+void
+gkv_records_mark_dead (GkvRecords *self, GkvRecord *record)
+{
+  g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->runtime->store), record);
+
+  put_own (self, dead);
+}
+
+void
+gkv_records_hide (GkvRecords *self, GkvRecord *visible)
+{
+  gkv_record_ref (visible);
+  gkv_events_add_changed (self->runtime->events, gkv_store_hide (self->runtime->store, visible), visible);
+}

@@ -1,0 +1,39 @@
+/* GkvRecords: what comes into the store, and what follows from it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-flushes.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GkvRecords GkvRecords;
+
+GkvRecords *gkv_records_new (GkvRuntime *runtime,
+                             GkvLinks *links,
+                             GkvRumours *rumours,
+                             GkvEphemerals *ephemerals,
+                             GkvHorizons *horizons,
+                             GkvFlushes *flushes);
+void gkv_records_free (GkvRecords *self);
+/* Ends what has expired, and releases what was quarantined. */
+void gkv_records_tick (GkvRecords *self);
+
+/* Looks after what was written before there was an engine. */
+void gkv_records_take_in (GkvRecords *self);
+/* @record was written here, and the store has taken it already. */
+void gkv_records_push (GkvRecords *self, GkvRecord *record);
+/* TRUE when it was new. @from: who sent it. */
+gboolean gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
+/* A peer's clock is far from ours. */
+void gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader);
+
+/* Puts the record with its dead mark in the place of @record, and disseminates it. */
+void gkv_records_mark_dead (GkvRecords *self, GkvRecord *record);
+/* An ephemeral record of ours was marked dead elsewhere, or our generation has changed. */
+void gkv_records_write_again (GkvRecords *self, GkvRecord *lost);
+/* Takes away what is visible in the place of a quarantined record. */
+void gkv_records_hide (GkvRecords *self, GkvRecord *visible);
+
+G_END_DECLS

@@ -1,0 +1,57 @@
+/* GkvStanding: what a generation of a member is known to hold, for repair and lifetime.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-members.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  guint64 hash;
+  GkvStamp stamp;
+  GkvStamp theirs; /* of what the other side had of that key; 0: nothing, or it isn't known */
+} GkvGivenRecord;
+
+/* What an exchange found that the other side lacks of ours. */
+typedef struct
+{
+  guint64 flush_ticket; /* the newest flush when it began, */
+  guint64 n_written;    /* and how many writes there had been */
+  GArray *records;      /* GkvGivenRecord; NULL: none */
+  gboolean many;        /* more than are listed */
+} GkvGiven;
+
+/* The other side was found to lack @record; it holds another one of that key with @their_stamp, or 0. */
+void gkv_given_add (GkvGiven *given, const GkvRecord *record, GkvStamp their_stamp);
+void gkv_given_clear (GkvGiven *given);
+
+typedef struct
+{
+  gboolean matched;        /* an exchange with this generation of it has ended with nothing left to fetch */
+  guint n_checks;          /* exchanges that were repeated at once to see whether all is the same now */
+  guint64 confirmed;       /* the newest flush ticket that it has confirmed */
+  GkvGiven owed;           /* what it is still to be found to hold before it confirms another one */
+  guint64 live_ticket;     /* the newest one when it was met, or came back */
+  gboolean refuses;        /* its clock refuses something of ours; until it confirms */
+  gboolean clock_reported; /* that it is far from ours */
+  GkvStamp horizon;        /* below it this generation has collected tombstones */
+} GkvStanding;
+
+static inline GkvStanding *
+gkv_standing_of (const GkvMember *member)
+{
+  return member->of_repair;
+}
+
+/* A member was added, or is about to be freed. */
+void gkv_standing_init (GkvMember *member);
+void gkv_standing_clear (GkvMember *member);
+/* Nothing is under way with it any more. */
+void gkv_standing_end (GkvMember *member);
+/* Nothing is known of its next generation. */
+void gkv_standing_reset (GkvMember *member);
+
+G_END_DECLS

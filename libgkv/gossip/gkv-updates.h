@@ -1,0 +1,30 @@
+/* GkvUpdates: membership updates: which peers receive them, how often, and in which order.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-members.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GkvUpdates GkvUpdates;
+
+GkvUpdates *gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members);
+void gkv_updates_free (GkvUpdates *self);
+
+/* The state of a member, or of this node, has changed: the next probes piggyback it. */
+void gkv_updates_add (GkvUpdates *self, GkvMember *member);
+void gkv_updates_add_self (GkvUpdates *self);
+void gkv_updates_remove (GkvUpdates *self, GkvMember *member);
+/* Piggybacks updates on a probe; one about the receiver itself comes first, so that it can refute. */
+void gkv_updates_piggyback (GkvUpdates *self, GkvLink *link);
+
+/* At once. */
+void gkv_updates_send (GkvUpdates *self, GkvLink *link, const GkvMember *member);
+void gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status);
+void gkv_updates_send_death (GkvUpdates *self, GkvMember *member);
+/* Sends some of the members that are alive, in proportion to those that the receiver lacks: it knows @n_known. */
+void gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known);
+
+G_END_DECLS
