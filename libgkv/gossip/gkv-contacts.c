@@ -21,10 +21,10 @@
 /* Where a peer answers, an address that the application has named is looked at now and then. */
 #define REACHED_PERIOD GKV_SECOND
 
-/* Greetings a second at the most, whoever asks for them; and as many answers to those of other clusters. */
+/* Greetings a second at the most, whatever asks for them; and as many replies to nodes of other clusters. */
 #define MAX_GREETINGS 64
 
-/* What was found out about an address counts for so long when nothing more comes from there. Of another node with our
+/* A finding about an address counts for so long when nothing more comes from there. Of another node with our
  * id there may be nothing for a minute. */
 #define FOUND_LASTS (150 * GKV_SECOND)
 
@@ -240,7 +240,7 @@ greet (GkvContacts *self, GkvContact *contact)
                                               : MIN (contact->interval * 2, GREET_LAST_HEARSAY);
 }
 
-/* What is there */
+/* Findings: what is at an address that isn't a peer */
 
 gboolean
 gkv_contacts_note (GkvContacts *self, const char *address, GkvContactState state)
@@ -293,7 +293,7 @@ gkv_contacts_handle_other_cluster (GkvContacts *self, const char *address, const
     gkv_links_send_refusal (self->links, address, header, token);
 }
 
-/* What was found doesn't last for ever. When it is over, it is reported again when it comes back. */
+/* A finding doesn't last for ever. After it is over, it is reported again when it comes back. */
 static void
 forget_found (GkvContacts *self, GkvContact *contact)
 {

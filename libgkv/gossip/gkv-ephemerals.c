@@ -195,8 +195,8 @@ has_ended (GkvEphemerals *self, Owner *owner)
       return FALSE;
     }
 
-  /* An owner that lives writes again what others mark. Who still holds it dead then waits, or both would write in
-   * turns. */
+  /* An owner that lives writes again what others mark. A node that still holds it dead then waits, or both would write
+   * in turns. */
   if (member != NULL && member->generation >= owner->generation &&
       (member->generation > owner->generation ? member->generation_since : member->status_since) >= owner->fine)
     return TRUE;

@@ -5,7 +5,7 @@
  * (gkv-sketches), from which a few differences can be read at once; there may be more of them, and then, as with any
  * part, the range is split in sixteen, and the asker goes on with the parts that differ. So a map in sync costs one
  * small datagram each way, whatever its size; differences cost in proportion to their number; and all state is with the
- * asker, who repeats what gets lost.
+ * asker, which repeats what gets lost.
  *
  * Where sums or sketches themselves are wrong, such exchanges mend nothing. Then all is listed and compared record by
  * record: a full exchange.
@@ -31,7 +31,7 @@
 /* Two nodes that have met, and differed, ask at once whether that is mended: so often. */
 #define MAX_CHECKS 3
 
-/* A node that isn't synced asks those whom it still has to ask, whatever the gossip interval: when it has got nothing
+/* A node that isn't synced asks those that it still has to ask, whatever the gossip interval: when it has got nothing
  * from them for a while, and not more often than that. */
 #define UNSYNCED_QUIET  (100 * GKV_MS)
 #define UNSYNCED_PERIOD (500 * GKV_MS)
@@ -338,7 +338,7 @@ gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint32 epoch)
   matched (self, link);
 }
 
-/* What the other found to be missing here has been got. Whether that was all is asked, where it matters. */
+/* All that the other found to be missing here has been got. Whether more is missing is asked, where it matters. */
 static void
 consider_asking (GkvExchanges *self, GkvLink *link)
 {
@@ -397,7 +397,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
   checked = exchange->differs && !exchange->invited;
   gkv_exchange_free (self, link);
 
-  /* What got lost on the way is asked for again soon, as long as that gets us anywhere. */
+  /* Records that got lost on the way are asked for again soon, as long as that gets us anywhere. */
   if (conversation->incomplete)
     {
       if (conversation->n_repeats == 0)
@@ -615,7 +615,8 @@ get_unmatched_due (const GkvMember *member)
   return conversation->unmatched_asked > 0 ? MAX (due, conversation->unmatched_asked + UNSYNCED_PERIOD) : due;
 }
 
-/* What got lost, or was given up, is begun again before the next regular exchange: the application waits for it. */
+/* A fetch that got lost, or was given up, is begun again before the next regular exchange: the application waits for
+ * it. */
 static void
 ask_unmatched (GkvExchanges *self)
 {

@@ -22,7 +22,7 @@
 typedef struct
 {
   guint64 ticket;
-  guint n_peers; /* 0: all who were alive when it began */
+  guint n_peers; /* 0: all that were alive when it began */
   gboolean done;
 } Flush;
 
@@ -166,7 +166,7 @@ gkv_flushes_get_n_unconfirmed (GkvFlushes *self)
   if (self->many_unconfirmed || n_unheld == 0)
     return n_unheld;
 
-  /* What was replaced is confirmed with what replaced it. */
+  /* A record that was replaced is confirmed with the one that replaced it. */
   g_hash_table_foreach_remove (self->unconfirmed, is_replaced, NULL);
 
   return MIN (n_unheld, g_hash_table_size (self->unconfirmed));
@@ -274,7 +274,7 @@ gkv_flushes_settle (GkvFlushes *self, GkvLink *link, GkvGiven *given)
   if (gkv_standing_of (member)->owed.records != NULL)
     consider_owed (self, member, given, NULL);
 
-  /* What an earlier flush waits for comes first. */
+  /* The records that an earlier flush waits for come first. */
   if (gkv_standing_of (member)->owed.records == NULL)
     {
       gkv_standing_of (member)->owed = *given;
@@ -312,7 +312,7 @@ gkv_flushes_acknowledge (GkvFlushes *self, GkvMember *member, GPtrArray *records
     consider_owed (self, member, NULL, whole);
 }
 
-/* A later flush than those who came since it began, or live again, waits for them. */
+/* A peer that came after a flush began, or is alive again since, is waited for by later flushes only. */
 static gboolean
 is_wanted (const Flush *flush, const GkvMember *member)
 {
@@ -346,7 +346,7 @@ evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
       state->n_refused += !confirmed && gkv_standing_of (member)->refuses;
     }
 
-  /* Nobody was there, or all have gone: then it is for the first who comes. */
+  /* Nobody was there, or all have gone: then it waits for the first that comes. */
   if (state->n_wanted == 0)
     state->n_confirmed = n_others_confirmed;
 

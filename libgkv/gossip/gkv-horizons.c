@@ -7,8 +7,8 @@
  * after they had lost each other, is new. Only what came between the last agreement and the loss can't be decided:
  * there the deletion stands.
  *
- * What came when is known by the epochs of the store, not by stamps: a record with an old stamp may come late, from a
- * third node that was cut off.
+ * The order of arrival is known by the epochs of the store, not by stamps: a record with an old stamp may come late,
+ * from a third node that was cut off.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -47,8 +47,8 @@ typedef struct
   gint64 since;
 } Tombstone;
 
-/* What we had in common with one generation of a node, in epochs of our store; 0: never. A later one knows nothing of
- * it. */
+/* The records held in common with one generation of a node, in epochs of our store; 0: never. A later one knows nothing
+ * of it. */
 typedef struct
 {
   guint64 generation;
@@ -69,7 +69,7 @@ struct _GkvHorizons
   GkvStamp stamp;
   gint64 tombstone_life;
   guint max_tombstones;
-  GkvStamp heard;      /* the highest of others */
+  GkvStamp highest;    /* of others */
   GQueue tombstones;   /* Tombstone*, oldest first; those whose record has been replaced are skipped */
   GList *sweep;        /* in it: where to look next for those; NULL: at its head */
   GHashTable *commons; /* id → Common, both owned */
@@ -179,9 +179,9 @@ gkv_horizons_receive (GkvHorizons *self, GkvLink *link, GkvStamp stamp)
     return;
 
   /* They have just collected: so do we, before we find that we differ. */
-  if (stamp > self->stamp && stamp > self->heard)
+  if (stamp > self->stamp && stamp > self->highest)
     {
-      self->heard = stamp;
+      self->highest = stamp;
       self->due = MIN (self->due, self->runtime->now.mono);
       gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
     }
@@ -260,7 +260,7 @@ gkv_horizons_part (GkvHorizons *self, const GkvMember *member)
 
 /* Deciding */
 
-/* What was agreed before anything that is under way now was said. */
+/* The epoch that was agreed upon before anything that is under way now was sent. */
 static guint32
 get_settled (GkvHorizons *self, const Common *common)
 {
@@ -370,7 +370,7 @@ collect (GkvHorizons *self)
     {
       Tombstone *tombstone = self->tombstones.head->data;
       GkvRecord *record = tombstone->record;
-      gint64 lifetime = self->tombstone_life - (record->stamp <= self->heard ? 2 * batch : 0);
+      gint64 lifetime = self->tombstone_life - (record->stamp <= self->highest ? 2 * batch : 0);
       guint64 n_held = gkv_store_get_n_tombstones (self->runtime->store);
       gboolean held = is_held (self, record);
       gboolean old = record->epoch <= by_all && self->runtime->now.mono - tombstone->since >= lifetime;

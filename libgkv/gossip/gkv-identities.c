@@ -393,7 +393,7 @@ consider_ident (GkvIdentities *self, GkvLink *link)
   gboolean known = current && gkv_member_is_live (member);
 
   /* One that has said that it leaves, and speaks all the same, is notified (note_received); but with another token than
-   * before it is somebody who began anew. */
+   * before it is a node that began anew. */
   if (current && member->status == GKV_PEER_STATE_LEFT && link->last_ident != 0)
     return;
 

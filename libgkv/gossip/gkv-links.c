@@ -27,7 +27,7 @@
 /* Bytes of a message of those that come one at a time. */
 #define SMALL 64
 
-/* What goes out because of one datagram that came in, in bytes and at least in datagrams: more than a peer ever asks
+/* The replies to one datagram, in bytes and at least in datagrams: more than a peer ever asks
  * for at once. And datagrams that may wait to be sent before no more is answered at all. */
 #define MAX_ANSWER           (768 * 1024)
 #define MAX_ANSWER_DATAGRAMS 80
@@ -198,7 +198,7 @@ gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind)
 
   if (link->out == NULL)
     {
-      /* What is no small message is seldom alone. */
+      /* A message that isn't small is seldom alone. */
       link->out = g_byte_array_sized_new (
           self->scratch->len < SMALL ? SMALL : self->runtime->max_datagram + GKV_WIRE_MESSAGE_HEAD);
       put_header (self, link->out, link->their_token);
@@ -436,7 +436,7 @@ receive_unproved (GkvLinks *self, const char *address, GkvReader *reader)
     gkv_links_send_token (self, address, echo);
 }
 
-/* Another token than before: whoever is there began anew, and knows nothing of us. */
+/* Another token than before: the node there began anew, and knows nothing of us. */
 void
 gkv_links_handle_token (GkvLink *link, GkvReader *reader)
 {

@@ -285,7 +285,7 @@ gkv_membership_is_confined (GkvMembership *self, const char *address, const char
   return self->is_confined != NULL && *address != '\0' && self->is_confined (address) && !self->is_confined (seen_at);
 }
 
-/* Hearsay */
+/* Suspicions, and updates that have come */
 
 static gint64
 get_suspicion (GkvMembership *self)
@@ -293,7 +293,7 @@ get_suspicion (GkvMembership *self)
   return (gint64) (SUSPICION * MAX (1.0, log10 (self->runtime->n_alive + 1)));
 }
 
-/* Any answer clears it. What is thought of it is reported to it as well, now and then, so that it can refute. */
+/* Any reply clears it. Its status is reported to it as well, now and then, so that it can refute. */
 static void
 ask_suspect (GkvMembership *self, GkvMember *member)
 {
@@ -397,8 +397,8 @@ receive_member (GkvMembership *self,
   else if (incarnation > member->incarnation)
     {
       member->incarnation = incarnation;
-      /* It refutes what it has heard. Who suspects it may be out of its reach, but not out of ours; from there on only
-       * those pass it on that it sends anything. */
+      /* It refutes what it has received. A node that suspects it may be out of its reach, but not out of ours; from
+       * there on only those pass it on that it sends anything. */
       if (link->member == member)
         gkv_updates_add (self->updates, member);
     }

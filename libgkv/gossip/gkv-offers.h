@@ -29,7 +29,7 @@ gboolean gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine);
 GkvOffers *gkv_offers_new (GkvRuntime *runtime, GkvLinks *links, GkvTransfers *transfers);
 void gkv_offers_free (GkvOffers *self);
 
-/* Gives records, each with a reference, to one who lacks them: few and small ones are sent at once; otherwise they are
+/* Gives records, each with a reference, to one that lacks them: few and small ones are sent at once; otherwise they are
  * offered, and the other fetches them at its own pace: TRUE. */
 gboolean gkv_offers_give (GkvOffers *self, GkvLink *link, GPtrArray *records);
 void gkv_offers_send (GkvOffers *self, GkvLink *link, GPtrArray *records);

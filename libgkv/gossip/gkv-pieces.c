@@ -1,5 +1,6 @@
-/* Pieces: a record that doesn't fit a datagram is announced, and gathered in pieces, a window at a time, from whoever
- * is alive. What has come stays, whoever sends the rest, and goes with the member that it was to come from. The sender
+/* Pieces: a record that doesn't fit a datagram is announced, and gathered in pieces, a window at a time, from any
+ * member that is alive. Pieces that have come stay, whichever member sends the rest, and go with the member that they
+ * were to come from. The sender
  * keeps no state.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -31,7 +32,7 @@ typedef struct
   guint64 hash;
   guint64 fingerprint;
   gint64 left_ms;
-  GkvLink *link;   /* who sends it now */
+  GkvLink *link;   /* where it comes from now */
   gboolean rumour; /* it is to be passed on to: */
   GkvArc arc;
   guint32 size;
@@ -269,7 +270,7 @@ pass_on_later (GkvPieces *self, Assembly *assembly)
     assembly->rumour = gkv_rumours_get_arc (self->rumours, &assembly->arc);
 }
 
-/* What an exchange waited for may come from elsewhere now. */
+/* A record that an exchange waited for may come from elsewhere now. */
 static void
 end_waiting (GkvPieces *self, GkvLink *link)
 {
@@ -298,7 +299,7 @@ join_assembly (GkvPieces *self, Assembly *assembly, GkvLink *link)
       return;
     }
 
-  /* Whoever is alive sends the rest. */
+  /* The one that is alive sends the rest. */
   gkv_conversation_of (assembly->link)->n_assemblies--;
   assembly->link = link;
   gkv_conversation_of (link)->n_assemblies++;
@@ -348,7 +349,7 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
   Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
   GkvLink *before = assembly != NULL ? assembly->link : link;
 
-  /* What the gone announce isn't waited for. */
+  /* A record that one that is gone announces isn't waited for. */
   if (reader->failed || size == 0 || size > MAX_LARGE_RECORD || !is_of_live (link))
     return;
 

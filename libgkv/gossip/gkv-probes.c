@@ -140,7 +140,7 @@ handle_ack (GkvProbes *self, GkvLink *link, GkvReader *reader)
   if (member != NULL && sequence == self->probe.sequence)
     {
       self->probe.member = NULL;
-      /* Which of several pings got the reply can't be known (Karn's rule); nor when, if we slept meanwhile. */
+      /* It can't be known which of several pings got the reply (Karn's rule); nor when, if we slept meanwhile. */
       if (link->member == member && link->generation == member->generation && !self->probe.repeated &&
           self->runtime->now.mono < self->probe.ends)
         self->listener.replied (member, self->runtime->now.mono - self->probe.sent, self->data);

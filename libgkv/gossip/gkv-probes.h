@@ -37,7 +37,7 @@ void gkv_probes_handle (GkvProbes *self, GkvLink *link, GkvMessageKind kind, Gkv
 
 /* Pings an address without waiting for the reply: any datagram from there is one. */
 void gkv_probes_ask (GkvProbes *self, GkvLink *link);
-/* Its reply is no longer waited for. @member: NULL: whoever it is of. */
+/* Its reply is no longer waited for. @member: NULL: any. */
 void gkv_probes_cancel (GkvProbes *self, const GkvMember *member);
 /* Pings sent for others. */
 guint gkv_probes_get_n_relays (GkvProbes *self);

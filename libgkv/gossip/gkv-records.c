@@ -90,7 +90,7 @@ gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader)
   if (reader->failed)
     return;
 
-  /* What is less far ahead is most often held, though not shown. */
+  /* A record that is less far ahead is most often held, though not shown. */
   if (link->generation == link->member->generation && minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
     gkv_flushes_note_refusal (self->flushes, link->member);
   gkv_runtime_report (self->runtime, link->address, GKV_ERROR_CLOCK,
@@ -119,7 +119,7 @@ is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
   return TRUE;
 }
 
-/* What came into the store is looked after, each by its kind. */
+/* A record that came into the store is looked after, by its kind. */
 static void
 watch (GkvRecords *self, GkvRecord *record)
 {
@@ -320,7 +320,7 @@ void
 gkv_records_push (GkvRecords *self, GkvRecord *record)
 {
   gkv_flushes_add_write (self->flushes, record);
-  /* What has replaced one that is held no more was looked after already, or will be. */
+  /* The one that has replaced it was looked after already, or will be. */
   if (record->flags & GKV_RECORD_GONE)
     return;
 

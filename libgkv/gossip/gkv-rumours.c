@@ -1,8 +1,9 @@
 /* Rumours: a record that is new here is sent on at once, along the fingers of the ring (gkv-ring), so that it reaches
  * everybody in a logarithmic number of hops, and everybody once.
  *
- * What is sent is acknowledged. Who doesn't is sent it again; if that is in vain, his share of the ring is taken on by
- * the sender, and somebody else tries to reach him. What still gets lost is found by the next exchange.
+ * Each datagram is acknowledged. A member that doesn't is sent it again; if that is in vain, its share of the ring is
+ * taken on by the sender, and another member tries to reach it. Records that still get lost are found by the next
+ * exchange.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -29,7 +30,7 @@
 typedef struct
 {
   GkvRecord *record;
-  GkvArc arc;   /* whom it is to reach */
+  GkvArc arc;   /* the members that it is to reach */
   guint64 hash; /* of the key, by which it is found while it waits */
 } Rumour;
 
@@ -259,7 +260,7 @@ send_delegation (GkvRumours *self, Delegation *delegation)
   gkv_runtime_wake_at (self->runtime, delegation->due);
 }
 
-/* What is delegated names the arc that it is for, is in one datagram, and is acknowledged by itself. */
+/* A delegation names the arc that it is for, is in one datagram, and is acknowledged by itself. */
 static void
 delegate (GkvRumours *self, GkvMember *member, GkvArc arc, GPtrArray *records, gboolean last)
 {
@@ -311,7 +312,7 @@ spread (GkvRumours *self, GkvArc arc, GPtrArray *records, gboolean last)
     }
 }
 
-/* Whether those who would get it have acknowledged enough of what they got before. */
+/* Whether the members that would get it have acknowledged enough of what they got before. */
 static gboolean
 is_open (GkvRumours *self, GkvArc arc)
 {
@@ -360,7 +361,8 @@ send_waiting (GkvRumours *self)
     }
 }
 
-/* Who doesn't answer may be dead, or only out of our reach. We take on his share, and another tries to reach him. */
+/* A member that doesn't reply may be dead, or only out of our reach. This node takes on its share, and another tries to
+ * reach it. */
 static void
 give_up (GkvRumours *self, Delegation *delegation)
 {
@@ -372,9 +374,9 @@ give_up (GkvRumours *self, Delegation *delegation)
   if (helpers->len > 0)
     {
       GkvMember *helper = g_ptr_array_index (helpers, 0);
-      GkvArc up_to_him = { helper->place, delegation->member->place };
+      GkvArc up_to_it = { helper->place, delegation->member->place };
 
-      delegate (self, helper, up_to_him, delegation->records, TRUE);
+      delegate (self, helper, up_to_it, delegation->records, TRUE);
     }
 }
 

@@ -1,9 +1,9 @@
 /* Sketches: finding a few differences between two large maps in one round trip.
  *
- * Who is asked about everything and holds something else answers with the first chunk of its sketch. The asker takes it
- * from its own; most often that shows all that differs. When it doesn't, it shows how much that is: then more chunks
- * are asked for, or, when it is too much, the parts of the range. What can't be read, since one side was written to
- * meanwhile, is left to the parts as well.
+ * A node that is asked about everything and holds something else replies with the first chunk of its sketch. The asker
+ * takes it from its own; most often that shows all that differs. When it doesn't, it shows how much that is: then more
+ * chunks are asked for, or, when it is too much, the parts of the range. What can't be read, since one side was written
+ * to meanwhile, is left to the parts as well.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

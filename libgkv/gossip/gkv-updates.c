@@ -61,7 +61,7 @@ gkv_updates_free (GkvUpdates *self)
   g_free (self);
 }
 
-/* Which there are */
+/* The updates that there are */
 
 /* An update is passed on so often that it reaches everybody with high probability. */
 static guint
@@ -136,8 +136,8 @@ gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status)
   gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
 }
 
-/* Some of those who live, from anywhere in the order of probes, which is shuffled in each round: a node that meets many
- * is sent others by each. */
+/* Some of those that live, from anywhere in the order of probes, which is shuffled in each round: a node that meets
+ * many is sent others by each. */
 void
 gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known)
 {
