@@ -247,8 +247,8 @@ gkv_put_message (GByteArray *out, guint8 kind, gconstpointer body, gsize len)
   g_byte_array_set_size (out, at - out->data);
 }
 
-/* Flags, stamp, origin, codec, key, [remaining life in ms], [owner's life], fields of a later version, content. Room
- * for all is made once: there are many records. */
+/* Flags, stamp, origin, codec, key, [remaining lifetime in ms], [owner's generation], fields of a later version,
+ * content. Room for all is made once: there are many records. */
 static void
 put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms, gsize content_len)
 {
@@ -329,14 +329,14 @@ gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvWriter **la
   GkvWriter *writer = read_writer (reader, flags & GKV_RECORD_DEAD, last_writer);
   gsize key_len, fields_len, content_len;
   const char *key = read_text (reader, GKV_WIRE_MAX_KEY, &key_len);
-  guint64 life = 0;
+  guint64 generation = 0;
   guint64 left = 0;
   const char *fields;
 
   if (flags & GKV_RECORD_TTL)
     left = gkv_reader_varint (reader);
   if (flags & GKV_RECORD_EPHEMERAL)
-    life = gkv_reader_u64 (reader);
+    generation = gkv_reader_u64 (reader);
   fields = read_bytes (reader, GKV_WIRE_MAX_FIELDS, &fields_len);
   content_len = gkv_reader_get_left (reader);
 
@@ -345,6 +345,6 @@ gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvWriter **la
 
   *left_ms = flags & GKV_RECORD_TTL ? (gint64) MIN (left, (guint64) G_MAXINT64 / 2000) : -1;
 
-  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, life,
+  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, generation,
                                      gkv_reader_bytes (reader, content_len), content_len, fields, fields_len);
 }

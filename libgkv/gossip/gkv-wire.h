@@ -33,16 +33,16 @@ G_BEGIN_DECLS
 /* A message is its kind, its length as a varint, and its body. A kind that isn't known is skipped. */
 typedef enum
 {
-  /* Identities (gkv-links) */
+  /* Identities (gkv-links, gkv-identities) */
   GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
-  GKV_MESSAGE_IDENT = 2,     /* life u64, incarnation varint, cluster u64, flags u8, id string, address string,
+  GKV_MESSAGE_IDENT = 2,     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address string,
                                 members known varint (may be missing) */
   GKV_MESSAGE_DUPLICATE = 3, /* address string: another node that is alive has your id there */
   GKV_MESSAGE_CLOCK =
       4, /* minutes varint, id string: so far ahead of my clock is a record of yours, which that node wrote */
 
-  /* Membership (gkv-members, gkv-probes) */
-  GKV_MESSAGE_MEMBERS = 8, /* (status u8, life u64, incarnation varint, id string, address string)… */
+  /* Membership (gkv-membership, gkv-probes) */
+  GKV_MESSAGE_MEMBERS = 8, /* (status u8, generation u64, incarnation varint, id string, address string)… */
   GKV_MESSAGE_PING = 9,    /* sequence u16 */
   GKV_MESSAGE_ACK = 10,    /* sequence u16 */
   GKV_MESSAGE_PROBE = 11,  /* sequence u16, id string: ping that one for me */
@@ -52,7 +52,7 @@ typedef enum
   GKV_MESSAGE_SPREAD = 17,     /* serial u32, place u64: pass on what follows in this datagram, up to there */
   GKV_MESSAGE_SPREAD_ACK = 18, /* serial u32 */
 
-  /* Anti-entropy (gkv-exchange); where a range is everything, the sender's horizon u64 follows it */
+  /* Anti-entropy (gkv-answers); where a range is everything, the sender's horizon u64 follows it */
   GKV_MESSAGE_ASK = 24,       /* range, fingerprint 16: does yours differ? */
   GKV_MESSAGE_SAME = 25,      /* range, flags u8, low part of the sum u32 */
   GKV_MESSAGE_RANGE = 26,     /* range, 16 × fingerprint u64: mine, split */
