@@ -24,6 +24,7 @@ typedef struct
   guint node;
   guint memory; /* the writer's at that time */
   gint64 end;   /* of its life; 0: none */
+  gboolean given;
 } Write;
 
 static void
@@ -138,12 +139,44 @@ sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResu
   write->at = sim_network_get_now (cluster->network);
   write->node = node->index;
   write->memory = node->memory;
-  write->end = left >= 0 ? left - node->mono_base : 0;
+  write->end = left >= 0 ? sim_clocks_find (&node->clocks, left) : 0;
   g_ptr_array_add (writes, write);
   cluster->n_writes++;
   cluster->bytes_written += record->content_len;
 
   set_mirror (node, record);
+}
+
+/* @node NULL: no write is given any more; else all of its writes are. */
+static void
+set_given (SimCluster *cluster, SimNode *node)
+{
+  GHashTableIter iter;
+  GPtrArray *writes;
+
+  g_hash_table_iter_init (&iter, cluster->ledger);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &writes))
+    for (guint i = 0; i < writes->len; i++)
+      {
+        Write *write = g_ptr_array_index (writes, i);
+
+        if (node == NULL)
+          write->given = FALSE;
+        else if (write->node == node->index && write->memory == node->memory)
+          write->given = TRUE;
+      }
+}
+
+void
+sim_check_gave (SimNode *node)
+{
+  set_given (node->cluster, node);
+}
+
+void
+sim_check_forgot (SimNode *node)
+{
+  set_given (node->cluster, NULL);
 }
 
 void
@@ -340,8 +373,8 @@ sim_check_describe_difference (SimCluster *cluster)
 
 /* In the end */
 
-static gboolean
-has_life_ended (SimCluster *cluster, GkvRecord *record)
+gboolean
+sim_check_has_owner_ended (SimCluster *cluster, GkvRecord *record)
 {
   for (guint i = 0; i < cluster->nodes->len; i++)
     {
@@ -366,9 +399,9 @@ check_record (SimCluster *cluster, GkvRecord *record)
     {
       /* An owner writes a record again that others have marked: such a one is in no ledger. */
       if (gkv_record_is_dead (record) && (write == NULL || !gkv_record_is_dead (write->record)) &&
-          !has_life_ended (cluster, record))
+          !sim_check_has_owner_ended (cluster, record))
         sim_cluster_complain (cluster, "%s is dead, but its owner lives", what);
-      if (!gkv_record_is_dead (record) && has_life_ended (cluster, record))
+      if (!gkv_record_is_dead (record) && sim_check_has_owner_ended (cluster, record))
         sim_cluster_complain (cluster, "%s is alive, but its owner's life has ended", what);
       return;
     }
@@ -392,9 +425,9 @@ check_record (SimCluster *cluster, GkvRecord *record)
     sim_cluster_complain (cluster, "%s should have expired", what);
 }
 
-/* Whether @write was followed by one that ends its key, or ended by itself. */
+/* Whether @record was followed by one that ends its key, or ended by itself. */
 static gboolean
-has_ended (GPtrArray *writes, const Write *write)
+has_ended (GPtrArray *writes, const GkvRecord *record)
 {
   for (guint i = 0; i < writes->len; i++)
     {
@@ -402,15 +435,31 @@ has_ended (GPtrArray *writes, const Write *write)
       gboolean ends =
           gkv_record_is_dead (other->record) || other->end > 0 || (other->record->flags & GKV_RECORD_EPHEMERAL) != 0;
 
-      if (ends && gkv_record_compare (other->record, write->record) >= 0)
+      if (ends && gkv_record_compare (other->record, record) >= 0)
         return TRUE;
     }
 
   return FALSE;
 }
 
-/* What a node that still has its memory wrote can't be lost: the same or a later record of the key is held, or its end
- * has been forgotten. */
+gboolean
+sim_check_has_ended (SimCluster *cluster, GkvRecord *record)
+{
+  GPtrArray *writes = g_hash_table_lookup (cluster->ledger, gkv_record_get_key (record));
+
+  return (record->flags & GKV_RECORD_EPHEMERAL) != 0 || (writes != NULL && has_ended (writes, record));
+}
+
+gboolean
+sim_check_is_removal (SimCluster *cluster, GkvRecord *record)
+{
+  Write *write = gkv_record_is_dead (record) ? find_write (cluster, record) : NULL;
+
+  return write != NULL && gkv_record_is_dead (write->record);
+}
+
+/* What a node that still has its memory wrote, or has given to others, can't be lost: the same or a later record of the
+ * key is held, or its end has been forgotten. */
 static void
 check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *held, guint *n_doubted)
 {
@@ -422,13 +471,13 @@ check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *
       g_autofree char *what = NULL;
       g_autofree char *instead = NULL;
 
-      if (writer->store == NULL || writer->memory != write->memory)
+      if (!write->given && (writer->store == NULL || writer->memory != write->memory))
         continue;
-      if (held == NULL ? has_ended (writes, write) : gkv_record_compare (held, write->record) >= 0)
+      if (held == NULL ? has_ended (writes, write->record) : gkv_record_compare (held, write->record) >= 0)
         continue;
       if (held != NULL && dead && cluster->tombstone_life_ms > 0 && !knew_of (cluster, write, held))
         continue;
-      if (held != NULL && !dead && cluster->tombstone_life_ms > 0 && has_ended (writes, write))
+      if (held != NULL && !dead && cluster->tombstone_life_ms > 0 && has_ended (writes, write->record))
         continue;
       if (!dead && *n_doubted > 0)
         {

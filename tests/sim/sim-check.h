@@ -15,8 +15,19 @@ GHashTable *sim_ledger_new (void);
 
 /* A node wrote @record after having seen @seen (nullable); @result is what its store said. */
 void sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResult result);
+/* What @node has written is held by others: it isn't lost with it. */
+void sim_check_gave (SimNode *node);
+/* A node has lost its memory without a word: it may have been the only one that held what was given. */
+void sim_check_forgot (SimNode *node);
 /* A node told of a change. */
 void sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced);
+
+/* What the ledger knows. Whether the key of @record was ended by a later write, or @record ends by itself. */
+gboolean sim_check_has_ended (SimCluster *cluster, GkvRecord *record);
+/* Whether @record is a write that removes its key. */
+gboolean sim_check_is_removal (SimCluster *cluster, GkvRecord *record);
+/* Whether the run of the node that owns the ephemeral @record has ended. */
+gboolean sim_check_has_owner_ended (SimCluster *cluster, GkvRecord *record);
 
 /* All live nodes of the cluster hold the same records. */
 gboolean sim_check_converged (SimCluster *cluster);

@@ -7,16 +7,20 @@
 #include "sim-cluster.h"
 
 #include "sim-check.h"
+#include "sim-paths.h"
+#include "sim-scopes.h"
+#include "sim-watch.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* When the simulated world begins, in µs since 1970. */
-#define WALL_BASE (G_GINT64_CONSTANT (1800000000) * SIM_SECOND)
-
 /* As UDP on Ethernet has it, and what a socket buffer of 208 KiB holds of small datagrams. */
 #define MAX_DATAGRAM 1200
 #define MAX_INBOX    256
+
+/* The transport "udp" reads into a buffer of this size, or of its own largest datagram where that is more. What is
+ * larger is cut off there. */
+#define MIN_BUFFER 2048
 
 /* The least time from one turn of the main loop to the next. */
 #define TURN 50
@@ -71,12 +75,49 @@ sim_cluster_complain (SimCluster *self, const char *format, ...)
 
 /* The loop of a node */
 
+/* As GkvNode does it today: .mono is CLOCK_MONOTONIC, which stands still while the machine is suspended. Once GkvTime
+ * has a field for boot time, it is set here. */
 GkvTime
 sim_node_get_time (SimNode *self)
 {
-  gint64 now = sim_network_get_now (self->cluster->network);
+  SimTime time = sim_clocks_read (&self->clocks, sim_network_get_now (self->cluster->network));
 
-  return (GkvTime){ .mono = self->mono_base + now, .wall = WALL_BASE + now + self->wall_offset };
+  return (GkvTime){ .mono = time.mono, .wall = time.wall };
+}
+
+static guint
+get_max_datagram_size (SimNode *self)
+{
+  return self->options.max_datagram_size > 0 ? self->options.max_datagram_size : MAX_DATAGRAM;
+}
+
+gint64
+sim_node_get_tombstone_life_ms (SimNode *self)
+{
+  return self->options.tombstone_life_ms > 0 ? self->options.tombstone_life_ms : self->cluster->tombstone_life_ms;
+}
+
+static void
+set_state (SimNode *self, SimNodeState state)
+{
+  self->state = state;
+  self->cluster->n_state_changes++;
+}
+
+/* In a large cluster these tables would take more than all else. */
+static void
+set_peer (SimNode *self, const GkvPeerInfo *peer)
+{
+  if (self->cluster->nodes->len > SIM_PATHS_MAX_NODES)
+    return;
+
+  g_hash_table_insert (self->peers, g_strdup (peer->node_id), GINT_TO_POINTER (peer->state + 1));
+}
+
+int
+sim_node_get_peer_state (SimNode *self, const char *id)
+{
+  return GPOINTER_TO_INT (g_hash_table_lookup (self->peers, id)) - 1;
 }
 
 static void
@@ -86,22 +127,27 @@ handle_event (SimNode *self, GkvEvent *event)
     {
     case GKV_EVENT_CHANGED:
       self->n_changed++;
+      sim_watch_changed (self, event->record, event->replaced);
       sim_check_changed (self, event->record, event->replaced);
       break;
 
     case GKV_EVENT_PEER_ADDED:
       self->n_peers_added++;
+      set_peer (self, event->peer);
       sim_cluster_log (self->cluster, "%s: peer %s at %s", self->id, event->peer->node_id, event->peer->address);
       break;
 
     case GKV_EVENT_PEER_REMOVED:
       self->n_peers_removed++;
+      g_hash_table_remove (self->peers, event->peer->node_id);
       sim_cluster_log (self->cluster, "%s: peer %s is forgotten", self->id, event->peer->node_id);
       break;
 
     case GKV_EVENT_PEER_CHANGED:
       if (event->peer->state == GKV_PEER_STATE_DEAD)
         self->n_peers_died++;
+      sim_watch_peer_changed (self, event->peer);
+      set_peer (self, event->peer);
       sim_cluster_log (self->cluster, "%s: peer %s at %s is now %d", self->id, event->peer->node_id,
                        event->peer->address, event->peer->state);
       break;
@@ -116,11 +162,29 @@ handle_event (SimNode *self, GkvEvent *event)
 
     case GKV_EVENT_SYNCED:
       sim_cluster_log (self->cluster, "%s: synced", self->id);
+      sim_watch_synced (self);
       break;
 
     case GKV_EVENT_CONFIRMED:
+      self->confirmed = TRUE;
       break;
     }
+}
+
+static void
+send (SimNode *self, const GkvDatagram *datagram)
+{
+  g_autofree char *place = NULL;
+
+  if (self->options.interface == 0)
+    {
+      sim_network_send (self->cluster->network, self->address, datagram->address, datagram->bytes);
+      return;
+    }
+
+  place = sim_scopes_resolve (datagram->address, self->options.interface);
+  if (place != NULL)
+    sim_network_send (self->cluster->network, self->address, place, datagram->bytes);
 }
 
 static void
@@ -136,9 +200,9 @@ drain (SimNode *self)
       self->sent.datagrams++;
       self->sent.bytes += len;
       self->sent.largest = MAX (self->sent.largest, len);
-      if (len > MAX_DATAGRAM)
+      if (len > get_max_datagram_size (self))
         sim_cluster_complain (self->cluster, "%s sent a datagram of %" G_GSIZE_FORMAT " bytes", self->id, len);
-      sim_network_send (self->cluster->network, self->address, datagram.address, datagram.bytes);
+      send (self, &datagram);
       gkv_datagram_clear (&datagram);
     }
 
@@ -147,6 +211,11 @@ drain (SimNode *self)
       handle_event (self, &event);
       gkv_event_clear (&event);
     }
+
+  /* A peer whose death ended a flush is reported in the same turn, and after it. */
+  if (self->confirmed)
+    sim_watch_confirmed (self);
+  self->confirmed = FALSE;
 }
 
 static void on_timer (gpointer owner, guint64 argument);
@@ -173,15 +242,15 @@ notice_spinning (SimNode *self, gint64 now)
     }
 }
 
-static void
-turn (SimNode *self)
+void
+sim_node_turn (SimNode *self)
 {
   gint64 now = sim_network_get_now (self->cluster->network);
   GkvTime time = sim_node_get_time (self);
   gint64 deadline = gkv_engine_tick (self->engine, &time);
 
   notice_spinning (self, now);
-  self->deadline = deadline == G_MAXINT64 ? G_MAXINT64 : MAX (deadline - self->mono_base, now + TURN);
+  self->deadline = deadline == G_MAXINT64 ? G_MAXINT64 : MAX (sim_clocks_find (&self->clocks, deadline), now + TURN);
   drain (self);
 
   if (self->deadline < self->timer_at)
@@ -201,27 +270,77 @@ on_timer (gpointer owner, guint64 argument)
     return;
 
   if (self->deadline <= (gint64) argument)
-    turn (self);
+    sim_node_turn (self);
   else if (self->deadline < G_MAXINT64)
     set_timer (self, self->deadline);
+}
+
+static void
+hand_in (SimNode *self, Waiting *waiting)
+{
+  sim_node_receive (self, waiting->from, g_bytes_get_data (waiting->bytes, NULL), g_bytes_get_size (waiting->bytes));
+  waiting_free (waiting);
+}
+
+static void
+put_into_inbox (SimNode *self, const char *from, GBytes *bytes)
+{
+  Waiting *waiting;
+
+  if (self->inbox.length >= MAX_INBOX)
+    return;
+
+  waiting = g_new0 (Waiting, 1);
+  waiting->from = g_strdup (from);
+  waiting->bytes = g_bytes_ref (bytes);
+  g_queue_push_tail (&self->inbox, waiting);
+}
+
+static void work (SimNode *self);
+
+/* A slow node is done with the datagram that came in longest ago. */
+static void
+on_work_done (gpointer owner, guint64 argument)
+{
+  SimNode *self = owner;
+
+  self->working = FALSE;
+  if (self->state != SIM_NODE_UP || self->n_starts != argument)
+    return;
+
+  if (self->inbox.length > 0)
+    hand_in (self, g_queue_pop_head (&self->inbox));
+  work (self);
+}
+
+static void
+work (SimNode *self)
+{
+  if (self->working || self->inbox.length == 0)
+    return;
+
+  self->working = TRUE;
+  sim_network_at (self->cluster->network, sim_network_get_now (self->cluster->network) + self->options.cpu_time,
+                  on_work_done, self, self->n_starts);
 }
 
 static void
 on_datagram (gpointer owner, const char *from, GBytes *bytes)
 {
   SimNode *self = owner;
-  Waiting *waiting;
 
-  if (self->state == SIM_NODE_UP)
+  if (self->state == SIM_NODE_SUSPENDED || g_bytes_get_size (bytes) > MAX (get_max_datagram_size (self), MIN_BUFFER))
+    return;
+
+  if (self->state == SIM_NODE_UP && self->options.cpu_time == 0)
     {
       sim_node_receive (self, from, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
     }
-  else if (self->state == SIM_NODE_STALLED && self->inbox.length < MAX_INBOX)
+  else if (self->state != SIM_NODE_DOWN)
     {
-      waiting = g_new0 (Waiting, 1);
-      waiting->from = g_strdup (from);
-      waiting->bytes = g_bytes_ref (bytes);
-      g_queue_push_tail (&self->inbox, waiting);
+      put_into_inbox (self, from, bytes);
+      if (self->state == SIM_NODE_UP)
+        work (self);
     }
 }
 
@@ -230,9 +349,11 @@ sim_node_receive (SimNode *self, const char *from, gconstpointer data, gsize len
 {
   GkvTime time = sim_node_get_time (self);
 
+  g_autofree char *scoped = self->options.interface > 0 ? sim_scopes_add (from, self->options.interface) : NULL;
+
   self->n_received++;
-  gkv_engine_receive (self->engine, from, data, len, &time);
-  turn (self);
+  gkv_engine_receive (self->engine, scoped != NULL ? scoped : from, data, len, &time);
+  sim_node_turn (self);
 }
 
 /* Life */
@@ -247,7 +368,29 @@ sim_node_add_seed (SimNode *self, const char *address)
     return;
 
   gkv_engine_add_contact (self->engine, address, &time);
-  turn (self);
+  sim_node_turn (self);
+}
+
+static void
+attach (SimNode *self)
+{
+  sim_network_attach (self->cluster->network, self->address, self->side, on_datagram, self);
+  sim_network_set_host (self->cluster->network, self->address, self->index);
+}
+
+void
+sim_node_open (SimNode *self)
+{
+  GkvHashKey key = gkv_hash_key_for_cluster (self->name);
+
+  if (self->store != NULL)
+    return;
+
+  self->store = gkv_store_new (&key);
+  self->memory++;
+  self->clock.last = 0;
+  if (self->cluster->mirrors)
+    self->mirror = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gkv_record_unref);
 }
 
 void
@@ -255,6 +398,9 @@ sim_node_start (SimNode *self)
 {
   SimNetwork *network = self->cluster->network;
   GkvTime time = sim_node_get_time (self);
+  const SimNodeOptions *options = &self->options;
+  gint64 tombstone_life_ms = sim_node_get_tombstone_life_ms (self);
+  gint64 forget_dead_ms = options->forget_dead_ms > 0 ? options->forget_dead_ms : self->cluster->forget_dead_ms;
   GkvEngineConfig config = {
     .node_id = self->id,
     .cluster = self->name,
@@ -262,35 +408,31 @@ sim_node_start (SimNode *self)
     .generation = (guint64) time.wall << 8 | sim_network_random (network, 256),
     .random_seed = sim_network_random_64 (network),
     .secret = { sim_network_random_64 (network), sim_network_random_64 (network) },
-    .gossip_interval_ms = self->cluster->gossip_interval_ms,
-    .max_datagram_size = MAX_DATAGRAM,
-    .tombstone_life_ms = self->cluster->tombstone_life_ms,
-    .max_tombstones = self->cluster->max_tombstones,
-    .forget_dead_ms =
-        self->cluster->forget_dead_ms > 0 ? self->cluster->forget_dead_ms : self->cluster->tombstone_life_ms,
+    .gossip_interval_ms =
+        options->gossip_interval_ms > 0 ? options->gossip_interval_ms : self->cluster->gossip_interval_ms,
+    .max_datagram_size = get_max_datagram_size (self),
+    .tombstone_life_ms = tombstone_life_ms,
+    .max_tombstones = options->max_tombstones > 0 ? options->max_tombstones : self->cluster->max_tombstones,
+    .forget_dead_ms = forget_dead_ms > 0 ? forget_dead_ms : tombstone_life_ms,
   };
 
   g_assert_true (self->state == SIM_NODE_DOWN);
 
-  self->state = SIM_NODE_UP;
-  if (self->store == NULL)
-    {
-      GkvHashKey key = gkv_hash_key_for_cluster (self->name);
-
-      self->store = gkv_store_new (&key);
-      self->memory++;
-      self->clock.last = 0;
-      if (self->cluster->mirrors)
-        self->mirror = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gkv_record_unref);
-    }
+  set_state (self, SIM_NODE_UP);
+  self->n_starts++;
+  self->started_at = sim_network_get_now (network);
+  self->working = FALSE;
+  sim_node_open (self);
   self->engine = gkv_engine_new (&config, self->store, &self->clock, &time);
-  gkv_engine_set_advertise_address (self->engine, self->address);
-  sim_network_attach (network, self->address, self->side, on_datagram, self);
+  if (!options->hides_address && options->interface == 0)
+    gkv_engine_set_advertise_address (self->engine, self->address);
+  attach (self);
   for (guint i = 0; i < self->seeds->len; i++)
     gkv_engine_add_contact (self->engine, g_ptr_array_index (self->seeds, i), &time);
 
   sim_cluster_log (self->cluster, "%s starts at %s", self->id, self->address);
-  turn (self);
+  sim_watch_started (self);
+  sim_node_turn (self);
 }
 
 static void
@@ -299,7 +441,8 @@ stop (SimNode *self)
   sim_network_detach (self->cluster->network, self->address);
   g_queue_clear_full (&self->inbox, (GDestroyNotify) waiting_free);
   g_clear_pointer (&self->engine, gkv_engine_free);
-  self->state = SIM_NODE_DOWN;
+  g_hash_table_remove_all (self->peers);
+  set_state (self, SIM_NODE_DOWN);
   self->deadline = G_MAXINT64;
 }
 
@@ -317,8 +460,11 @@ sim_node_crash (SimNode *self, gboolean keep_store)
 
   sim_cluster_log (self->cluster, "%s crashes%s", self->id, keep_store ? ", but keeps its store" : "");
   stop (self);
-  if (!keep_store)
-    forget (self);
+  if (keep_store)
+    return;
+
+  forget (self);
+  sim_check_forgot (self);
 }
 
 void
@@ -349,27 +495,93 @@ void
 sim_node_stall (SimNode *self)
 {
   sim_cluster_log (self->cluster, "%s stalls", self->id);
-  self->state = SIM_NODE_STALLED;
+  set_state (self, SIM_NODE_STALLED);
 }
 
-/* The first turn after a sleep does what is due and then reads what came in: either may come first in a main loop. */
+/* The first turn after a pause does what is due and then reads what came in: either may come first in a main loop. */
+static void
+go_on (SimNode *self)
+{
+  gboolean tick_first = sim_network_happens (self->cluster->network, 500);
+
+  set_state (self, SIM_NODE_UP);
+  if (tick_first)
+    sim_node_turn (self);
+  while (self->state == SIM_NODE_UP && self->inbox.length > 0)
+    hand_in (self, g_queue_pop_head (&self->inbox));
+  sim_node_turn (self);
+}
+
 void
 sim_node_resume (SimNode *self)
 {
-  Waiting *waiting;
-  gboolean tick_first = sim_network_happens (self->cluster->network, 500);
-
   sim_cluster_log (self->cluster, "%s goes on", self->id);
-  self->state = SIM_NODE_UP;
-  if (tick_first)
-    turn (self);
-  while (self->state == SIM_NODE_UP && (waiting = g_queue_pop_head (&self->inbox)) != NULL)
-    {
-      sim_node_receive (self, waiting->from, g_bytes_get_data (waiting->bytes, NULL),
-                        g_bytes_get_size (waiting->bytes));
-      waiting_free (waiting);
-    }
-  turn (self);
+  go_on (self);
+}
+
+void
+sim_node_suspend (SimNode *self)
+{
+  sim_cluster_log (self->cluster, "%s is suspended", self->id);
+  self->suspended_at = sim_network_get_now (self->cluster->network);
+  set_state (self, SIM_NODE_SUSPENDED);
+}
+
+static void
+on_wall_right (gpointer owner, guint64 argument)
+{
+  sim_node_set_wall (owner, 0);
+}
+
+void
+sim_node_wake (SimNode *self, const SimWaking *waking)
+{
+  gint64 now = sim_network_get_now (self->cluster->network);
+
+  sim_clocks_sleep (&self->clocks, now - self->suspended_at, waking->pause, !waking->wall_behind);
+  if (waking->wall_behind && waking->right_after > 0)
+    sim_network_at (self->cluster->network, now + waking->right_after, on_wall_right, self, 0);
+
+  sim_cluster_log (self->cluster, "%s wakes", self->id);
+  go_on (self);
+}
+
+char *
+sim_node_find_address (SimNode *self, SimNode *other)
+{
+  return self->options.interface > 0 ? sim_scopes_add (other->address, self->options.interface)
+                                     : g_strdup (other->address);
+}
+
+void
+sim_node_set_interface (SimNode *self, guint interface)
+{
+  g_assert_true (self->state == SIM_NODE_DOWN);
+
+  self->options.interface = interface;
+  g_free (self->address);
+  self->address = g_strdup_printf ("[fe80::%x]:7000", self->index + 1);
+}
+
+void
+sim_node_rebind (SimNode *self, const char *address, gboolean told)
+{
+  g_assert_true (self->state != SIM_NODE_DOWN);
+
+  sim_cluster_log (self->cluster, "the address of %s turns from %s to %s", self->id, self->address, address);
+  sim_network_detach (self->cluster->network, self->address);
+  g_free (self->address);
+  self->address = g_strdup (address);
+  attach (self);
+  if (told)
+    gkv_engine_set_advertise_address (self->engine, self->address);
+}
+
+void
+sim_node_set_wall (SimNode *self, gint64 offset)
+{
+  sim_cluster_log (self->cluster, "the wall clock of %s is %.3f s off", self->id, offset / 1e6);
+  self->clocks.wall_offset = offset;
 }
 
 /* Data */
@@ -385,21 +597,23 @@ sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, 
   GkvRecord *visible = sim_node_get (self, key);
   GkvStoreResult result;
 
-  g_assert_true (self->state == SIM_NODE_UP);
+  g_assert_true (self->state == SIM_NODE_UP || (self->state == SIM_NODE_DOWN && self->store != NULL));
 
   if (visible != NULL)
     seen = gkv_record_ref (visible);
   writer = gkv_writer_intern (self->id, -1, flags & GKV_RECORD_DEAD ? "" : "bytes", -1);
-  record =
-      gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), flags,
-                      gkv_clock_next (&self->clock, time.wall), gkv_engine_get_generation (self->engine), content, len);
+  record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), flags,
+                           gkv_clock_next (&self->clock, time.wall),
+                           self->engine != NULL ? gkv_engine_get_generation (self->engine) : 0, content, len);
   result = gkv_store_put (self->store, record, &replaced);
   if (ttl_ms > 0)
     gkv_store_set_deadline (self->store, record, time.mono + ttl_ms * SIM_MS);
   sim_check_wrote (self, record, seen, result);
+  if (self->engine == NULL)
+    return;
 
   gkv_engine_push (self->engine, record, &time);
-  turn (self);
+  sim_node_turn (self);
 }
 
 void
@@ -456,6 +670,7 @@ node_free (SimNode *self)
     stop (self);
   forget (self);
   g_ptr_array_unref (self->seeds);
+  g_hash_table_unref (self->peers);
   g_free (self->id);
   g_free (self->address);
   g_free (self->name);
@@ -481,6 +696,7 @@ sim_cluster_new (guint64 seed)
 void
 sim_cluster_free (SimCluster *self)
 {
+  g_clear_pointer (&self->watch, sim_watch_free);
   g_ptr_array_unref (self->nodes);
   g_hash_table_unref (self->ledger);
   g_string_free (self->complaints, TRUE);
@@ -507,7 +723,8 @@ sim_cluster_add (SimCluster *self, const char *id)
   node->name = g_strdup ("sim");
   node->address = sim_cluster_make_address (self);
   node->seeds = g_ptr_array_new_with_free_func (g_free);
-  node->mono_base = sim_network_random (self->network, 1000 * SIM_SECOND) + SIM_SECOND;
+  node->peers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  node->clocks.mono_base = sim_network_random (self->network, 1000 * SIM_SECOND) + SIM_SECOND;
   node->deadline = G_MAXINT64;
   node->timer_at = G_MAXINT64;
   g_queue_init (&node->inbox);
@@ -520,6 +737,22 @@ SimNode *
 sim_cluster_get (SimCluster *self, guint index)
 {
   return g_ptr_array_index (self->nodes, index);
+}
+
+SimNode *
+sim_cluster_find (SimCluster *self, const char *id)
+{
+  SimNode *found = NULL;
+
+  for (guint i = 0; i < self->nodes->len; i++)
+    if (strcmp (sim_cluster_get (self, i)->id, id) == 0)
+      {
+        if (found != NULL)
+          return NULL;
+        found = sim_cluster_get (self, i);
+      }
+
+  return found;
 }
 
 void

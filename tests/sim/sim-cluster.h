@@ -10,19 +10,43 @@
 #include <gio/gio.h>
 
 #include "gossip/gkv-engine.h"
+#include "sim-clocks.h"
 #include "sim-network.h"
 
 G_BEGIN_DECLS
 
 typedef struct _SimCluster SimCluster;
 typedef struct _SimNode SimNode;
+typedef struct _SimWatch SimWatch;
 
 typedef enum
 {
   SIM_NODE_DOWN,
   SIM_NODE_UP,
-  SIM_NODE_STALLED, /* the process stands still; what comes in waits in a bounded buffer */
+  SIM_NODE_STALLED,   /* the process stands still; what comes in waits in a bounded buffer */
+  SIM_NODE_SUSPENDED, /* the machine does, and what comes in is lost */
 } SimNodeState;
+
+/* What its owner has chosen for a node. 0: as the cluster has it, or else the usual. */
+typedef struct
+{
+  guint gossip_interval_ms;
+  guint max_datagram_size;
+  gint64 tombstone_life_ms;
+  gint64 forget_dead_ms;
+  guint max_tombstones;
+  gboolean hides_address; /* others have to use the address that they see */
+  guint interface;        /* its number, of a host that has only a link-local address; 0: it has another one */
+  gint64 cpu_time;        /* µs that it takes for a datagram */
+} SimNodeOptions;
+
+/* How a machine comes back from being suspended. */
+typedef struct
+{
+  gboolean pause;       /* it doesn't know that it was: a virtual machine that was stopped */
+  gboolean wall_behind; /* its wall clock stood still */
+  gint64 right_after;   /* µs until that is right again; 0: never */
+} SimWaking;
 
 #define SIM_MAX_ERROR_CODES 32
 
@@ -35,24 +59,30 @@ struct _SimNode
   char *name;    /* of its cluster */
   GPtrArray *seeds;
   guint side;
+  SimNodeOptions options;
   SimNodeState state;
+  guint n_starts;
+  gint64 started_at;
 
   GkvStore *store;
   guint memory; /* rises with each store that it begins anew */
   GkvClock clock;
   GkvEngine *engine;
-  gint64 mono_base;   /* what its monotonic clock says at time 0 */
-  gint64 wall_offset; /* how far its wall clock is off */
+  SimClocks clocks;
+  gint64 suspended_at;
 
-  gint64 deadline; /* the engine's */
-  gint64 timer_at; /* the timer that counts; others are stale */
-  GQueue inbox;    /* of a stalled node */
+  gint64 deadline;  /* the engine's */
+  gint64 timer_at;  /* the timer that counts; others are stale */
+  GQueue inbox;     /* of a node that is stalled or slow */
+  gboolean working; /* on what is in there */
   gint64 busy_at;
   guint n_busy; /* ticks at one instant */
 
+  GHashTable *peers;  /* id → GkvPeerState + 1: as the events have it */
   GHashTable *mirror; /* key → GkvRecord: the map as an application has it that follows the events; NULL: not kept */
 
   SimTraffic sent;
+  gboolean confirmed; /* look at the flushes */
   guint64 n_received;
   guint64 n_ticks;
   guint64 n_changed;
@@ -76,7 +106,9 @@ struct _SimCluster
   gboolean mirrors;         /* nodes that start keep one */
   gboolean verbose;
   guint n_addresses;
-  GHashTable *ledger; /* see sim-check */
+  GHashTable *ledger;    /* see sim-check */
+  SimWatch *watch;       /* see sim-watch; NULL: nobody looks while the run goes on */
+  guint n_state_changes; /* of nodes */
   guint64 n_writes;
   guint64 bytes_written; /* of content */
   GString *complaints;
@@ -98,6 +130,8 @@ void sim_cluster_complain (SimCluster *self, const char *format, ...) G_GNUC_PRI
 void sim_cluster_log (SimCluster *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 void sim_node_add_seed (SimNode *self, const char *address);
+/* The node has a map now, which can be written to before it is started. */
+void sim_node_open (SimNode *self);
 /* A new life at its address, with what the store holds. */
 void sim_node_start (SimNode *self);
 /* The process ends without a word. */
@@ -106,8 +140,27 @@ void sim_node_leave (SimNode *self);
 void sim_node_move (SimNode *self, const char *address);
 void sim_node_stall (SimNode *self);
 void sim_node_resume (SimNode *self);
+void sim_node_suspend (SimNode *self);
+void sim_node_wake (SimNode *self, const SimWaking *waking);
+/* The address of a node that is up changes. @told: it knows. Else something on the way has changed it. */
+void sim_node_rebind (SimNode *self, const char *address, gboolean told);
+/* From now on it has only a link-local address, on an interface with that number. To be called before seeds are given.
+ */
+void sim_node_set_interface (SimNode *self, guint interface);
+/* What @self calls the address of @other. */
+char *sim_node_find_address (SimNode *self, SimNode *other);
+/* Its wall clock is @offset µs off from now on. */
+void sim_node_set_wall (SimNode *self, gint64 offset);
+
+/* Does what is due. */
+void sim_node_turn (SimNode *self);
 
 GkvTime sim_node_get_time (SimNode *self);
+gint64 sim_node_get_tombstone_life_ms (SimNode *self);
+/* What it holds of the peer with @id: a GkvPeerState, or -1. */
+int sim_node_get_peer_state (SimNode *self, const char *id);
+/* The only node with @id, or NULL. */
+SimNode *sim_cluster_find (SimCluster *self, const char *id);
 /* @ttl_ms: 0 for none. */
 void
 sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, guint ttl_ms, GkvRecordFlags flags);

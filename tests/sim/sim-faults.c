@@ -103,7 +103,7 @@ do_harm (SimCluster *cluster, guint n_first)
 
     case 9:
       if (up != NULL)
-        up->wall_offset = ((gint64) sim_network_random (cluster->network, 1200) - 600) * SIM_SECOND;
+        up->clocks.wall_offset = ((gint64) sim_network_random (cluster->network, 1200) - 600) * SIM_SECOND;
       break;
 
     case 10:
@@ -142,7 +142,7 @@ end_faults (SimCluster *cluster)
 gboolean
 sim_run_faults (const SimRun *run)
 {
-  SimCluster *cluster = sim_run_begin (run);
+  SimCluster *cluster = sim_run_begin (run, "faults");
   guint n = sim_run_choose_n_nodes (run, cluster, 2, 8);
   SimWeather weather = {
     .loss = sim_network_random (cluster->network, 300),

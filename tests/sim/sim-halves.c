@@ -61,7 +61,7 @@ tell_left (SimCluster *cluster)
 gboolean
 sim_run_halves (const SimRun *run)
 {
-  SimCluster *cluster = sim_run_begin (run);
+  SimCluster *cluster = sim_run_begin (run, "halves");
   guint n = sim_run_choose_n_nodes (run, cluster, 4, 8);
   const SimWeather weather = { .loss = 20, .delay = 500, .jitter = 500 };
 

@@ -36,7 +36,7 @@ delete_some (SimCluster *cluster)
 gboolean
 sim_run_laggard (const SimRun *run)
 {
-  SimCluster *cluster = sim_run_begin (run);
+  SimCluster *cluster = sim_run_begin (run, "laggard");
   guint n = sim_run_choose_n_nodes (run, cluster, 3, 6);
   const SimWeather weather = { .loss = 20, .delay = 500, .jitter = 500 };
 

@@ -10,7 +10,7 @@
 gboolean
 sim_run_loss (const SimRun *run)
 {
-  SimCluster *cluster = sim_run_begin (run);
+  SimCluster *cluster = sim_run_begin (run, "loss");
   guint n = sim_run_choose_n_nodes (run, cluster, 3, 20);
   const SimWeather weather = { .loss = 300, .delay = 500, .jitter = 500 };
 

@@ -1,4 +1,4 @@
-/* SimNetwork: virtual time, chance from one seed, and a network that loses, delays, doubles and reorders datagrams.
+/* SimNetwork: virtual time, and a network that carries datagrams between addresses as SimLinks has it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -8,13 +8,11 @@
 
 #include <string.h>
 
-#define REORDER_DELAY (100 * SIM_MS)
-
 /* An address, and who is there. */
 typedef struct
 {
   char *address;
-  guint side;
+  SimEnd end;
   SimReceiveFunc func; /* NULL: nobody */
   gpointer owner;
 } Place;
@@ -37,14 +35,13 @@ typedef struct
 
 struct _SimNetwork
 {
-  guint64 random[2];
+  SimChance chance;
   gint64 now;
   guint64 sequence;
   GArray *heap;
   GHashTable *places; /* address → Place, owned; none goes before the run ends */
 
-  SimWeather weather;
-  gboolean cut[SIM_MAX_SIDES][SIM_MAX_SIDES];
+  SimLinks *links;
   SimTapFunc tap;
   gpointer tap_data;
 
@@ -67,47 +64,24 @@ packet_free (Packet *packet)
   g_free (packet);
 }
 
-/* Chance: xoroshiro128++, seeded by splitmix64 (Blackman and Vigna) */
-
-static guint64
-mix_seed (guint64 *state)
-{
-  guint64 z = *state += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
-
-  z = (z ^ (z >> 30)) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * G_GUINT64_CONSTANT (0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
-static inline guint64
-rotate (guint64 value, guint by)
-{
-  return (value << by) | (value >> (64 - by));
-}
+/* Chance */
 
 guint64
 sim_network_random_64 (SimNetwork *self)
 {
-  guint64 a = self->random[0];
-  guint64 b = self->random[1];
-  guint64 result = rotate (a + b, 17) + a;
-
-  b ^= a;
-  self->random[0] = rotate (a, 49) ^ b ^ (b << 21);
-  self->random[1] = rotate (b, 28);
-  return result;
+  return sim_chance_draw_64 (&self->chance);
 }
 
 guint32
 sim_network_random (SimNetwork *self, guint32 below)
 {
-  return below > 1 ? (sim_network_random_64 (self) >> 32) * below >> 32 : 0;
+  return sim_chance_draw (&self->chance, below);
 }
 
 gboolean
 sim_network_happens (SimNetwork *self, guint chance)
 {
-  return chance > 0 && sim_network_random (self, 1000) < chance;
+  return sim_chance_happens (&self->chance, chance);
 }
 
 /* Time */
@@ -215,7 +189,7 @@ sim_network_run_until (SimNetwork *self, gint64 limit, gint64 step, SimCondition
   return TRUE;
 }
 
-/* Links */
+/* Places */
 
 static Place *
 get_place (SimNetwork *self, const char *address)
@@ -226,6 +200,7 @@ get_place (SimNetwork *self, const char *address)
     {
       place = g_new0 (Place, 1);
       place->address = g_strdup (address);
+      place->end.host = SIM_NO_HOST;
       g_hash_table_insert (self->places, place->address, place);
     }
 
@@ -236,7 +211,13 @@ void
 sim_network_set_side (SimNetwork *self, const char *address, guint side)
 {
   g_assert_cmpuint (side, <, SIM_MAX_SIDES);
-  get_place (self, address)->side = side;
+  get_place (self, address)->end.side = side;
+}
+
+void
+sim_network_set_host (SimNetwork *self, const char *address, guint host)
+{
+  get_place (self, address)->end.host = host;
 }
 
 void
@@ -255,19 +236,19 @@ sim_network_detach (SimNetwork *self, const char *address)
   get_place (self, address)->func = NULL;
 }
 
+/* Sending */
+
+/* @leaves: when the datagram leaves its host. */
 static void
-queue_packet (SimNetwork *self, const Place *from, const Place *to, GBytes *bytes)
+queue_packet (SimNetwork *self, const Place *from, const Place *to, GBytes *bytes, gint64 leaves)
 {
   Packet *packet = g_new0 (Packet, 1);
-  gint64 delay = self->weather.delay + sim_network_random (self, self->weather.jitter + 1);
-
-  if (sim_network_happens (self, self->weather.reorder))
-    delay += sim_network_random (self, REORDER_DELAY);
+  gint64 delay = sim_links_draw_delay (self->links);
 
   packet->from = from;
   packet->to = to;
-  packet->bytes = g_bytes_ref (bytes);
-  push_event (self, self->now + delay, NULL, packet, 0);
+  packet->bytes = sim_links_spoil (self->links, bytes);
+  push_event (self, leaves + delay, NULL, packet, 0);
 }
 
 void
@@ -276,6 +257,13 @@ sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *by
   const Place *source = get_place (self, from);
   const Place *target = get_place (self, to);
   gsize len = g_bytes_get_size (bytes);
+  gint64 wait = sim_links_enqueue (self->links, source->end.host, len, self->now);
+
+  if (wait < 0)
+    {
+      self->traffic.failed++;
+      return;
+    }
 
   self->traffic.datagrams++;
   self->traffic.bytes += len;
@@ -287,33 +275,39 @@ sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *by
   if (self->tap != NULL)
     self->tap (from, to, bytes, self->tap_data);
 
-  if (self->cut[source->side][target->side] || sim_network_happens (self, self->weather.loss))
+  if (sim_links_loses (self->links, source->end, target->end))
     {
       self->traffic.lost++;
       return;
     }
 
-  queue_packet (self, source, target, bytes);
-  if (sim_network_happens (self, self->weather.duplicate))
-    queue_packet (self, source, target, bytes);
+  queue_packet (self, source, target, bytes, self->now + wait);
+  if (sim_network_happens (self, sim_links_get_weather (self->links)->duplicate))
+    queue_packet (self, source, target, bytes, self->now + wait);
 }
 
 void
 sim_network_set_weather (SimNetwork *self, const SimWeather *weather)
 {
-  self->weather = *weather;
+  sim_links_set_weather (self->links, weather);
 }
 
 void
 sim_network_cut (SimNetwork *self, guint from_side, guint to_side, gboolean cut)
 {
-  self->cut[from_side][to_side] = cut;
+  sim_links_cut (self->links, from_side, to_side, cut);
 }
 
 void
 sim_network_heal (SimNetwork *self)
 {
-  memset (self->cut, 0, sizeof self->cut);
+  sim_links_heal (self->links);
+}
+
+SimLinks *
+sim_network_get_links (SimNetwork *self)
+{
+  return self->links;
 }
 
 /* What is known of it */
@@ -335,6 +329,12 @@ guint64
 sim_network_get_n_events (SimNetwork *self)
 {
   return self->n_events;
+}
+
+static inline guint64
+rotate (guint64 value, guint by)
+{
+  return (value << by) | (value >> (64 - by));
 }
 
 /* FNV-1a, by words where there are any: it only has to tell two runs apart. */
@@ -368,12 +368,11 @@ sim_network_new (guint64 seed)
 {
   SimNetwork *self = g_new0 (SimNetwork, 1);
 
-  self->random[0] = mix_seed (&seed);
-  self->random[1] = mix_seed (&seed);
+  sim_chance_init (&self->chance, seed);
   self->trace = G_GUINT64_CONSTANT (0xcbf29ce484222325);
   self->heap = g_array_new (FALSE, FALSE, sizeof (Event));
   self->places = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) place_free);
-  self->weather.delay = SIM_MS / 2;
+  self->links = sim_links_new (&self->chance);
 
   return self;
 }
@@ -389,6 +388,7 @@ sim_network_free (SimNetwork *self)
         packet_free (event->owner);
     }
 
+  sim_links_free (self->links);
   g_array_unref (self->heap);
   g_hash_table_unref (self->places);
   g_free (self);

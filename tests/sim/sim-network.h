@@ -1,4 +1,4 @@
-/* SimNetwork: virtual time, chance from one seed, and a network that loses, delays, doubles and reorders datagrams.
+/* SimNetwork: virtual time, and a network that carries datagrams between addresses as SimLinks has it.
  *
  * Everything that happens is an event in one heap ordered by (due, sequence), so that the same seed gives the same run
  * to the last byte; a hash over all that was sent, the trace, tells two runs apart.
@@ -7,33 +7,18 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "sim-links.h"
 
 G_BEGIN_DECLS
 
-#define SIM_MS     G_GINT64_CONSTANT (1000)
-#define SIM_SECOND (1000 * SIM_MS)
-
-/* Endpoints stand on sides; between sides traffic can be cut, each way by itself. */
-#define SIM_MAX_SIDES 8
-
 typedef struct _SimNetwork SimNetwork;
-
-/* What happens to a datagram. Chances are in 1 of 1,000. */
-typedef struct
-{
-  guint loss;
-  guint duplicate;
-  guint reorder; /* is held back by up to 100 ms */
-  gint64 delay;  /* µs */
-  gint64 jitter; /* µs */
-} SimWeather;
 
 typedef struct
 {
   guint64 datagrams;
   guint64 bytes;
-  guint64 lost; /* by the weather or a cut */
+  guint64 lost;   /* by the weather, or where there is no way */
+  guint64 failed; /* never left the host */
   guint64 largest;
 } SimTraffic;
 
@@ -64,12 +49,16 @@ sim_network_run_until (SimNetwork *self, gint64 limit, gint64 step, SimCondition
 /* Who receives where. What is under way to an address reaches whoever is there when it arrives. */
 void sim_network_attach (SimNetwork *self, const char *address, guint side, SimReceiveFunc func, gpointer owner);
 void sim_network_detach (SimNetwork *self, const char *address);
+/* Which host has @address. */
+void sim_network_set_host (SimNetwork *self, const char *address, guint host);
 void sim_network_set_side (SimNetwork *self, const char *address, guint side);
 
 void sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *bytes);
 void sim_network_set_weather (SimNetwork *self, const SimWeather *weather);
 void sim_network_cut (SimNetwork *self, guint from_side, guint to_side, gboolean cut);
 void sim_network_heal (SimNetwork *self);
+/* The rest of what can stand in the way. */
+SimLinks *sim_network_get_links (SimNetwork *self);
 
 /* Sees all that is sent, before the weather does. */
 void sim_network_set_tap (SimNetwork *self, SimTapFunc func, gpointer user_data);

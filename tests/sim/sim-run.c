@@ -7,16 +7,18 @@
 #include "sim-run.h"
 
 #include "sim-budget.h"
+#include "sim-known.h"
 
 #include <string.h>
 
 SimCluster *
-sim_run_begin (const SimRun *run)
+sim_run_begin (const SimRun *run, const char *name)
 {
   SimCluster *cluster = sim_cluster_new (run->seed);
 
   cluster->verbose = run->verbose;
   sim_budget_watch (cluster);
+  sim_watch_new (cluster, sim_known_get_checks (name, 0));
   return cluster;
 }
 
@@ -79,11 +81,9 @@ is_settled (gpointer cluster)
   return sim_check_settled (cluster);
 }
 
-gboolean
-sim_run_end (const SimRun *run, const char *name, SimCluster *cluster)
+void
+sim_run_settle (SimCluster *cluster)
 {
-  gboolean kept;
-
   /* Who doesn't know an owner waits for it before its ephemeral records go. */
   sim_network_run (cluster->network, 6 * SIM_SECOND);
   if (!sim_network_run_until (cluster->network, 300 * SIM_SECOND, SIM_SECOND, is_settled, cluster))
@@ -93,16 +93,45 @@ sim_run_end (const SimRun *run, const char *name, SimCluster *cluster)
       sim_cluster_complain (cluster, "the maps still differ: %s", difference);
     }
   sim_check_promises (cluster);
-  sim_budget_check (cluster);
+  sim_watch_finish (cluster);
+}
+
+gboolean
+sim_run_report (const SimRun *run, const char *name, SimCluster *cluster, const char *scenario)
+{
+  static gboolean printed;
 
   sim_cluster_log (cluster, "trace %016" G_GINT64_MODIFIER "x", sim_network_get_trace (cluster->network));
   if (run->trace != NULL)
     *run->trace = sim_network_get_trace (cluster->network);
-  kept = cluster->n_complaints == 0;
-  if (!kept)
-    g_printerr ("%s, seed %" G_GUINT64_FORMAT ", %u nodes: %s\n  again: sim --run %s --seed %" G_GUINT64_FORMAT
-                " --nodes %u --verbose\n",
-                name, run->seed, cluster->nodes->len, cluster->complaints->str, name, run->seed, run->n_nodes);
+  if (cluster->n_complaints == 0)
+    return TRUE;
+
+  g_printerr ("%s, seed %" G_GUINT64_FORMAT ", %u nodes: %s\n", name, run->seed, cluster->nodes->len,
+              cluster->complaints->str);
+  if (scenario == NULL || !g_str_has_suffix (name, ".scenario"))
+    g_printerr ("  again: sim --run %s --seed %" G_GUINT64_FORMAT " --nodes %u --verbose\n", name, run->seed,
+                run->n_nodes);
+  if (printed || g_str_has_suffix (name, ".scenario"))
+    return FALSE;
+
+  printed = TRUE;
+  g_printerr ("  or as a scenario:\n");
+  if (scenario != NULL)
+    g_printerr ("%s", scenario);
+  else
+    g_printerr ("seed %" G_GUINT64_FORMAT "\nrun %s %u\n", run->seed, name, run->n_nodes);
+  return FALSE;
+}
+
+gboolean
+sim_run_end (const SimRun *run, const char *name, SimCluster *cluster)
+{
+  gboolean kept;
+
+  sim_run_settle (cluster);
+  sim_budget_check (cluster);
+  kept = sim_run_report (run, name, cluster, NULL);
   sim_cluster_free (cluster);
   return kept;
 }

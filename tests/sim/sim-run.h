@@ -5,6 +5,7 @@
 #pragma once
 
 #include "sim-check.h"
+#include "sim-watch.h"
 
 G_BEGIN_DECLS
 
@@ -13,6 +14,8 @@ typedef struct
   guint64 seed;
   guint n_nodes; /* 0: chosen by the seed */
   gboolean verbose;
+  guint faults;   /* SimFaults, instead of those that the seed chooses; 0: as it does */
+  gboolean print; /* the scenario, if it is made before it is played, instead of playing it */
   guint64 *trace; /* (out) (nullable): a hash of all that was sent */
 } SimRun;
 
@@ -27,14 +30,22 @@ gboolean sim_run_laggard (const SimRun *run);
 gboolean sim_run_loss (const SimRun *run);
 /* Two live nodes with one id. */
 gboolean sim_run_twins (const SimRun *run);
+/* A minute of writes under those faults, of all that there are, that the seed has chosen. */
+gboolean sim_run_swarm (const SimRun *run);
+/* 19 nodes that come and go while all write. */
+gboolean sim_run_churn (const SimRun *run);
 
 /* What all runs share (sim-run.c) */
-SimCluster *sim_run_begin (const SimRun *run);
+SimCluster *sim_run_begin (const SimRun *run, const char *name);
 guint sim_run_choose_n_nodes (const SimRun *run, SimCluster *cluster, guint least, guint most);
 SimNode *sim_run_pick (SimCluster *cluster, SimNodeState state);
 /* A key of the @n_keys, written, deleted, written with a time to live, or with content that needs pieces. */
 void sim_run_write (SimCluster *cluster, SimNode *node, guint n_keys);
-/* Waits for the cluster to settle, judges it, and tells what was wrong. Frees @cluster. */
+/* Waits for the cluster to settle, and judges it. */
+void sim_run_settle (SimCluster *cluster);
+/* Tells what was wrong, and how to see it again; @scenario (nullable): the run as text. TRUE: nothing was. */
+gboolean sim_run_report (const SimRun *run, const char *name, SimCluster *cluster, const char *scenario);
+/* Both, and what was spent. Frees @cluster. */
 gboolean sim_run_end (const SimRun *run, const char *name, SimCluster *cluster);
 
 G_END_DECLS

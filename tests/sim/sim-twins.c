@@ -23,7 +23,7 @@ check_twin (SimNode *node, guint64 life, const char *key_of_other)
 gboolean
 sim_run_twins (const SimRun *run)
 {
-  SimCluster *cluster = sim_run_begin (run);
+  SimCluster *cluster = sim_run_begin (run, "twins");
   guint n = sim_run_choose_n_nodes (run, cluster, 3, 30);
   const SimWeather weather = { .delay = 500 };
   SimNode *twins[2];
@@ -35,7 +35,7 @@ sim_run_twins (const SimRun *run)
   for (guint i = 0; i < 2; i++)
     {
       twins[i] = sim_cluster_add (cluster, "twin");
-      twins[i]->wall_offset = ((gint64) sim_network_random (cluster->network, 600) - 300) * SIM_SECOND;
+      twins[i]->clocks.wall_offset = ((gint64) sim_network_random (cluster->network, 600) - 300) * SIM_SECOND;
       sim_node_add_seed (twins[i], sim_cluster_get (cluster, 0)->address);
       sim_node_start (twins[i]);
       lives[i] = gkv_engine_get_generation (twins[i]->engine);
@@ -47,12 +47,7 @@ sim_run_twins (const SimRun *run)
   check_twin (twins[0], lives[0], "of-second");
   check_twin (twins[1], lives[1], "of-first");
 
-  if (run->trace != NULL)
-    *run->trace = sim_network_get_trace (cluster->network);
-  kept = cluster->n_complaints == 0;
-  if (!kept)
-    g_printerr ("twins, seed %" G_GUINT64_FORMAT ", %u nodes: %s\n", run->seed, cluster->nodes->len,
-                cluster->complaints->str);
+  kept = sim_run_report (run, "twins", cluster, NULL);
   sim_cluster_free (cluster);
   return kept;
 }

@@ -3,46 +3,77 @@
  *   sim [--run NAME] --seed N [--nodes N] [--verbose]   one run, which the same numbers repeat to the last byte
  *   sim [--run NAME] --seeds N [--nodes N]              the runs 1 to N, as TAP
  *   sim [--run NAME] --seeds N [--nodes N] --hash       the same, but a line for each with a hash of all that was sent
+ *   sim [--run NAME] --seeds N --first M                the runs M to M + N - 1
+ *   sim --scenario FILE                                 a run that is written down
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
+#include "sim-known.h"
+#include "sim-play.h"
 #include "sim-run.h"
 
 #include <string.h>
 
+typedef gboolean (*RunFunc) (const SimRun *run);
+
 static const struct
 {
   const char *name;
-  gboolean (*func) (const SimRun *run);
+  RunFunc func;
 } runs[] = {
-  { "faults", sim_run_faults }, { "halves", sim_run_halves }, { "laggard", sim_run_laggard },
-  { "loss", sim_run_loss },     { "twins", sim_run_twins },
+  { "faults", sim_run_faults }, { "halves", sim_run_halves }, { "laggard", sim_run_laggard }, { "loss", sim_run_loss },
+  { "twins", sim_run_twins },   { "swarm", sim_run_swarm },   { "churn", sim_run_churn },
 };
 
 static char *run_name;
-static int only_seed = -1;
+static char *scenario_path;
+static char **with;
+static char **faults;
+static gint64 only_seed = -1;
+static gint64 first_seed = 1;
 static int n_seeds = 100;
 static int n_nodes = 0;
 static gboolean verbose;
 static gboolean hash;
+static gboolean print;
+static gboolean list_known;
 
 static const GOptionEntry options[] = {
-  { "run", 0, 0, G_OPTION_ARG_STRING, &run_name, "What happens: faults (the default), halves, laggard, loss or twins",
-    "NAME" },
-  { "seed", 0, 0, G_OPTION_ARG_INT, &only_seed, "Run this seed alone", "N" },
-  { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run the seeds 1 to N", "N" },
+  { "run", 0, 0, G_OPTION_ARG_STRING, &run_name,
+    "What happens: faults (the default), halves, laggard, loss, twins, swarm or churn", "NAME" },
+  { "seed", 0, 0, G_OPTION_ARG_INT64, &only_seed, "Run this seed alone", "N" },
+  { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run so many seeds", "N" },
+  { "first", 0, 0, G_OPTION_ARG_INT64, &first_seed, "The first of them (1)", "N" },
   { "nodes", 0, 0, G_OPTION_ARG_INT, &n_nodes, "Nodes of a cluster; 0: chosen by the seed", "N" },
   { "hash", 0, 0, G_OPTION_ARG_NONE, &hash, "Print the run, the seed and a hash of every datagram that was sent",
     NULL },
+  { "scenario", 0, 0, G_OPTION_ARG_FILENAME, &scenario_path, "Run what is written in a file", "FILE" },
+  { "print", 0, 0, G_OPTION_ARG_NONE, &print, "Print the scenario of a swarm or churn instead of running it", NULL },
+  { "with", 0, 0, G_OPTION_ARG_STRING_ARRAY, &with, "Leave in a fault that is known, or \"all\"", "NAME" },
+  { "fault", 0, 0, G_OPTION_ARG_STRING_ARRAY, &faults, "A swarm with this fault and no other but those named so",
+    "NAME" },
+  { "known", 0, 0, G_OPTION_ARG_NONE, &list_known, "List the faults that are known", NULL },
   { "verbose", 0, 0, G_OPTION_ARG_NONE, &verbose, "Tell what happens", NULL },
   G_OPTION_ENTRY_NULL,
 };
 
+/* NULL: there is no such run. */
+static RunFunc
+find_run (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (runs); i++)
+    if (strcmp (runs[i].name, name) == 0)
+      return runs[i].func;
+
+  g_printerr ("There is no run named \"%s\"\n", name);
+  return NULL;
+}
+
 /* The same numbers, twice: what is sent must be the same to the last byte. */
 static gboolean
-is_repeatable (SimRun *run, gboolean (*func) (const SimRun *run))
+is_repeatable (SimRun *run, RunFunc func)
 {
   guint64 first = 0, second = 0;
 
@@ -59,7 +90,7 @@ is_repeatable (SimRun *run, gboolean (*func) (const SimRun *run))
 
 /* Two builds that print the same send the same: at the same times, from and to the same addresses, byte by byte. */
 static gboolean
-print_hash (SimRun *run, const char *name, gboolean (*func) (const SimRun *run))
+print_hash (SimRun *run, const char *name, RunFunc func)
 {
   guint64 trace = 0;
   gboolean kept;
@@ -70,14 +101,62 @@ print_hash (SimRun *run, const char *name, gboolean (*func) (const SimRun *run))
   return kept;
 }
 
+static int
+run_seeds (SimRun *run, const char *name, RunFunc func)
+{
+  guint n_failed = 0;
+
+  for (int i = 0; i < n_seeds; i++)
+    {
+      run->seed = first_seed + i;
+      if (!func (run))
+        n_failed++;
+    }
+
+  run->seed = first_seed;
+  if (!is_repeatable (run, func))
+    n_failed++;
+
+  g_print ("1..1\n%sok 1 %s: %d seeds from %" G_GINT64_FORMAT ", of which %u failed\n", n_failed > 0 ? "not " : "",
+           name, n_seeds, first_seed, n_failed);
+  return n_failed > 0 ? 1 : 0;
+}
+
+/* A scenario that begins with "run NAME N" is one of the runs, with N nodes. */
+static int
+run_scenario (SimRun *run)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SimScenario) scenario = sim_scenario_load (scenario_path, &error);
+  g_autofree char *name = g_path_get_basename (scenario_path);
+  const SimStep *first;
+
+  if (scenario == NULL)
+    {
+      g_printerr ("%s\n", error->message);
+      return 2;
+    }
+
+  run->seed = scenario->seed;
+  first = scenario->steps->len > 0 ? g_ptr_array_index (scenario->steps, 0) : NULL;
+  if (first != NULL && g_strv_length (first->words) == 3 && strcmp (first->words[0], "run") == 0)
+    {
+      RunFunc func = find_run (first->words[1]);
+
+      run->n_nodes = g_ascii_strtoull (first->words[2], NULL, 10);
+      return func == NULL ? 2 : func (run) ? 0 : 1;
+    }
+
+  return sim_play (run, name, scenario, SIM_ALL_CHECKS) ? 0 : 1;
+}
+
 int
 main (int argc, char *argv[])
 {
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
   SimRun run = { 0 };
-  guint n_failed = 0;
-  guint i = 0;
+  RunFunc func;
 
   g_option_context_add_main_entries (context, options, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
@@ -92,41 +171,57 @@ main (int argc, char *argv[])
       return 2;
     }
 
-  while (run_name != NULL && i < G_N_ELEMENTS (runs) && strcmp (runs[i].name, run_name) != 0)
-    i++;
-  if (i == G_N_ELEMENTS (runs))
+  for (guint i = 0; with != NULL && with[i] != NULL; i++)
+    if (!sim_known_enable (with[i]))
+      {
+        g_printerr ("No fault named \"%s\" is known; --known lists them\n", with[i]);
+        return 2;
+      }
+
+  for (guint i = 0; faults != NULL && faults[i] != NULL; i++)
     {
-      g_printerr ("There is no run named \"%s\"\n", run_name);
-      return 2;
+      run.faults |= sim_faults_find (faults[i]);
+      if (sim_faults_find (faults[i]) == 0)
+        {
+          g_printerr ("There is no fault named \"%s\"\n", faults[i]);
+          return 2;
+        }
+    }
+
+  if (list_known)
+    {
+      sim_known_list ();
+      return 0;
     }
 
   run.n_nodes = MAX (n_nodes, 0);
   run.verbose = verbose;
+  run.print = print;
+  if (scenario_path != NULL)
+    return run_scenario (&run);
+
+  if (run_name == NULL)
+    run_name = g_strdup ("faults");
+  func = find_run (run_name);
+  if (func == NULL)
+    return 2;
+
   if (hash)
     {
-      guint64 first = only_seed >= 0 ? only_seed : 1;
-      guint64 last = only_seed >= 0 ? only_seed : n_seeds;
+      guint64 first = only_seed >= 0 ? only_seed : first_seed;
+      guint n = only_seed >= 0 ? 1 : n_seeds;
+      guint n_failed = 0;
 
-      for (run.seed = first; run.seed <= last; run.seed++)
-        n_failed += !print_hash (&run, runs[i].name, runs[i].func);
+      for (run.seed = first; run.seed < first + n; run.seed++)
+        n_failed += !print_hash (&run, run_name, func);
       return n_failed > 0 ? 1 : 0;
     }
 
   if (only_seed >= 0)
     {
       run.seed = only_seed;
-      return runs[i].func (&run) ? 0 : 1;
+      return func (&run) ? 0 : 1;
     }
 
-  for (run.seed = 1; run.seed <= (guint64) n_seeds; run.seed++)
-    if (!runs[i].func (&run))
-      n_failed++;
-
-  run.seed = 1;
-  if (!is_repeatable (&run, runs[i].func))
-    n_failed++;
-
-  g_print ("1..1\n%sok 1 %s: %d seeds, of which %u failed\n", n_failed > 0 ? "not " : "", runs[i].name, n_seeds,
-           n_failed);
-  return n_failed > 0 ? 1 : 0;
+  return run_seeds (&run, run_name, func);
 }

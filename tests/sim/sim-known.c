@@ -1,0 +1,102 @@
+/* The faults of the library that are known: what the runs leave out until they are mended.
+ *
+ * Each row is taken away with the change that mends it; until then "--with NAME" leaves it in.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "sim-known.h"
+
+#include <string.h>
+
+typedef struct
+{
+  const char *name;
+  const char *row;  /* of the table of cases */
+  const char *run;  /* where; NULL: "swarm" */
+  SimFaults fault;  /* in runs with this one; 0: in all */
+  SimChecks checks; /* these are not looked at; 0: there is no such fault at all */
+  guint64 seed;     /* that shows it */
+  const char *seen;
+} Known;
+
+static const Known table[] = {
+  /* Faults that are left out altogether: what they break can't be told from what else would. */
+  { "sleeps", "a", NULL, SIM_FAULT_SLEEPS, 0, 1, "what was removed while a node slept returns everywhere" },
+  { "leaps", "h", NULL, SIM_FAULT_LEAPS, 0, 1, "what a clock that was far ahead has written stays hidden" },
+  { "sizes", "j", NULL, SIM_FAULT_SIZES, 0, 1,
+    "larger datagrams than the receiver's never arrive; maps differ for ever" },
+  { "rebinding", "k", NULL, SIM_FAULT_REBINDING, 0, 1, "a live peer whose address changed is held dead" },
+  { "corruption", "-", NULL, SIM_FAULT_CORRUPTION, 0, 1, "a record with other bytes is taken: nothing tells it" },
+
+  /* Checks that are left out where a fault happens. */
+  { "cuts-deaths", "e, f", NULL, SIM_FAULT_CUTS, SIM_CHECK_DEATHS, 1, "a live peer is held dead, with a path to it" },
+  { "cuts-leases", "e", NULL, SIM_FAULT_CUTS, SIM_CHECK_LEASES, 1, "its leases go and come more than once" },
+  { "one-way-deaths", "e, f", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 1, "as cuts-deaths" },
+  { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 1, "as cuts-leases" },
+  { "partial-deaths", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_DEATHS, 1, "who isn't connected directly is held dead" },
+  { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 1, "and its leases go and come for ever" },
+  { "partial-flushes", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_FLUSHES, 52, "a flush never ends though all hold it" },
+  { "starts-synced", "u", NULL, SIM_FAULT_CRASHES | SIM_FAULT_RESTARTS | SIM_FAULT_LEAVES, SIM_CHECK_SYNCED, 759,
+    "nodes that start at once sync with each other alone" },
+  { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS, SIM_CHECK_LEASES, 3818,
+    "who goes on after a pause loses its leases twice" },
+  { "loss-deaths", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 335, "chance lets a live peer die" },
+  { "loss-leases", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 1149, "and its leases with it" },
+
+  /* Checks that are left out in a run. */
+  { "faults-deaths", "e, f", "faults", 0, SIM_CHECK_DEATHS, 2, "as cuts-deaths" },
+  { "faults-leases", "e", "faults", 0, SIM_CHECK_LEASES, 148, "as cuts-leases" },
+  { "faults-synced", "u", "faults", 0, SIM_CHECK_SYNCED, 61, "nodes that start at once sync with each other" },
+  { "halves-removed", "a", "halves", 0, SIM_CHECK_REMOVED, 1, "what the other half has written before returns" },
+
+  { NULL, NULL, NULL, 0, 0, 0, NULL },
+};
+
+static gboolean enabled[G_N_ELEMENTS (table)];
+
+gboolean
+sim_known_enable (const char *name)
+{
+  gboolean found = FALSE;
+
+  for (guint i = 0; table[i].name != NULL; i++)
+    if (strcmp (name, "all") == 0 || strcmp (name, table[i].name) == 0)
+      found = enabled[i] = TRUE;
+
+  return found || strcmp (name, "all") == 0;
+}
+
+SimFaults
+sim_known_get_faults (void)
+{
+  SimFaults faults = SIM_ALL_FAULTS;
+
+  for (guint i = 0; table[i].name != NULL; i++)
+    if (!enabled[i] && table[i].run == NULL && table[i].checks == 0)
+      faults &= ~table[i].fault;
+
+  return faults;
+}
+
+SimChecks
+sim_known_get_checks (const char *run, SimFaults faults)
+{
+  SimChecks checks = SIM_ALL_CHECKS;
+
+  for (guint i = 0; table[i].name != NULL; i++)
+    if (!enabled[i] && strcmp (table[i].run != NULL ? table[i].run : "swarm", run) == 0 &&
+        (table[i].fault == 0 || (faults & table[i].fault) != 0))
+      checks &= ~table[i].checks;
+
+  return checks;
+}
+
+void
+sim_known_list (void)
+{
+  for (guint i = 0; table[i].name != NULL; i++)
+    g_print ("%-20s row %-4s %s, seed %" G_GUINT64_FORMAT ": %s\n", table[i].name, table[i].row,
+             table[i].run != NULL ? table[i].run : "swarm", table[i].seed, table[i].seen);
+}
