@@ -23,31 +23,32 @@ typedef struct
 
 static const Known table[] = {
   /* Faults that are left out altogether: what they break can't be told from what else would. */
-  { "sleeps", "a", NULL, SIM_FAULT_SLEEPS, 0, 1, "what was removed while a node slept returns everywhere" },
+  { "sleeps", "a", NULL, SIM_FAULT_SLEEPS, 0, 3, "what was removed while a node slept returns everywhere" },
   { "leaps", "h", NULL, SIM_FAULT_LEAPS, 0, 1, "what a clock that was far ahead has written stays hidden" },
-  { "sizes", "j", NULL, SIM_FAULT_SIZES, 0, 1,
+  { "sizes", "j", NULL, SIM_FAULT_SIZES, 0, 7,
     "larger datagrams than the receiver's never arrive; maps differ for ever" },
-  { "rebinding", "k", NULL, SIM_FAULT_REBINDING, 0, 1, "a live peer whose address changed is held dead" },
-  { "corruption", "-", NULL, SIM_FAULT_CORRUPTION, 0, 1, "a record with other bytes is taken: nothing tells it" },
+  { "rebinding", "k", NULL, SIM_FAULT_REBINDING, 0, 4, "a live peer whose address changed is held dead" },
+  { "corruption", "-", NULL, SIM_FAULT_CORRUPTION, 0, 14, "a record with other bytes is taken: nothing tells it" },
 
   /* Checks that are left out where a fault happens. */
-  { "cuts-deaths", "e, f", NULL, SIM_FAULT_CUTS, SIM_CHECK_DEATHS, 1, "a live peer is held dead, with a path to it" },
-  { "cuts-leases", "e", NULL, SIM_FAULT_CUTS, SIM_CHECK_LEASES, 1, "its leases go and come more than once" },
-  { "one-way-deaths", "e, f", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 1, "as cuts-deaths" },
-  { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 1, "as cuts-leases" },
-  { "partial-deaths", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_DEATHS, 1, "who isn't connected directly is held dead" },
-  { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 1, "and its leases go and come for ever" },
+  { "cuts-deaths", "e, f", NULL, SIM_FAULT_CUTS, SIM_CHECK_DEATHS, 9, "a live peer is held dead, with a path to it" },
+  { "cuts-leases", "e", NULL, SIM_FAULT_CUTS, SIM_CHECK_LEASES, 252, "its leases go and come more than once" },
+  { "one-way-deaths", "e, f", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 18, "as cuts-deaths" },
+  { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 73, "as cuts-leases" },
+  { "one-way-flushes", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_FLUSHES, 768, "a flush takes more than half a minute" },
+  { "partial-deaths", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_DEATHS, 31, "who isn't connected directly is held dead" },
+  { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 31, "and its leases go and come for ever" },
   { "partial-flushes", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_FLUSHES, 52, "a flush never ends though all hold it" },
-  { "starts-synced", "u", NULL, SIM_FAULT_CRASHES | SIM_FAULT_RESTARTS | SIM_FAULT_LEAVES, SIM_CHECK_SYNCED, 759,
+  { "starts-synced", "u", NULL, SIM_FAULT_CRASHES | SIM_FAULT_RESTARTS | SIM_FAULT_LEAVES, SIM_CHECK_SYNCED, 519,
     "nodes that start at once sync with each other alone" },
   { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS, SIM_CHECK_LEASES, 3818,
     "who goes on after a pause loses its leases twice" },
-  { "loss-deaths", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 335, "chance lets a live peer die" },
-  { "loss-leases", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 1149, "and its leases with it" },
+  { "loss-deaths", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 618, "chance lets a live peer die" },
+  { "loss-leases", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 1160, "and its leases with it" },
 
   /* Checks that are left out in a run. */
   { "faults-deaths", "e, f", "faults", 0, SIM_CHECK_DEATHS, 2, "as cuts-deaths" },
-  { "faults-leases", "e", "faults", 0, SIM_CHECK_LEASES, 148, "as cuts-leases" },
+  { "faults-leases", "e", "faults", 0, SIM_CHECK_LEASES, 7, "as cuts-leases" },
   { "faults-synced", "u", "faults", 0, SIM_CHECK_SYNCED, 61, "nodes that start at once sync with each other" },
   { "halves-removed", "a", "halves", 0, SIM_CHECK_REMOVED, 1, "what the other half has written before returns" },
 

@@ -67,7 +67,7 @@ choose_options (Plan *self, guint node)
   guint size = 640 << draw (self, 4);
   guint cpu = 100 + draw (self, 3000);
   guint failures = draw (self, 200);
-  guint rate = 20000 + draw (self, 200000);
+  guint rate = 100000 + draw (self, 200000);
   guint drift = draw (self, 1000);
 
   add (self, "option %u gossip-interval %ums", node, interval);

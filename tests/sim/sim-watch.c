@@ -21,7 +21,7 @@
 #define SLACK     (300 * SIM_MS)
 
 /* A flush that has had a path to anybody for so long has ended. */
-#define FLUSH_PATIENCE (60 * SIM_SECOND)
+#define FLUSH_PATIENCE (30 * SIM_SECOND)
 
 /* Until then others may take a node for the run of it that was before. */
 #define KNOWN_AFTER (5 * SIM_SECOND)
@@ -459,7 +459,7 @@ check_flushes (SimWatch *self)
         continue;
 
       flush->late = TRUE;
-      sim_cluster_complain (self->cluster, "flushes: one of %s hasn't ended in a minute", flush->node->id);
+      sim_cluster_complain (self->cluster, "flushes: one of %s hasn't ended in half a minute", flush->node->id);
     }
 }
 
