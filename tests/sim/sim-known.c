@@ -43,6 +43,7 @@ static const Known table[] = {
     "nodes that start at once sync with each other alone" },
   { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS, SIM_CHECK_LEASES, 3818,
     "who goes on after a pause loses its leases twice" },
+  { "bursts-flushes", "-", NULL, SIM_FAULT_BURSTS, SIM_CHECK_FLUSHES, 202867, "a flush takes more than half a minute" },
   { "loss-deaths", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 618, "chance lets a live peer die" },
   { "loss-leases", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 1160, "and its leases with it" },
 

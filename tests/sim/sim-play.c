@@ -20,7 +20,6 @@
 
 typedef struct
 {
-  const SimRun *run;
   SimCluster *cluster;
   SimChecks checks;
   gboolean settles;
@@ -720,7 +719,7 @@ do_steps (Play *self, SimScenario *scenario)
 gboolean
 sim_play (const SimRun *run, const char *name, SimScenario *scenario, SimChecks checks)
 {
-  Play self = { .run = run, .checks = checks, .settles = TRUE };
+  Play self = { .checks = checks, .settles = TRUE };
   g_autofree char *text = sim_scenario_print (scenario);
   gboolean kept = FALSE;
 
