@@ -446,6 +446,14 @@ gkv_emitter_has_listeners (GkvEmitter *self, GObject *node)
          g_signal_handler_find (node, G_SIGNAL_MATCH_ID, self->signals.changed, 0, NULL, NULL, NULL) != 0;
 }
 
+/* What waits to be emitted is older than what is passed over now, as nobody listens. */
+static void
+gkv_emitter_outdate (GkvEmitter *self)
+{
+  if (!g_atomic_int_get (&self->outdated))
+    g_atomic_int_set (&self->outdated, TRUE);
+}
+
 /* The same for any thread, under the map's lock. */
 static gboolean
 gkv_emitter_is_heard (gpointer data)
@@ -461,9 +469,8 @@ gkv_emitter_is_heard (gpointer data)
   heard = !self->closed && self->listened != NULL && gkv_emitter_has_listeners (self, self->listened);
   g_mutex_unlock (&self->lock);
 
-  /* What waits to be emitted is older than what is now passed over. */
-  if (!heard && !g_atomic_int_get (&self->outdated))
-    g_atomic_int_set (&self->outdated, TRUE);
+  if (!heard)
+    gkv_emitter_outdate (self);
 
   return heard;
 }
@@ -482,16 +489,9 @@ static gboolean
 gkv_emitter_is_listed_unreadable (GkvEmitter *self, GkvRecord *record)
 {
   const GkvCodecHandle *codec = gkv_map_get_codec (self->map);
-  g_autoptr (GPtrArray) lists = NULL;
 
-  if (record == NULL || codec == NULL || strcmp (gkv_record_get_codec (record), codec->name) == 0 ||
-      gkv_prefixes_is_empty (self->lists))
-    return FALSE;
-
-  lists = g_ptr_array_new_with_free_func (g_object_unref);
-  gkv_prefixes_find (self->lists, gkv_record_get_key (record), lists);
-
-  return lists->len > 0;
+  return record != NULL && codec != NULL && strcmp (gkv_record_get_codec (record), codec->name) != 0 &&
+         gkv_prefixes_has (self->lists, gkv_record_get_key (record), g_object_unref);
 }
 
 /* Has all lists take @changes, each those of its keys together. All have them before a handler of one is called: it may
@@ -789,8 +789,7 @@ gkv_emitter_add_write_locked (
   if (!gkv_emitter_has_listeners (self, node))
     {
       gkv_map_ignore_change_locked (self->map, record, replaced);
-      if (!g_atomic_int_get (&self->outdated))
-        g_atomic_int_set (&self->outdated, TRUE);
+      gkv_emitter_outdate (self);
       return;
     }
 

@@ -956,19 +956,6 @@ gkv_map_note_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, GkvCh
   return TRUE;
 }
 
-gboolean
-gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed)
-{
-  GkvChangesKind kind;
-
-  if (!gkv_map_note_locked (self, record, replaced, &kind))
-    return FALSE;
-
-  *value_changed = kind != GKV_CHANGES_REWRITTEN;
-
-  return TRUE;
-}
-
 /* Where nobody listens, what was applied since the lock was taken isn't queued: to queue it costs more than to apply
  * it. Nobody has read the map meanwhile, so whoever listens from now on misses nothing. */
 static void
@@ -1021,11 +1008,13 @@ gkv_map_ignore_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replac
 gboolean
 gkv_map_skip_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed)
 {
+  GkvChangesKind kind;
   gboolean queued;
 
-  if (!gkv_map_is_change_locked (self, record, replaced, value_changed))
+  if (!gkv_map_note_locked (self, record, replaced, &kind))
     return FALSE;
 
+  *value_changed = kind != GKV_CHANGES_REWRITTEN;
   /* What another thread wrote of the key may be queued: then one report is for both. */
   gkv_map_settle_changes_locked (self);
   if (gkv_changes_get_n (&self->changes) > 0 && gkv_changes_take (&self->changes, gkv_record_get_key (record), &queued))

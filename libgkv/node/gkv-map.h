@@ -135,9 +135,8 @@ typedef gboolean (*GkvMapIsHeard) (gpointer data);
 /* NULL: it isn't known, and all that changes is queued. */
 void gkv_map_set_is_heard (GkvMap *self, GkvMapIsHeard is_heard, gpointer data);
 
-/* @record has become the first of its key, @replaced was visible before. FALSE when an application sees what it saw. */
-gboolean gkv_map_is_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced, gboolean *value_changed);
-/* Queues that, once the lock is left, if there is a listener then. */
+/* Queues that @record has become the first of its key, where @replaced was visible before: once the lock is left, if
+ * there is a listener then. */
 void gkv_map_queue_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced);
 /* The same without queueing, where there is no listener: what is queued is dropped with it. */
 void gkv_map_ignore_change_locked (GkvMap *self, GkvRecord *record, GkvRecord *replaced);

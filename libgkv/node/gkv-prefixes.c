@@ -253,3 +253,17 @@ gkv_prefixes_find (GkvPrefixes *self, const char *key, GPtrArray *items)
     }
   g_mutex_unlock (&self->lock);
 }
+
+gboolean
+gkv_prefixes_has (GkvPrefixes *self, const char *key, GDestroyNotify unref_item)
+{
+  g_autoptr (GPtrArray) found = NULL;
+
+  if (gkv_prefixes_is_empty (self))
+    return FALSE;
+
+  found = g_ptr_array_new_with_free_func (unref_item);
+  gkv_prefixes_find (self, key, found);
+
+  return found->len > 0;
+}

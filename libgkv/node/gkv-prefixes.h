@@ -39,5 +39,7 @@ gpointer gkv_prefixes_lookup (GkvPrefixes *self, const char *prefix);
 /* Appends a reference on each item that @key belongs to to @items: those of shorter prefixes first, then those that
  * came first. */
 void gkv_prefixes_find (GkvPrefixes *self, const char *key, GPtrArray *items);
+/* Whether @key belongs to any. @unref_item: gives up what GkvPrefixesRef took. */
+gboolean gkv_prefixes_has (GkvPrefixes *self, const char *key, GDestroyNotify unref_item);
 
 G_END_DECLS

@@ -145,15 +145,7 @@ gkv_watches_is_empty (GkvWatches *self)
 gboolean
 gkv_watches_want (GkvWatches *self, const char *key)
 {
-  g_autoptr (GPtrArray) found = NULL;
-
-  if (gkv_prefixes_is_empty (self->by_prefix))
-    return FALSE;
-
-  found = g_ptr_array_new_with_free_func (gkv_watch_unref);
-  gkv_prefixes_find (self->by_prefix, key, found);
-
-  return found->len > 0;
+  return gkv_prefixes_has (self->by_prefix, key, gkv_watch_unref);
 }
 
 guint
