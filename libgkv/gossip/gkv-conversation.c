@@ -19,7 +19,7 @@ gkv_conversation_clear (GkvLink *link)
 }
 
 void
-gkv_conversation_forget (GkvLink *link)
+gkv_conversation_forget_repeats (GkvLink *link)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
 

@@ -36,7 +36,7 @@ gkv_conversation_of (const GkvLink *link)
 /* A link was added, or is about to be freed: nothing is under way on it. */
 void gkv_conversation_init (GkvLink *link);
 void gkv_conversation_clear (GkvLink *link);
-/* Another node may be there. */
-void gkv_conversation_forget (GkvLink *link);
+/* Another node may be there, or both hold the same: exchanges in vain are counted from the start. */
+void gkv_conversation_forget_repeats (GkvLink *link);
 
 G_END_DECLS

@@ -93,7 +93,7 @@ is_link_in_use (const GkvLink *link, gpointer data)
 static gboolean
 is_peer (const GkvLink *link, gpointer data)
 {
-  return link->member != NULL && link->generation == link->member->generation && gkv_member_is_live (link->member);
+  return gkv_link_is_live (link);
 }
 
 static void
@@ -279,7 +279,7 @@ on_conversation_ended (GkvLink *link, gpointer data)
 static void
 on_link_forgotten (GkvLink *link, gpointer data)
 {
-  gkv_conversation_forget (link);
+  gkv_conversation_forget_repeats (link);
 }
 
 static void

@@ -279,7 +279,6 @@ void
 gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
-  const GkvRange everything = { 0, 0 };
   GkvExchange *exchange;
 
   if (gkv_exchange_of (link) != NULL || !gkv_link_is_usable (link))
@@ -293,7 +292,7 @@ gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
   conversation->exchange = exchange;
   self->listener.began (link, &exchange->given, self->data);
   conversation->incomplete = FALSE;
-  gkv_exchange_ask (self, link, everything, 0);
+  gkv_exchange_ask (self, link, GKV_RANGE_EVERYTHING, 0);
 }
 
 void
@@ -316,7 +315,7 @@ gkv_exchange_free (GkvExchanges *self, GkvLink *link)
 static void
 matched (GkvExchanges *self, GkvLink *link)
 {
-  if (link->member == NULL || link->generation != link->member->generation)
+  if (!gkv_link_is_current (link))
     return;
 
   gkv_standing_of (link->member)->matched = TRUE;
@@ -326,11 +325,8 @@ matched (GkvExchanges *self, GkvLink *link)
 void
 gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint32 epoch)
 {
-  GkvConversation *conversation = gkv_conversation_of (link);
-
-  conversation->n_repeats = 0;
-  conversation->full_interval = conversation->full_due = 0;
-  if (link->member != NULL && link->generation == link->member->generation)
+  gkv_conversation_forget_repeats (link);
+  if (gkv_link_is_current (link))
     {
       gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
       gkv_horizons_agree (self->horizons, link->member, epoch);
@@ -342,14 +338,12 @@ gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint32 epoch)
 static void
 consider_asking (GkvExchanges *self, GkvLink *link)
 {
-  GkvConversation *conversation = gkv_conversation_of (link);
-  const GkvMember *member = link->member;
+  const GkvConversation *conversation = gkv_conversation_of (link);
 
-  if (member == NULL || link->generation != member->generation || !gkv_transfer_is_idle (link) ||
-      conversation->n_repeats > 0)
+  if (!gkv_link_is_current (link) || !gkv_transfer_is_idle (link) || conversation->n_repeats > 0)
     return;
 
-  if (!gkv_standing_of (member)->matched)
+  if (!gkv_standing_of (link->member)->matched)
     gkv_exchange_begin (self, link);
   else if (conversation->incomplete)
     gkv_exchanges_hasten (self);
@@ -360,13 +354,11 @@ consider_asking (GkvExchanges *self, GkvLink *link)
 static void
 check (GkvExchanges *self, GkvLink *link)
 {
-  GkvMember *member = link->member;
-
-  if (member == NULL || link->generation != member->generation || gkv_standing_of (member)->n_checks >= MAX_CHECKS ||
+  if (!gkv_link_is_current (link) || gkv_standing_of (link->member)->n_checks >= MAX_CHECKS ||
       gkv_conversation_of (link)->n_repeats > 0)
     return;
 
-  gkv_standing_of (member)->n_checks++;
+  gkv_standing_of (link->member)->n_checks++;
   gkv_exchange_begin (self, link);
 }
 
@@ -433,13 +425,12 @@ static void
 go_over_to_full (GkvExchanges *self, GkvLink *link)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
-  const GkvRange everything = { 0, 0 };
 
   self->runtime->counters.exchanges_full++;
   conversation->full_interval = CLAMP (2 * conversation->full_interval, FULL_FIRST, FULL_LAST);
   gkv_exchange_put_off_full (self, link);
   gkv_exchange_of (link)->full = TRUE;
-  gkv_exchange_split (self, link, everything, NULL);
+  gkv_exchange_split (self, link, GKV_RANGE_EVERYTHING, NULL);
   ask_more (self, link);
 }
 
@@ -469,9 +460,8 @@ gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const guint8 *theirs, g
   GkvConversation *conversation = gkv_conversation_of (link);
   GkvExchange *exchange = gkv_exchange_of (link);
   GkvSummary summary;
-  const GkvRange everything = { 0, 0 };
 
-  gkv_store_summarise (self->runtime->store, everything, &summary);
+  gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &summary);
   exchange->differs = TRUE;
   exchange->mine = summary.fingerprint.lo;
   exchange->theirs = gkv_hash_64 (&self->runtime->secret, theirs, len);

@@ -258,7 +258,7 @@ gkv_flushes_settle (GkvFlushes *self, GkvLink *link, GkvGiven *given)
 {
   GkvMember *member = link->member;
 
-  if (member == NULL || link->generation != member->generation)
+  if (!gkv_link_is_current (link))
     return;
 
   if (is_empty (given))

@@ -174,8 +174,7 @@ gkv_horizons_get_n_kept (GkvHorizons *self)
 void
 gkv_horizons_receive (GkvHorizons *self, GkvLink *link, GkvStamp stamp)
 {
-  if (link->generation != link->member->generation ||
-      gkv_stamp_get_ahead_ms (stamp, self->runtime->now.wall) > GKV_CLOCK_DRIFT_BOUND_MS)
+  if (!gkv_link_is_current (link) || gkv_stamp_get_ahead_ms (stamp, self->runtime->now.wall) > GKV_CLOCK_DRIFT_BOUND_MS)
     return;
 
   /* They have just collected: so do we, before we find that we differ. */
@@ -276,8 +275,8 @@ gkv_horizons_stands (GkvHorizons *self, GkvLink *link, GkvRecord *record)
   const Common *common;
 
   /* The horizon, and what was agreed upon, are of one generation: nothing is known of what another one deleted. */
-  if (link->member == NULL || link->generation != link->member->generation ||
-      gkv_standing_of (link->member)->horizon == 0 || record->stamp > gkv_standing_of (link->member)->horizon)
+  if (!gkv_link_is_current (link) || gkv_standing_of (link->member)->horizon == 0 ||
+      record->stamp > gkv_standing_of (link->member)->horizon)
     return TRUE;
 
   common = lookup_common (self, link->member);

@@ -290,7 +290,7 @@ note_received (GkvIdentities *self, GkvLink *link)
 {
   GkvMember *member = link->member;
 
-  if (link->generation != member->generation)
+  if (!gkv_link_is_current (link))
     {
       /* An earlier generation that goes on speaking is no restart: two nodes have this id. */
       if (member->link != NULL && member->link != link && gkv_member_is_live (member) &&
@@ -389,7 +389,7 @@ static void
 consider_ident (GkvIdentities *self, GkvLink *link)
 {
   const GkvMember *member = link->member;
-  gboolean current = member != NULL && link->generation == member->generation;
+  gboolean current = gkv_link_is_current (link);
   gboolean known = current && gkv_member_is_live (member);
 
   /* One that has said that it leaves, and speaks all the same, is notified (note_received); but with another token than

@@ -75,6 +75,20 @@ void gkv_members_remove (GkvMembers *self, GkvMember *member);
 void gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status);
 
 gboolean gkv_member_is_live (const GkvMember *member);
+/* Whether the node at @link is known, and the generation that speaks there is the latest one that is known of it. */
+static inline gboolean
+gkv_link_is_current (const GkvLink *link)
+{
+  return link->member != NULL && link->generation == link->member->generation;
+}
+
+/* Whether that generation is alive, too. */
+static inline gboolean
+gkv_link_is_live (const GkvLink *link)
+{
+  return gkv_link_is_current (link) && gkv_member_is_live (link->member);
+}
+
 /* As it is reported. (transfer full) */
 GkvPeerInfo *gkv_member_describe (const GkvMember *member);
 

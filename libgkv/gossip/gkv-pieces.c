@@ -278,13 +278,6 @@ end_waiting (GkvPieces *self, GkvLink *link)
     self->listener.progressed (link, self->data);
 }
 
-/* The node that speaks there is alive, and in the generation that speaks. */
-static gboolean
-is_of_live (const GkvLink *link)
-{
-  return gkv_member_is_live (link->member) && link->generation == link->member->generation;
-}
-
 /* One that is under way is announced by @link, too. */
 static void
 join_assembly (GkvPieces *self, Assembly *assembly, GkvLink *link)
@@ -350,7 +343,7 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
   GkvLink *before = assembly != NULL ? assembly->link : link;
 
   /* A record that one that is gone announces isn't waited for. */
-  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD || !is_of_live (link))
+  if (reader->failed || size == 0 || size > MAX_LARGE_RECORD || !gkv_link_is_live (link))
     return;
 
   self->listener.announced (link, hash, self->data);
@@ -463,7 +456,7 @@ gkv_pieces_tick (GkvPieces *self)
   while (late->len < MAX_LATE && g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
     {
       if (self->runtime->now.mono - MAX (assembly->sent, assembly->progress) >= PIECE_PATIENCE ||
-          !is_of_live (assembly->link))
+          !gkv_link_is_live (assembly->link))
         g_ptr_array_add (late, assembly);
       else
         gkv_runtime_wake_at (self->runtime, MAX (assembly->sent, assembly->progress) + PIECE_PATIENCE);
@@ -475,7 +468,7 @@ gkv_pieces_tick (GkvPieces *self)
     {
       assembly = g_ptr_array_index (late, i);
       assembly->window = MAX (assembly->window / 2, 4);
-      if (is_of_live (assembly->link) && ++assembly->tries < PIECE_TRIES)
+      if (gkv_link_is_live (assembly->link) && ++assembly->tries < PIECE_TRIES)
         {
           get_more (self, assembly);
         }

@@ -141,7 +141,7 @@ handle_ack (GkvProbes *self, GkvLink *link, GkvReader *reader)
     {
       self->probe.member = NULL;
       /* It can't be known which of several pings got the reply (Karn's rule); nor when, if we slept meanwhile. */
-      if (link->member == member && link->generation == member->generation && !self->probe.repeated &&
+      if (link->member == member && gkv_link_is_current (link) && !self->probe.repeated &&
           self->runtime->now.mono < self->probe.ends)
         self->listener.replied (member, self->runtime->now.mono - self->probe.sent, self->data);
       return;

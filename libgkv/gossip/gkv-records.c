@@ -91,7 +91,7 @@ gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader)
     return;
 
   /* A record that is less far ahead is most often held, though not shown. */
-  if (link->generation == link->member->generation && minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
+  if (gkv_link_is_current (link) && minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
     gkv_flushes_note_refusal (self->flushes, link->member);
   gkv_runtime_report (self->runtime, link->address, GKV_ERROR_CLOCK,
                       "%s says that a record from here, written by \"%s\", has a time %" G_GUINT64_FORMAT
@@ -158,14 +158,13 @@ take_in_each (GkvRecord *record, gpointer user_data)
 void
 gkv_records_take_in (GkvRecords *self)
 {
-  const GkvRange everything = { 0, 0 };
   TakeIn walk = { .records = self };
 
   do
     {
       walk.n = 0;
       walk.more = FALSE;
-      gkv_store_foreach (self->runtime->store, everything, walk.from, take_in_each, &walk);
+      gkv_store_foreach (self->runtime->store, GKV_RANGE_EVERYTHING, walk.from, take_in_each, &walk);
       gkv_runtime_breathe (self->runtime, walk.n * GKV_COST_RECORD);
     }
   while (walk.more);

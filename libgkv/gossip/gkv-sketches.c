@@ -37,8 +37,6 @@ typedef struct
   gboolean ours;
 } Difference;
 
-static const GkvRange everything = { 0, 0 };
-
 struct _GkvSketches
 {
   GkvRuntime *runtime;
@@ -89,8 +87,8 @@ gkv_sketches_send (GkvSketches *self, GkvLink *link, guint chunk)
   GByteArray *body = gkv_links_begin_message (self->links);
   GkvSummary mine;
 
-  gkv_store_summarise (self->runtime->store, everything, &mine);
-  gkv_exchange_put_range (self->exchanges, body, everything);
+  gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &mine);
+  gkv_exchange_put_range (self->exchanges, body, GKV_RANGE_EVERYTHING);
   gkv_put_u8 (body, chunk);
   gkv_put_varint (body, mine.count);
   for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
@@ -121,7 +119,7 @@ ask_more (GkvSketches *self, GkvLink *link)
   GkvSketching *sketching = gkv_exchange_of (link)->sketching;
 
   while (sketching->next < sketching->end && gkv_exchange_of (link)->asked->len < GKV_EXCHANGE_MAX_ASKED)
-    gkv_exchange_ask (self->exchanges, link, everything, sketching->next++);
+    gkv_exchange_ask (self->exchanges, link, GKV_RANGE_EVERYTHING, sketching->next++);
 }
 
 static void
@@ -226,7 +224,7 @@ read_level (GkvSketches *self, GkvLink *link)
   if (complete || sketching->level > 0)
     settle (self, link, differences);
   if (!complete || differences->len == 0)
-    gkv_exchange_split (self->exchanges, link, everything, NULL);
+    gkv_exchange_split (self->exchanges, link, GKV_RANGE_EVERYTHING, NULL);
 
   g_clear_pointer (&gkv_exchange_of (link)->sketching, g_free);
 }
@@ -242,7 +240,7 @@ begin (GkvSketches *self, GkvLink *link, GkvReader *reader, gint64 surplus)
 
   if (ABS (surplus) > MANY)
     {
-      gkv_exchange_split (self->exchanges, link, everything, NULL);
+      gkv_exchange_split (self->exchanges, link, GKV_RANGE_EVERYTHING, NULL);
       return FALSE;
     }
 
@@ -267,10 +265,10 @@ gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader)
 
   if (reader->failed || range.depth != 0 || chunk >= GKV_SKETCH_N_CHUNKS ||
       gkv_reader_get_left (reader) < GKV_SKETCH_CHUNK * CELL_SIZE ||
-      !gkv_exchange_is_answer (link, &everything, chunk, NULL))
+      !gkv_exchange_is_answer (link, &GKV_RANGE_EVERYTHING, chunk, NULL))
     return;
 
-  gkv_store_summarise (self->runtime->store, everything, &summary);
+  gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &summary);
   surplus = (gint64) (summary.count - their_count);
   if (chunk == 0 && !begin (self, link, reader, surplus))
     {

@@ -195,8 +195,7 @@ gkv_updates_piggyback (GkvUpdates *self, GkvLink *link)
   GkvMember *updates[MAX_PIGGYBACKED];
   guint n = 0, n_picked;
 
-  if (link->member != NULL && link->member->status != GKV_PEER_STATE_ALIVE &&
-      link->generation == link->member->generation)
+  if (gkv_link_is_current (link) && link->member->status != GKV_PEER_STATE_ALIVE)
     {
       put_member (body, link->member);
       n++;

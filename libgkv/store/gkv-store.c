@@ -736,7 +736,6 @@ sketch_each (GkvRecord *record, gpointer user_data)
 gboolean
 gkv_store_keep_sketch_of (GkvStore *self, guint max)
 {
-  const GkvRange everything = { 0, 0 };
   SketchWalk walk = { .store = self, .left = MAX (max, 1) };
   guint64 from;
 
@@ -752,7 +751,7 @@ gkv_store_keep_sketch_of (GkvStore *self, guint max)
   from = self->sketch_from;
   self->sketching = FALSE;
   walk.last = from;
-  gkv_store_foreach (self, everything, from, sketch_each, &walk);
+  gkv_store_foreach (self, GKV_RANGE_EVERYTHING, from, sketch_each, &walk);
   self->sketching = self->sketch_from != from;
   return !self->sketching;
 }

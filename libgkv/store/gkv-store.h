@@ -27,6 +27,8 @@ typedef struct
   guint depth;
 } GkvRange;
 
+#define GKV_RANGE_EVERYTHING ((GkvRange){ 0, 0 })
+
 typedef struct
 {
   guint64 count; /* records, tombstones included */
