@@ -16,12 +16,6 @@ mix_seed (guint64 *state)
   return z ^ (z >> 31);
 }
 
-static inline guint64
-rotate (guint64 value, guint by)
-{
-  return (value << by) | (value >> (64 - by));
-}
-
 void
 sim_chance_init (SimChance *self, guint64 seed)
 {
@@ -34,11 +28,11 @@ sim_chance_draw_64 (SimChance *self)
 {
   guint64 a = self->state[0];
   guint64 b = self->state[1];
-  guint64 result = rotate (a + b, 17) + a;
+  guint64 result = sim_rotate (a + b, 17) + a;
 
   b ^= a;
-  self->state[0] = rotate (a, 49) ^ b ^ (b << 21);
-  self->state[1] = rotate (b, 28);
+  self->state[0] = sim_rotate (a, 49) ^ b ^ (b << 21);
+  self->state[1] = sim_rotate (b, 28);
   return result;
 }
 

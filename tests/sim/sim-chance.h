@@ -13,6 +13,12 @@ typedef struct
   guint64 state[2];
 } SimChance;
 
+static inline guint64
+sim_rotate (guint64 value, guint by)
+{
+  return (value << by) | (value >> (64 - by));
+}
+
 void sim_chance_init (SimChance *self, guint64 seed);
 guint64 sim_chance_draw_64 (SimChance *self);
 /* A number from 0 up to, and without, @below. Where there is only one such number, nothing is drawn. */

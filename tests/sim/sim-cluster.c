@@ -91,12 +91,6 @@ get_max_datagram_size (SimNode *self)
   return self->options.max_datagram_size > 0 ? self->options.max_datagram_size : MAX_DATAGRAM;
 }
 
-gint64
-sim_node_get_tombstone_life_ms (SimNode *self)
-{
-  return self->options.tombstone_life_ms > 0 ? self->options.tombstone_life_ms : self->cluster->tombstone_life_ms;
-}
-
 static void
 set_state (SimNode *self, SimNodeState state)
 {
@@ -276,9 +270,20 @@ on_timer (gpointer owner, guint64 argument)
 }
 
 static void
+receive (SimNode *self, const char *from, gconstpointer data, gsize len)
+{
+  GkvTime time = sim_node_get_time (self);
+  g_autofree char *scoped = self->options.interface > 0 ? sim_scopes_add (from, self->options.interface) : NULL;
+
+  self->n_received++;
+  gkv_engine_receive (self->engine, scoped != NULL ? scoped : from, data, len, &time);
+  sim_node_turn (self);
+}
+
+static void
 hand_in (SimNode *self, Waiting *waiting)
 {
-  sim_node_receive (self, waiting->from, g_bytes_get_data (waiting->bytes, NULL), g_bytes_get_size (waiting->bytes));
+  receive (self, waiting->from, g_bytes_get_data (waiting->bytes, NULL), g_bytes_get_size (waiting->bytes));
   waiting_free (waiting);
 }
 
@@ -334,7 +339,7 @@ on_datagram (gpointer owner, const char *from, GBytes *bytes)
 
   if (self->state == SIM_NODE_UP && self->options.cpu_time == 0)
     {
-      sim_node_receive (self, from, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+      receive (self, from, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
     }
   else if (self->state != SIM_NODE_DOWN)
     {
@@ -342,18 +347,6 @@ on_datagram (gpointer owner, const char *from, GBytes *bytes)
       if (self->state == SIM_NODE_UP)
         work (self);
     }
-}
-
-void
-sim_node_receive (SimNode *self, const char *from, gconstpointer data, gsize len)
-{
-  GkvTime time = sim_node_get_time (self);
-
-  g_autofree char *scoped = self->options.interface > 0 ? sim_scopes_add (from, self->options.interface) : NULL;
-
-  self->n_received++;
-  gkv_engine_receive (self->engine, scoped != NULL ? scoped : from, data, len, &time);
-  sim_node_turn (self);
 }
 
 /* Life */
@@ -399,7 +392,8 @@ sim_node_start (SimNode *self)
   SimNetwork *network = self->cluster->network;
   GkvTime time = sim_node_get_time (self);
   const SimNodeOptions *options = &self->options;
-  gint64 tombstone_life_ms = sim_node_get_tombstone_life_ms (self);
+  gint64 tombstone_life_ms =
+      options->tombstone_life_ms > 0 ? options->tombstone_life_ms : self->cluster->tombstone_life_ms;
   gint64 forget_dead_ms = options->forget_dead_ms > 0 ? options->forget_dead_ms : self->cluster->forget_dead_ms;
   GkvEngineConfig config = {
     .node_id = self->id,

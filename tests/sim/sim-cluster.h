@@ -156,7 +156,6 @@ void sim_node_set_wall (SimNode *self, gint64 offset);
 void sim_node_turn (SimNode *self);
 
 GkvTime sim_node_get_time (SimNode *self);
-gint64 sim_node_get_tombstone_life_ms (SimNode *self);
 /* What it holds of the peer with @id: a GkvPeerState, or -1. */
 int sim_node_get_peer_state (SimNode *self, const char *id);
 /* The only node with @id, or NULL. */
@@ -171,7 +170,5 @@ GkvRecord *sim_node_get (SimNode *self, const char *key);
 /* Whether the node shows @value for @key; NULL: shows nothing. */
 gboolean sim_node_shows (SimNode *self, const char *key, const char *value);
 guint64 sim_node_get_stat (SimNode *self, const char *name);
-/* Hands in a datagram as if it had come from @from. */
-void sim_node_receive (SimNode *self, const char *from, gconstpointer data, gsize len);
 
 G_END_DECLS

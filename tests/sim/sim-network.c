@@ -42,11 +42,8 @@ struct _SimNetwork
   GHashTable *places; /* address → Place, owned; none goes before the run ends */
 
   SimLinks *links;
-  SimTapFunc tap;
-  gpointer tap_data;
 
   SimTraffic traffic;
-  guint64 n_events;
   guint64 trace;
 };
 
@@ -146,7 +143,6 @@ run_to (SimNetwork *self, gint64 end)
       Event event = pop_event (self);
 
       self->now = event.due;
-      self->n_events++;
       if (event.func != NULL)
         event.func (event.owner, event.argument);
       else
@@ -238,6 +234,26 @@ sim_network_detach (SimNetwork *self, const char *address)
 
 /* Sending */
 
+/* FNV-1a, by words where there are any: it only has to tell two runs apart. */
+static void
+trace (SimNetwork *self, gconstpointer data, gsize len)
+{
+  const guint8 *bytes = data;
+  guint64 hash = self->trace;
+
+  for (; len >= sizeof (guint64); bytes += sizeof (guint64), len -= sizeof (guint64))
+    {
+      guint64 word;
+
+      memcpy (&word, bytes, sizeof word);
+      hash = sim_rotate ((hash ^ word) * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15), 29);
+    }
+  for (; len > 0; bytes++, len--)
+    hash = (hash ^ *bytes) * G_GUINT64_CONSTANT (0x100000001b3);
+
+  self->trace = hash;
+}
+
 /* @leaves: when the datagram leaves its host. */
 static void
 queue_packet (SimNetwork *self, const Place *from, const Place *to, GBytes *bytes, gint64 leaves)
@@ -268,12 +284,10 @@ sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *by
   self->traffic.datagrams++;
   self->traffic.bytes += len;
   self->traffic.largest = MAX (self->traffic.largest, len);
-  sim_network_trace (self, &self->now, sizeof self->now);
-  sim_network_trace (self, from, strlen (from));
-  sim_network_trace (self, to, strlen (to));
-  sim_network_trace (self, g_bytes_get_data (bytes, NULL), len);
-  if (self->tap != NULL)
-    self->tap (from, to, bytes, self->tap_data);
+  trace (self, &self->now, sizeof self->now);
+  trace (self, from, strlen (from));
+  trace (self, to, strlen (to));
+  trace (self, g_bytes_get_data (bytes, NULL), len);
 
   if (sim_links_loses (self->links, source->end, target->end))
     {
@@ -312,49 +326,10 @@ sim_network_get_links (SimNetwork *self)
 
 /* What is known of it */
 
-void
-sim_network_set_tap (SimNetwork *self, SimTapFunc func, gpointer user_data)
-{
-  self->tap = func;
-  self->tap_data = user_data;
-}
-
 const SimTraffic *
 sim_network_get_traffic (SimNetwork *self)
 {
   return &self->traffic;
-}
-
-guint64
-sim_network_get_n_events (SimNetwork *self)
-{
-  return self->n_events;
-}
-
-static inline guint64
-rotate (guint64 value, guint by)
-{
-  return (value << by) | (value >> (64 - by));
-}
-
-/* FNV-1a, by words where there are any: it only has to tell two runs apart. */
-void
-sim_network_trace (SimNetwork *self, gconstpointer data, gsize len)
-{
-  const guint8 *bytes = data;
-  guint64 hash = self->trace;
-
-  for (; len >= sizeof (guint64); bytes += sizeof (guint64), len -= sizeof (guint64))
-    {
-      guint64 word;
-
-      memcpy (&word, bytes, sizeof word);
-      hash = rotate ((hash ^ word) * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15), 29);
-    }
-  for (; len > 0; bytes++, len--)
-    hash = (hash ^ *bytes) * G_GUINT64_CONSTANT (0x100000001b3);
-
-  self->trace = hash;
 }
 
 guint64

@@ -25,7 +25,6 @@ typedef struct
 typedef void (*SimReceiveFunc) (gpointer owner, const char *from, GBytes *bytes);
 typedef void (*SimTimerFunc) (gpointer owner, guint64 argument);
 typedef gboolean (*SimConditionFunc) (gpointer user_data);
-typedef void (*SimTapFunc) (const char *from, const char *to, GBytes *bytes, gpointer user_data);
 
 SimNetwork *sim_network_new (guint64 seed);
 void sim_network_free (SimNetwork *self);
@@ -60,12 +59,7 @@ void sim_network_heal (SimNetwork *self);
 /* The rest of what can stand in the way. */
 SimLinks *sim_network_get_links (SimNetwork *self);
 
-/* Sees all that is sent, before the weather does. */
-void sim_network_set_tap (SimNetwork *self, SimTapFunc func, gpointer user_data);
 const SimTraffic *sim_network_get_traffic (SimNetwork *self);
-guint64 sim_network_get_n_events (SimNetwork *self);
-
-void sim_network_trace (SimNetwork *self, gconstpointer data, gsize len);
 guint64 sim_network_get_trace (SimNetwork *self);
 
 G_END_DECLS
