@@ -9,12 +9,13 @@
 
 G_BEGIN_DECLS
 
-/* Both are handed in: @mono in microseconds since any fixed point, never going back; @wall in microseconds since
- * 1970, which may step. */
+/* All are handed in, in microseconds: @mono since any fixed point, never going back, standing still while the machine
+ * is suspended; @wall since 1970, which may step; @boot as @mono, but running on while the machine is suspended. */
 typedef struct
 {
   gint64 mono;
   gint64 wall;
+  gint64 boot;
 } GkvTime;
 
 typedef struct

@@ -218,7 +218,7 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
       GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
 
       if (left_ms >= 0 && held != NULL && gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint))
-        gkv_store_set_deadline (self->runtime->store, held, self->runtime->now.mono + left_ms * GKV_MS);
+        gkv_store_set_deadline (self->runtime->store, held, self->runtime->now.boot + left_ms * GKV_MS);
       return FALSE;
     }
 
@@ -226,7 +226,7 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
 
   if (left_ms >= 0 && !gkv_record_is_dead (record))
     {
-      gkv_store_set_deadline (self->runtime->store, record, self->runtime->now.mono + left_ms * GKV_MS);
+      gkv_store_set_deadline (self->runtime->store, record, self->runtime->now.boot + left_ms * GKV_MS);
       gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + left_ms * GKV_MS);
     }
 
@@ -276,14 +276,14 @@ expire (GkvRecords *self)
   for (guint n = 0; n < MAX_EXPIRIES; n += EXPIRIES_SLICE)
     {
       guint n_expired =
-          gkv_store_expire_due (self->runtime->store, self->runtime->now.mono, EXPIRIES_SLICE, on_expired, self);
+          gkv_store_expire_due (self->runtime->store, self->runtime->now.boot, EXPIRIES_SLICE, on_expired, self);
 
       gkv_runtime_breathe (self->runtime, 4 * n_expired * GKV_COST_RECORD);
       if (n_expired < EXPIRIES_SLICE)
         break;
     }
   if (gkv_store_peek_deadline (self->runtime->store, &deadline) != NULL)
-    gkv_runtime_wake_at (self->runtime, deadline);
+    gkv_runtime_wake_at_boot (self->runtime, deadline);
 }
 
 static void

@@ -60,6 +60,12 @@ gkv_runtime_wake_at (GkvRuntime *self, gint64 mono)
   self->wake = MIN (self->wake, mono);
 }
 
+void
+gkv_runtime_wake_at_boot (GkvRuntime *self, gint64 boot)
+{
+  gkv_runtime_wake_at (self, self->now.mono + MAX (boot - self->now.boot, 0));
+}
+
 guint32
 gkv_runtime_random (GkvRuntime *self, guint32 below)
 {
@@ -152,5 +158,5 @@ gkv_runtime_get_left_ms (GkvRuntime *self, GkvRecord *record)
     return -1;
 
   deadline = gkv_store_get_deadline (self->store, record);
-  return deadline < 0 ? -1 : MAX (deadline - self->now.mono, 0) / 1000;
+  return deadline < 0 ? -1 : MAX (deadline - self->now.boot, 0) / 1000;
 }

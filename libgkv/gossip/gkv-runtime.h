@@ -75,6 +75,8 @@ void gkv_runtime_set_store_lock (GkvRuntime *self,
 
 /* Something is due at @mono. */
 void gkv_runtime_wake_at (GkvRuntime *self, gint64 mono);
+/* The same on the clock of remaining lifetimes. */
+void gkv_runtime_wake_at_boot (GkvRuntime *self, gint64 boot);
 guint32 gkv_runtime_random (GkvRuntime *self, guint32 below);
 /* It is synced from now on. */
 void gkv_runtime_set_synced (GkvRuntime *self);

@@ -6,6 +6,7 @@
 
 #include "gkv-map.h"
 
+#include "gkv-boot-time.h"
 #include "gkv-changes.h"
 #include "gkv-error.h"
 #include "gkv-listing.h"
@@ -19,6 +20,10 @@
 
 /* How many records one call lets expire. */
 #define MAX_EXPIRED (64)
+
+/* The next record that expires is slept for no longer than that: lifetimes go on while the machine is suspended, and
+ * sleeping doesn't. */
+#define MAX_EXPIRY_WAIT_US (60 * G_USEC_PER_SEC)
 
 /* What is written while the network can't take it is queued up to here. Beyond it the queue is dropped: the records are
  * in the store, where anti-entropy finds them. */
@@ -333,13 +338,16 @@ gkv_map_expire_locked (GkvMap *self)
   if (gkv_store_peek_deadline (self->store, &deadline) == NULL)
     return G_MAXINT64;
 
-  now = g_get_monotonic_time ();
+  now = gkv_get_boot_time ();
   if (deadline <= now && self->networked)
     gkv_store_expire_due (self->store, now, MAX_EXPIRED, gkv_map_expired_locked, self);
   else if (deadline <= now)
     gkv_store_drop_due (self->store, now, MAX_EXPIRED, gkv_map_expired_locked, self);
 
-  return gkv_store_peek_deadline (self->store, &deadline) != NULL ? MAX (deadline, 1) : G_MAXINT64;
+  if (gkv_store_peek_deadline (self->store, &deadline) == NULL)
+    return G_MAXINT64;
+
+  return g_get_monotonic_time () + CLAMP (deadline - now, 0, MAX_EXPIRY_WAIT_US);
 }
 
 /* Without a network no context has to run for records to expire: each read and write ends those that are due. */
@@ -363,7 +371,7 @@ gkv_map_has_expired_locked (GkvMap *self, GkvRecord *record)
 
   deadline = gkv_store_get_deadline (self->store, record);
 
-  return deadline >= 0 && deadline <= g_get_monotonic_time ();
+  return deadline >= 0 && deadline <= gkv_get_boot_time ();
 }
 
 GkvRecord *
@@ -396,7 +404,7 @@ gkv_map_get_expires_locked (GkvMap *self, GkvRecord *record)
 {
   gint64 deadline = gkv_store_get_deadline (self->store, record);
 
-  return deadline < 0 ? -1 : g_get_real_time () + (deadline - g_get_monotonic_time ());
+  return deadline < 0 ? -1 : g_get_real_time () + (deadline - gkv_get_boot_time ());
 }
 
 gboolean
@@ -453,7 +461,7 @@ static guint64
 gkv_map_get_n_keys_locked (GkvMap *self)
 {
   guint64 n_visible = gkv_store_get_n_visible (self->store);
-  guint64 n_due = gkv_store_count_due (self->store, g_get_monotonic_time ());
+  guint64 n_due = gkv_store_count_due (self->store, gkv_get_boot_time ());
 
   return n_visible - MIN (n_due, n_visible);
 }
@@ -918,7 +926,7 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
     }
 
   if ((write->flags & GKV_RECORD_TTL) != 0)
-    gkv_store_set_deadline (self->store, record, g_get_monotonic_time () + MIN (write->lifetime_us, MAX_LIFETIME_US));
+    gkv_store_set_deadline (self->store, record, gkv_get_boot_time () + MIN (write->lifetime_us, MAX_LIFETIME_US));
 
   gkv_map_queue_written_locked (self, record);
 

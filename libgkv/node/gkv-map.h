@@ -123,7 +123,7 @@ gboolean gkv_map_check_write_locked (GkvMap *self, const GkvWrite *write, GError
  * visible before in @replaced. */
 GkvRecord *gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, GError **error);
 /* Ends up to a bounded number of records that are due: with a dead mark where there is a network, otherwise by removing
- * them. Gives when the next one is, on the monotonic clock; G_MAXINT64 for none. Where there is no network every read
+ * them. Gives when to look again, on the monotonic clock; G_MAXINT64: no need to. Where there is no network every read
  * and write begins with it. */
 gint64 gkv_map_expire_locked (GkvMap *self);
 

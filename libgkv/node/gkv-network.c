@@ -6,6 +6,7 @@
 
 #include "gkv-network.h"
 
+#include "gkv-boot-time.h"
 #include "gkv-call.h"
 #include "gkv-error.h"
 #include "gkv-goals.h"
@@ -98,7 +99,7 @@ struct _GkvNetwork
 static GkvTime
 gkv_network_now (void)
 {
-  GkvTime now = { g_get_monotonic_time (), g_get_real_time () };
+  GkvTime now = { g_get_monotonic_time (), g_get_real_time (), gkv_get_boot_time () };
 
   return now;
 }

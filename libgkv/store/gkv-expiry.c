@@ -7,7 +7,7 @@
 #include "gkv-expiry.h"
 
 static guint
-end_due (GkvStore *self, gint64 mono, guint max, gboolean mark, GkvStoreReleaseFunc func, gpointer user_data)
+end_due (GkvStore *self, gint64 now, guint max, gboolean mark, GkvStoreReleaseFunc func, gpointer user_data)
 {
   guint n_expired = 0;
 
@@ -19,7 +19,7 @@ end_due (GkvStore *self, gint64 mono, guint max, gboolean mark, GkvStoreReleaseF
       gint64 deadline;
 
       record = gkv_store_peek_deadline (self, &deadline);
-      if (record == NULL || deadline > mono)
+      if (record == NULL || deadline > now)
         break;
 
       n_expired++;
@@ -50,13 +50,13 @@ end_due (GkvStore *self, gint64 mono, guint max, gboolean mark, GkvStoreReleaseF
 }
 
 guint
-gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data)
+gkv_store_expire_due (GkvStore *self, gint64 now, guint max, GkvStoreReleaseFunc func, gpointer user_data)
 {
-  return end_due (self, mono, max, TRUE, func, user_data);
+  return end_due (self, now, max, TRUE, func, user_data);
 }
 
 guint
-gkv_store_drop_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data)
+gkv_store_drop_due (GkvStore *self, gint64 now, guint max, GkvStoreReleaseFunc func, gpointer user_data)
 {
-  return end_due (self, mono, max, FALSE, func, user_data);
+  return end_due (self, now, max, FALSE, func, user_data);
 }

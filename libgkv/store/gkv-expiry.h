@@ -11,14 +11,14 @@ G_BEGIN_DECLS
 
 #include "gkv-store.h"
 
-/* Replaces up to @max records whose deadline is at or before @mono with their dead mark, in the order of the deadlines.
+/* Replaces up to @max records whose deadline is at or before @now with their dead mark, in the order of the deadlines.
  * Each dead record is passed to @func, with what was visible before. A record that is visible in the place of a
  * quarantined one is only hidden, and the quarantined one is passed. Returns how many there were: @max means that more
  * may be due. */
-guint gkv_store_expire_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data);
+guint gkv_store_expire_due (GkvStore *self, gint64 now, guint max, GkvStoreReleaseFunc func, gpointer user_data);
 
 /* The same without dead marks, where no other node has the records: they are removed. @func is called with the dead
  * record that would have taken the place. */
-guint gkv_store_drop_due (GkvStore *self, gint64 mono, guint max, GkvStoreReleaseFunc func, gpointer user_data);
+guint gkv_store_drop_due (GkvStore *self, gint64 now, guint max, GkvStoreReleaseFunc func, gpointer user_data);
 
 G_END_DECLS

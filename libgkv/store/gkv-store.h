@@ -83,7 +83,7 @@ void gkv_store_release_quarantined (GkvStore *self, GkvStamp up_to, GkvStoreRele
 /* Takes away @visible, which is visible in the place of a quarantined record; returns that one, borrowed. */
 GkvRecord *gkv_store_hide (GkvStore *self, GkvRecord *visible);
 
-/* The remaining lifetime, beside the records (it is no part of them): a deadline on the caller's monotonic clock, in
+/* The remaining lifetime, beside the records (it is no part of them): a deadline on a clock of the caller, in
  * µs. Setting it again keeps the earlier one. Records leave by themselves when they are replaced or removed. */
 void gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline);
 /* -1: none */

@@ -75,14 +75,12 @@ sim_cluster_complain (SimCluster *self, const char *format, ...)
 
 /* The loop of a node */
 
-/* As GkvNode does it today: .mono is CLOCK_MONOTONIC, which stands still while the machine is suspended. Once GkvTime
- * has a field for boot time, it is set here. */
 GkvTime
 sim_node_get_time (SimNode *self)
 {
   SimTime time = sim_clocks_read (&self->clocks, sim_network_get_now (self->cluster->network));
 
-  return (GkvTime){ .mono = time.mono, .wall = time.wall };
+  return (GkvTime){ .mono = time.mono, .wall = time.wall, .boot = time.boot };
 }
 
 static guint

@@ -102,7 +102,7 @@ init (Crowd *crowd, guint n)
   crowd->n = n;
   crowd->nodes = g_new0 (Node, n);
   crowd->by_name = g_hash_table_new (g_str_hash, g_str_equal);
-  crowd->now = (GkvTime){ GKV_SECOND, G_GINT64_CONSTANT (1800000000000000) };
+  crowd->now = (GkvTime){ GKV_SECOND, G_GINT64_CONSTANT (1800000000000000), GKV_SECOND };
   g_queue_init (&crowd->wire);
 
   for (guint i = 0; i < n; i++)

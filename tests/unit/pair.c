@@ -399,6 +399,7 @@ pair_run (Pair *pair, gint64 us, gboolean until_same)
       Flight *flight;
 
       pair->now.wall += next - pair->now.mono;
+      pair->now.boot += next - pair->now.mono;
       pair->now.mono = next;
       if (last)
         break;
