@@ -52,9 +52,9 @@ check_memory (SimNode *node)
   guint n_keys = g_hash_table_size (cluster->ledger);
   guint64 n_tombstones = gkv_store_get_n_tombstones (node->store);
 
-  check_bound (node, "peers", gkv_members_get_n (engine->members), n_nodes - 1);
+  check_bound (node, "peers", gkv_members_get_n (engine->members), n_nodes - 1 + cluster->max_invented);
   check_bound (node, "links", gkv_links_get_n (engine->links), cluster->n_addresses);
-  check_bound (node, "contacts", gkv_contacts_get_n (engine->contacts), cluster->n_addresses);
+  check_bound (node, "contacts", gkv_contacts_get_n (engine->contacts), cluster->n_addresses + cluster->max_invented);
   check_bound (node, "rumours that wait", gkv_rumours_get_n_waiting (engine->rumours), MAX_WAITING);
   check_bound (node, "delegations", gkv_rumours_get_n_delegated (engine->rumours), MAX_DELEGATED + n_nodes);
   check_bound (node, "relayed pings", gkv_probes_get_n_relays (engine->probes), MAX_RELAYS);

@@ -7,6 +7,7 @@
 #include "sim-cluster.h"
 
 #include "sim-check.h"
+#include "sim-lies.h"
 #include "sim-paths.h"
 #include "sim-scopes.h"
 #include "sim-watch.h"
@@ -166,17 +167,20 @@ handle_event (SimNode *self, GkvEvent *event)
 static void
 send (SimNode *self, const GkvDatagram *datagram)
 {
+  g_autoptr (GBytes) bytes = self->lies != NULL
+                                 ? sim_lies_alter (self->lies, datagram->bytes, get_max_datagram_size (self))
+                                 : g_bytes_ref (datagram->bytes);
   g_autofree char *place = NULL;
 
   if (self->options.interface == 0)
     {
-      sim_network_send (self->cluster->network, self->address, datagram->address, datagram->bytes);
+      sim_network_send (self->cluster->network, self->address, datagram->address, bytes);
       return;
     }
 
   place = sim_scopes_resolve (datagram->address, self->options.interface);
   if (place != NULL)
-    sim_network_send (self->cluster->network, self->address, place, datagram->bytes);
+    sim_network_send (self->cluster->network, self->address, place, bytes);
 }
 
 static void
@@ -409,6 +413,9 @@ sim_node_start (SimNode *self)
   };
 
   g_assert_true (self->state == SIM_NODE_DOWN);
+
+  if (options->lies > 0 && self->lies == NULL)
+    self->lies = sim_lies_new (sim_network_random_64 (network), options->lies);
 
   set_state (self, SIM_NODE_UP);
   self->n_starts++;
@@ -661,6 +668,7 @@ node_free (SimNode *self)
   if (self->engine != NULL)
     stop (self);
   forget (self);
+  g_clear_pointer (&self->lies, sim_lies_free);
   g_ptr_array_unref (self->seeds);
   g_hash_table_unref (self->peers);
   g_free (self->id);

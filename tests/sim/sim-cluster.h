@@ -17,6 +17,7 @@ G_BEGIN_DECLS
 
 typedef struct _SimCluster SimCluster;
 typedef struct _SimNode SimNode;
+typedef struct _SimLies SimLies;
 typedef struct _SimWatch SimWatch;
 
 typedef enum
@@ -38,6 +39,7 @@ typedef struct
   gboolean hides_address; /* others have to use the address that they see */
   guint interface;        /* its number, of a host that has only a link-local address; 0: it has another one */
   gint64 cpu_time;        /* µs that it takes for a datagram */
+  guint lies;             /* of 1,000 messages that it sends so many are altered; see sim-lies */
 } SimNodeOptions;
 
 /* How a machine comes back from being suspended. */
@@ -69,6 +71,7 @@ struct _SimNode
   GkvClock clock;
   GkvEngine *engine;
   SimClocks clocks;
+  SimLies *lies; /* NULL: it is honest */
   gint64 suspended_at;
 
   gint64 deadline;  /* the engine's */
@@ -106,6 +109,7 @@ struct _SimCluster
   gboolean mirrors;         /* nodes that start keep one */
   gboolean verbose;
   guint n_addresses;
+  guint max_invented;    /* members that are not there, and that a liar may make others believe in */
   GHashTable *ledger;    /* see sim-check */
   SimWatch *watch;       /* see sim-watch; NULL: nobody looks while the run goes on */
   guint n_state_changes; /* of nodes */

@@ -28,6 +28,8 @@ gboolean sim_run_halves (const SimRun *run);
 gboolean sim_run_laggard (const SimRun *run);
 /* Three minutes at 30 % loss in which nobody dies. */
 gboolean sim_run_loss (const SimRun *run);
+/* One member that lies in everything but records. */
+gboolean sim_run_liars (const SimRun *run);
 /* Two live nodes with one id. */
 gboolean sim_run_twins (const SimRun *run);
 /* A minute of writes under those faults, of all that there are, that the seed has chosen. */

@@ -147,7 +147,8 @@ check_leases (SimNode *node, GkvRecord *record, GkvRecord *replaced)
   guint n;
 
   if (!gkv_record_is_dead (record) || (record->flags & GKV_RECORD_EPHEMERAL) == 0 || replaced == NULL ||
-      owner == NULL || sim_check_has_owner_ended (node->cluster, record) || !sim_paths_are_known (self->paths))
+      owner == NULL || owner->lies != NULL || sim_check_has_owner_ended (node->cluster, record) ||
+      !sim_paths_are_known (self->paths))
     return;
 
   name = g_strdup_printf ("%u %s", node->index, gkv_record_get_key (record));
@@ -169,7 +170,7 @@ check_deaths (SimNode *node, const GkvPeerInfo *peer)
   gint64 parted;
 
   if (peer->state != GKV_PEER_STATE_DEAD || sim_node_get_peer_state (node, peer->node_id) == GKV_PEER_STATE_DEAD ||
-      dead == NULL || dead->state == SIM_NODE_DOWN || !sim_paths_are_known (self->paths))
+      dead == NULL || dead->lies != NULL || dead->state == SIM_NODE_DOWN || !sim_paths_are_known (self->paths))
     return;
 
   parted = sim_paths_get_parted (self->paths, dead, node);
@@ -314,7 +315,7 @@ sim_watch_flush (SimNode *node, guint n_peers)
       SimNode *other = sim_cluster_get (cluster, i);
       Holder holder = { i, other->memory, other->n_starts };
 
-      if (sim_node_get_peer_state (node, other->id) == GKV_PEER_STATE_ALIVE &&
+      if (sim_node_get_peer_state (node, other->id) == GKV_PEER_STATE_ALIVE && other->lies == NULL &&
           flush->at - other->started_at >= KNOWN_AFTER)
         g_array_append_val (flush->wanted, holder);
     }
@@ -376,7 +377,7 @@ check_confirmed (SimWatch *self, const Flush *flush, const GkvFlushState *state)
 
       if (other == flush->node)
         continue;
-      if (other->store == NULL)
+      if (other->store == NULL || other->lies != NULL)
         n_unknown++;
       else if (holds_all (other, flush->records))
         g_array_append_val (holders, holder);

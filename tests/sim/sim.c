@@ -23,8 +23,9 @@ static const struct
   const char *name;
   RunFunc func;
 } runs[] = {
-  { "faults", sim_run_faults }, { "halves", sim_run_halves }, { "laggard", sim_run_laggard }, { "loss", sim_run_loss },
-  { "twins", sim_run_twins },   { "swarm", sim_run_swarm },   { "churn", sim_run_churn },
+  { "faults", sim_run_faults }, { "halves", sim_run_halves }, { "laggard", sim_run_laggard },
+  { "loss", sim_run_loss },     { "liars", sim_run_liars },   { "twins", sim_run_twins },
+  { "swarm", sim_run_swarm },   { "churn", sim_run_churn },
 };
 
 static char *run_name;
@@ -42,7 +43,7 @@ static gboolean list_known;
 
 static const GOptionEntry options[] = {
   { "run", 0, 0, G_OPTION_ARG_STRING, &run_name,
-    "What happens: faults (the default), halves, laggard, loss, twins, swarm or churn", "NAME" },
+    "What happens: faults (the default), halves, laggard, liars, loss, twins, swarm or churn", "NAME" },
   { "seed", 0, 0, G_OPTION_ARG_INT64, &only_seed, "Run this seed alone", "N" },
   { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run so many seeds", "N" },
   { "first", 0, 0, G_OPTION_ARG_INT64, &first_seed, "The first of them (1)", "N" },
