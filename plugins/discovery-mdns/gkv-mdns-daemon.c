@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "gkv-mdns-backend.h"
+#include "gkv-mdns-daemon.h"
 
 #define AVAHI_BUS_NAME "org.freedesktop.Avahi"
 
@@ -23,7 +23,6 @@ typedef struct
 {
   GkvMdnsBackend parent;
 
-  GkvMdnsDiscovery *owner;
   GDBusConnection *bus;
   GCancellable *cancellable;
   guint subscriptions[3];
@@ -72,12 +71,12 @@ daemon_call_finish (GkvMdnsDaemon *self, GObject *bus, GAsyncResult *result, con
   name = g_dbus_error_get_remote_error (error);
   if (g_strcmp0 (name, AVAHI_BUS_NAME ".CollisionError") == 0)
     {
-      gkv_mdns_discovery_collided (self->owner);
+      self->parent.listener->collided (self->parent.data);
       return NULL;
     }
 
   g_dbus_error_strip_remote_error (error);
-  gkv_mdns_discovery_failed (self->owner, "could not %s through the Avahi daemon: %s", what, error->message);
+  gkv_mdns_backend_fail (&self->parent, "could not %s through the Avahi daemon: %s", what, error->message);
   return NULL;
 }
 
@@ -179,7 +178,7 @@ browser_signal_cb (GDBusConnection *bus,
   if (g_str_equal (signal, "Failure") && g_variant_is_of_type (arguments, G_VARIANT_TYPE ("(s)")))
     {
       g_variant_get (arguments, "(&s)", &name);
-      gkv_mdns_discovery_failed (self->owner, "could not look for other nodes through the Avahi daemon: %s", name);
+      gkv_mdns_backend_fail (&self->parent, "could not look for other nodes through the Avahi daemon: %s", name);
       return;
     }
 
@@ -191,9 +190,9 @@ browser_signal_cb (GDBusConnection *bus,
     return;
 
   if (g_str_equal (signal, "ItemNew"))
-    gkv_mdns_discovery_appeared (self->owner, index, protocol, name, domain);
+    self->parent.listener->appeared (index, protocol, name, domain, self->parent.data);
   else if (g_str_equal (signal, "ItemRemove"))
-    gkv_mdns_discovery_vanished (self->owner, index, protocol, name);
+    self->parent.listener->vanished (index, protocol, name, self->parent.data);
 }
 
 static void
@@ -231,7 +230,7 @@ resolver_signal_cb (GDBusConnection *bus,
     }
   strings = g_strv_builder_end (builder);
 
-  gkv_mdns_discovery_resolved (self->owner, index, name, address, port, strings);
+  self->parent.listener->resolved (index, name, address, port, strings, self->parent.data);
 }
 
 static void
@@ -252,9 +251,9 @@ group_signal_cb (GDBusConnection *bus,
 
   g_variant_get (arguments, "(i&s)", &state, &message);
   if (state == AVAHI_ENTRY_GROUP_COLLISION)
-    gkv_mdns_discovery_collided (self->owner);
+    self->parent.listener->collided (self->parent.data);
   else if (state == AVAHI_ENTRY_GROUP_FAILURE)
-    gkv_mdns_discovery_failed (self->owner, "could not announce this node through the Avahi daemon: %s", message);
+    gkv_mdns_backend_fail (&self->parent, "could not announce this node through the Avahi daemon: %s", message);
 }
 
 static guint
@@ -359,7 +358,7 @@ gkv_mdns_daemon_free (GkvMdnsBackend *backend)
 /* public methods */
 
 GkvMdnsBackend *
-gkv_mdns_daemon_new (GkvMdnsDiscovery *owner, GDBusConnection *bus)
+gkv_mdns_daemon_new (GDBusConnection *bus, const GkvMdnsListener *listener, gpointer data)
 {
   GkvMdnsDaemon *self = g_new0 (GkvMdnsDaemon, 1);
 
@@ -367,7 +366,8 @@ gkv_mdns_daemon_new (GkvMdnsDiscovery *owner, GDBusConnection *bus)
   self->parent.resolve = gkv_mdns_daemon_resolve;
   self->parent.cancel = gkv_mdns_daemon_cancel;
   self->parent.free = gkv_mdns_daemon_free;
-  self->owner = owner;
+  self->parent.listener = listener;
+  self->parent.data = data;
   self->bus = g_object_ref (bus);
   self->cancellable = g_cancellable_new ();
 

@@ -12,7 +12,9 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "gkv-mdns-backend.h"
+#include "gkv-mdns-daemon.h"
+#include "gkv-mdns-discovery.h"
+#include "gkv-mdns-embedded.h"
 
 #define AVAHI_BUS_NAME "org.freedesktop.Avahi"
 
@@ -273,6 +275,139 @@ discovery_forget (GkvMdnsDiscovery *self, Service *service, guint family)
   event->address = g_steal_pointer (&address);
 }
 
+/* what a back end reports */
+
+static void
+on_appeared (int interface, int protocol, const char *name, const char *domain, gpointer data)
+{
+  GkvMdnsDiscovery *self = data;
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
+  Service *service = service_find (self, interface, name);
+
+  if (service != NULL)
+    {
+      service->protocols |= 1u << protocol;
+      return;
+    }
+
+  if (g_hash_table_size (self->services) >= MAX_SERVICES)
+    {
+      g_debug ("mdns: over %d services, \"%s\" is left out", MAX_SERVICES, name);
+      return;
+    }
+
+  service = g_new0 (Service, 1);
+  service->backend = self->backend;
+  service->interface = interface;
+  service->name = g_strdup (name);
+  service->protocols = 1u << protocol;
+  g_hash_table_add (self->services, service);
+
+  for (guint i = 0; i < N_FAMILIES; i++)
+    service->resolvers[i] = self->backend->resolve (self->backend, interface, name, domain, families[i]);
+}
+
+static void
+on_vanished (int interface, int protocol, const char *name, gpointer data)
+{
+  GkvMdnsDiscovery *self = data;
+  Service *service = service_find (self, interface, name);
+
+  if (service == NULL)
+    return;
+
+  service->protocols &= ~(1u << protocol);
+  if (service->protocols != 0)
+    return;
+
+  for (guint i = 0; i < N_FAMILIES; i++)
+    discovery_forget (self, service, i);
+  g_hash_table_remove (self->services, service);
+}
+
+static void
+on_resolved (int interface, const char *name, const char *host, guint16 port, GStrv txt, gpointer data)
+{
+  GkvMdnsDiscovery *self = data;
+  g_autoptr (GInetAddress) inet_address = g_inet_address_new_from_string (host);
+  g_autofree char *node_id = gkv_mdns_txt_lookup (txt, "id");
+  g_autofree char *cluster = gkv_mdns_txt_lookup (txt, "cluster");
+  g_autofree char *address = NULL;
+  Service *service = service_find (self, interface, name);
+  gboolean is_new;
+  guint family;
+
+  if (service == NULL || inet_address == NULL)
+    return;
+
+  family = g_inet_address_get_family (inet_address) == G_SOCKET_FAMILY_IPV6 ? INET6 : INET;
+  if (family == INET)
+    address = g_strdup_printf ("%s:%u", host, port);
+  else if (g_inet_address_get_is_link_local (inet_address))
+    address = g_strdup_printf ("[%s%%%d]:%u", host, interface, port);
+  else
+    address = g_strdup_printf ("[%s]:%u", host, port);
+
+  /* What we announced ourselves comes back, too. Our id at another address is a second node of that id, as where a
+   * machine was cloned: these two must meet to notice. */
+  if (node_id == NULL || port == 0 || g_strcmp0 (cluster, self->cluster) != 0 ||
+      (g_str_equal (node_id, self->node_id) &&
+       gkv_mdns_announcement_has_address (self->announcement, inet_address, port)))
+    {
+      discovery_forget (self, service, family);
+      return;
+    }
+
+  if (g_strcmp0 (service->addresses[family], address) == 0 && g_str_equal (service->node_ids[family], node_id))
+    return;
+
+  discovery_forget (self, service, family);
+  is_new = !is_known (self, node_id, address);
+  service->node_ids[family] = g_strdup (node_id);
+  service->addresses[family] = g_strdup (address);
+
+  if (is_new)
+    {
+      Event *event = discovery_queue_event (self, FOUND);
+
+      event->node_id = g_steal_pointer (&node_id);
+      event->address = g_steal_pointer (&address);
+    }
+}
+
+static void
+on_collided (gpointer data)
+{
+  GkvMdnsDiscovery *self = data;
+  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
+
+  gkv_mdns_announcement_rename (self->announcement);
+  g_debug ("mdns: the name is taken, now \"%s\"", self->announcement->instance);
+  self->backend->announce (self->backend, self->announcement);
+}
+
+static void
+on_failed (const char *message, gpointer data)
+{
+  GkvMdnsDiscovery *self = data;
+
+  /* A failure that repeats is reported once. */
+  if (g_strcmp0 (message, self->last_failure) == 0)
+    return;
+
+  g_free (self->last_failure);
+  self->last_failure = g_strdup (message);
+  discovery_queue_event (self, FAILED)->error = g_error_new_literal (GKV_ERROR, GKV_ERROR_DISCOVERY, message);
+}
+
+static const GkvMdnsListener discovery_listener = {
+  .appeared = on_appeared,
+  .vanished = on_vanished,
+  .resolved = on_resolved,
+  .collided = on_collided,
+  .failed = on_failed,
+};
+
 /* internal methods: back ends */
 
 static void
@@ -306,7 +441,7 @@ discovery_use_daemon (GkvMdnsDiscovery *self)
   g_debug ("mdns: through the Avahi daemon");
   self->n_retries = 0;
   discovery_drop_backend (self);
-  self->backend = gkv_mdns_daemon_new (self, self->bus);
+  self->backend = gkv_mdns_daemon_new (self->bus, &discovery_listener, self);
   self->is_daemon = TRUE;
   self->backend->announce (self->backend, self->announcement);
 }
@@ -319,21 +454,21 @@ discovery_use_embedded (GkvMdnsDiscovery *self)
 
   g_debug ("mdns: with Avahi inside this process");
   discovery_drop_backend (self);
-  self->backend = gkv_mdns_embedded_new (self, self->announcement->host, &error);
+  self->backend = gkv_mdns_embedded_new (self->announcement->host, &discovery_listener, self, &error);
   if (self->backend != NULL)
     self->backend->announce (self->backend, self->announcement);
   if (self->backend == NULL)
     {
       g_debug ("mdns: %s", error->message);
       if (self->n_retries + 1 >= N_TRIES_UNTIL_TOLD)
-        gkv_mdns_discovery_failed (self, "%s", error->message);
+        on_failed (error->message, self);
       discovery_schedule_retry (self);
     }
 #else
   discovery_drop_backend (self);
-  gkv_mdns_discovery_failed (self,
-                             "no Avahi daemon runs on the system bus, and this module was built without an Avahi of "
-                             "its own: start avahi-daemon");
+  on_failed ("no Avahi daemon runs on the system bus, and this module was built without an Avahi of "
+             "its own: start avahi-daemon",
+             self);
 #endif
 }
 
@@ -540,131 +675,4 @@ gkv_mdns_discovery_iface_init (GkvDiscoveryInterface *iface)
   iface->start = gkv_mdns_discovery_start;
   iface->stop = gkv_mdns_discovery_stop;
   iface->is_thread_movable = gkv_mdns_discovery_is_thread_movable;
-}
-
-/* what a back end reports */
-
-void
-gkv_mdns_discovery_appeared (GkvMdnsDiscovery *self, int interface, int protocol, const char *name, const char *domain)
-{
-  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
-  Service *service = service_find (self, interface, name);
-
-  if (service != NULL)
-    {
-      service->protocols |= 1u << protocol;
-      return;
-    }
-
-  if (g_hash_table_size (self->services) >= MAX_SERVICES)
-    {
-      g_debug ("mdns: over %d services, \"%s\" is left out", MAX_SERVICES, name);
-      return;
-    }
-
-  service = g_new0 (Service, 1);
-  service->backend = self->backend;
-  service->interface = interface;
-  service->name = g_strdup (name);
-  service->protocols = 1u << protocol;
-  g_hash_table_add (self->services, service);
-
-  for (guint i = 0; i < N_FAMILIES; i++)
-    service->resolvers[i] = self->backend->resolve (self->backend, interface, name, domain, families[i]);
-}
-
-void
-gkv_mdns_discovery_vanished (GkvMdnsDiscovery *self, int interface, int protocol, const char *name)
-{
-  Service *service = service_find (self, interface, name);
-
-  if (service == NULL)
-    return;
-
-  service->protocols &= ~(1u << protocol);
-  if (service->protocols != 0)
-    return;
-
-  for (guint i = 0; i < N_FAMILIES; i++)
-    discovery_forget (self, service, i);
-  g_hash_table_remove (self->services, service);
-}
-
-void
-gkv_mdns_discovery_resolved (
-    GkvMdnsDiscovery *self, int interface, const char *name, const char *host, guint16 port, GStrv txt)
-{
-  g_autoptr (GInetAddress) inet_address = g_inet_address_new_from_string (host);
-  g_autofree char *node_id = gkv_mdns_txt_lookup (txt, "id");
-  g_autofree char *cluster = gkv_mdns_txt_lookup (txt, "cluster");
-  g_autofree char *address = NULL;
-  Service *service = service_find (self, interface, name);
-  gboolean is_new;
-  guint family;
-
-  if (service == NULL || inet_address == NULL)
-    return;
-
-  family = g_inet_address_get_family (inet_address) == G_SOCKET_FAMILY_IPV6 ? INET6 : INET;
-  if (family == INET)
-    address = g_strdup_printf ("%s:%u", host, port);
-  else if (g_inet_address_get_is_link_local (inet_address))
-    address = g_strdup_printf ("[%s%%%d]:%u", host, interface, port);
-  else
-    address = g_strdup_printf ("[%s]:%u", host, port);
-
-  /* What we announced ourselves comes back, too. Our id at another address is a second node of that id, as where a
-   * machine was cloned: these two must meet to notice. */
-  if (node_id == NULL || port == 0 || g_strcmp0 (cluster, self->cluster) != 0 ||
-      (g_str_equal (node_id, self->node_id) &&
-       gkv_mdns_announcement_has_address (self->announcement, inet_address, port)))
-    {
-      discovery_forget (self, service, family);
-      return;
-    }
-
-  if (g_strcmp0 (service->addresses[family], address) == 0 && g_str_equal (service->node_ids[family], node_id))
-    return;
-
-  discovery_forget (self, service, family);
-  is_new = !is_known (self, node_id, address);
-  service->node_ids[family] = g_strdup (node_id);
-  service->addresses[family] = g_strdup (address);
-
-  if (is_new)
-    {
-      Event *event = discovery_queue_event (self, FOUND);
-
-      event->node_id = g_steal_pointer (&node_id);
-      event->address = g_steal_pointer (&address);
-    }
-}
-
-void
-gkv_mdns_discovery_collided (GkvMdnsDiscovery *self)
-{
-  g_autoptr (GMainContextPusher) pusher G_GNUC_UNUSED = g_main_context_pusher_new (self->context);
-
-  gkv_mdns_announcement_rename (self->announcement);
-  g_debug ("mdns: the name is taken, now \"%s\"", self->announcement->instance);
-  self->backend->announce (self->backend, self->announcement);
-}
-
-void
-gkv_mdns_discovery_failed (GkvMdnsDiscovery *self, const char *format, ...)
-{
-  g_autofree char *message = NULL;
-  va_list args;
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-
-  /* A failure that repeats is reported once. */
-  if (g_strcmp0 (message, self->last_failure) == 0)
-    return;
-
-  g_free (self->last_failure);
-  self->last_failure = g_strdup (message);
-  discovery_queue_event (self, FAILED)->error = g_error_new_literal (GKV_ERROR, GKV_ERROR_DISCOVERY, message);
 }

@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "gkv-mdns-backend.h"
+#include "gkv-mdns-embedded.h"
 
 #include <avahi-common/alternative.h>
 #include <avahi-common/error.h>
@@ -26,7 +26,6 @@ typedef struct
 {
   GkvMdnsBackend parent;
 
-  GkvMdnsDiscovery *owner;
   AvahiGLibPoll *poll;
   AvahiServer *server;
   AvahiSServiceBrowser *browser;
@@ -47,7 +46,7 @@ server_cb (AvahiServer *server, AvahiServerState state, void *user_data)
   GkvMdnsEmbedded *self = user_data;
 
   if (state == AVAHI_SERVER_FAILURE)
-    gkv_mdns_discovery_failed (self->owner, "mDNS stopped working: %s", avahi_strerror (avahi_server_errno (server)));
+    gkv_mdns_backend_fail (&self->parent, "mDNS stopped working: %s", avahi_strerror (avahi_server_errno (server)));
 }
 
 static void
@@ -56,10 +55,10 @@ group_cb (AvahiServer *server, AvahiSEntryGroup *group, AvahiEntryGroupState sta
   GkvMdnsEmbedded *self = user_data;
 
   if (state == AVAHI_ENTRY_GROUP_COLLISION)
-    gkv_mdns_discovery_collided (self->owner);
+    self->parent.listener->collided (self->parent.data);
   else if (state == AVAHI_ENTRY_GROUP_FAILURE)
-    gkv_mdns_discovery_failed (self->owner, "could not announce this node by mDNS: %s",
-                               avahi_strerror (avahi_server_errno (server)));
+    gkv_mdns_backend_fail (&self->parent, "could not announce this node by mDNS: %s",
+                           avahi_strerror (avahi_server_errno (server)));
 }
 
 static void
@@ -76,12 +75,12 @@ browser_cb (AvahiSServiceBrowser *browser,
   GkvMdnsEmbedded *self = user_data;
 
   if (event == AVAHI_BROWSER_NEW)
-    gkv_mdns_discovery_appeared (self->owner, interface, protocol, name, domain);
+    self->parent.listener->appeared (interface, protocol, name, domain, self->parent.data);
   else if (event == AVAHI_BROWSER_REMOVE)
-    gkv_mdns_discovery_vanished (self->owner, interface, protocol, name);
+    self->parent.listener->vanished (interface, protocol, name, self->parent.data);
   else if (event == AVAHI_BROWSER_FAILURE)
-    gkv_mdns_discovery_failed (self->owner, "could not look for other nodes by mDNS: %s",
-                               avahi_strerror (avahi_server_errno (self->server)));
+    gkv_mdns_backend_fail (&self->parent, "could not look for other nodes by mDNS: %s",
+                           avahi_strerror (avahi_server_errno (self->server)));
 }
 
 static void
@@ -118,7 +117,7 @@ resolver_cb (AvahiSServiceResolver *resolver,
   strings = g_strv_builder_end (builder);
 
   avahi_address_snprint (numeric, sizeof numeric, address);
-  gkv_mdns_discovery_resolved (self->owner, interface, name, numeric, port, strings);
+  self->parent.listener->resolved (interface, name, numeric, port, strings, self->parent.data);
 }
 
 static int
@@ -180,7 +179,7 @@ gkv_mdns_embedded_announce (GkvMdnsBackend *backend, const GkvMdnsAnnouncement *
   avahi_s_entry_group_reset (self->group);
   result = fill_group (self, announcement);
   if (result < 0)
-    gkv_mdns_discovery_failed (self->owner, "could not announce this node by mDNS: %s", avahi_strerror (result));
+    gkv_mdns_backend_fail (&self->parent, "could not announce this node by mDNS: %s", avahi_strerror (result));
 }
 
 static gpointer
@@ -246,7 +245,7 @@ is_any_port_kept (void)
 /* public methods */
 
 GkvMdnsBackend *
-gkv_mdns_embedded_new (GkvMdnsDiscovery *owner, const char *host, GError **error)
+gkv_mdns_embedded_new (const char *host, const GkvMdnsListener *listener, gpointer data, GError **error)
 {
   static gsize log_is_set = 0;
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
@@ -265,7 +264,8 @@ gkv_mdns_embedded_new (GkvMdnsDiscovery *owner, const char *host, GError **error
   self->parent.resolve = gkv_mdns_embedded_resolve;
   self->parent.cancel = gkv_mdns_embedded_cancel;
   self->parent.free = gkv_mdns_embedded_free;
-  self->owner = owner;
+  self->parent.listener = listener;
+  self->parent.data = data;
   self->poll = avahi_glib_poll_new (context, G_PRIORITY_DEFAULT);
 
   avahi_server_config_init (&config);
