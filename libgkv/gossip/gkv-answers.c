@@ -21,7 +21,6 @@ struct _GkvAnswers
 {
   GkvRuntime *runtime;
   GkvLinks *links;
-  GkvHorizons *horizons;
   GkvTransfers *transfers;
   GkvOffers *offers;
   GkvExchanges *exchanges;
@@ -32,7 +31,6 @@ struct _GkvAnswers
 GkvAnswers *
 gkv_answers_new (GkvRuntime *runtime,
                  GkvLinks *links,
-                 GkvHorizons *horizons,
                  GkvTransfers *transfers,
                  GkvOffers *offers,
                  GkvExchanges *exchanges,
@@ -43,7 +41,6 @@ gkv_answers_new (GkvRuntime *runtime,
 
   self->runtime = runtime;
   self->links = links;
-  self->horizons = horizons;
   self->transfers = transfers;
   self->offers = offers;
   self->exchanges = exchanges;
@@ -68,7 +65,7 @@ put_listed (GkvRecord *record, gpointer user_data)
 static void
 handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  GkvRange range = gkv_reader_range (reader);
   GkvFingerprint theirs;
   GkvSummary mine;
   GByteArray *body;
@@ -85,7 +82,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 
   gkv_store_summarise (self->runtime->store, range, &mine);
   body = gkv_links_begin_message (self->links);
-  gkv_exchange_put_range (self->exchanges, body, range);
+  gkv_put_range (body, range);
 
   if (gkv_fingerprint_equal (&mine.fingerprint, &theirs))
     {
@@ -95,7 +92,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
       if (range.depth == 0)
         {
           gkv_flushes_agree (self->flushes, link);
-          gkv_exchange_agree (self->exchanges, link, gkv_store_end_epoch (self->runtime->store));
+          gkv_exchange_agree (self->exchanges, link);
         }
     }
   else if (mine.count <= MAX_LISTED || range.depth == 16)
@@ -122,21 +119,20 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 static void
 handle_same (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  GkvRange range = gkv_reader_range (reader);
   guint8 flags = gkv_reader_u8 (reader);
   guint32 sum = gkv_reader_u32 (reader);
   const GkvAsked *asked = gkv_exchange_find_asked (link, &range, 0);
-  guint32 epoch;
 
   /* One that comes late is about what we held at an earlier question, and says nothing of what was written since. Or it
    * answers no question of a full exchange, but one from before. */
   if (reader->failed || (gkv_exchange_of (link) != NULL && gkv_exchange_of (link)->full) || asked == NULL ||
-      asked->sum != sum || !gkv_exchange_is_answer (link, &range, 0, &epoch))
+      asked->sum != sum || !gkv_exchange_is_answer (link, &range, 0))
     return;
 
   if (range.depth == 0)
     {
-      gkv_exchange_agree (self->exchanges, link, epoch);
+      gkv_exchange_agree (self->exchanges, link);
       if (flags & SAME_FLAG_SYNCED)
         gkv_runtime_set_synced (self->runtime);
     }
@@ -147,14 +143,14 @@ static void
 handle_range (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
   const guint8 *all = reader->data;
-  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  GkvRange range = gkv_reader_range (reader);
   guint64 theirs[16];
   GkvSummary mine;
 
   for (guint i = 0; i < 16; i++)
     theirs[i] = gkv_reader_u64 (reader);
 
-  if (reader->failed || range.depth >= 16 || !gkv_exchange_is_answer (link, &range, 0, NULL))
+  if (reader->failed || range.depth >= 16 || !gkv_exchange_is_answer (link, &range, 0))
     return;
 
   if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, all, reader->len))
@@ -163,7 +159,7 @@ handle_range (GkvAnswers *self, GkvLink *link, GkvReader *reader)
   gkv_store_summarise (self->runtime->store, range, &mine);
   if (mine.count == 0)
     {
-      gkv_transfer_pull (self->transfers, link, range, TRUE);
+      gkv_transfer_pull (self->transfers, link, range);
       gkv_exchange_consider_end (self->exchanges, link);
       return;
     }
@@ -183,7 +179,7 @@ static void
 handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
   const guint8 *all = reader->data;
-  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  GkvRange range = gkv_reader_range (reader);
   g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
   GkvSummary mine;
@@ -196,17 +192,16 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
       g_hash_table_replace (listed, &copy->hash, copy);
     }
 
-  if (reader->failed || !gkv_exchange_is_answer (link, &range, 0, NULL))
+  if (reader->failed || !gkv_exchange_is_answer (link, &range, 0))
     return;
 
   if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, all, reader->len))
     return;
 
   gkv_store_summarise (self->runtime->store, range, &mine);
-  if (mine.count > MAX_GIVEN && (gkv_standing_of (link->member)->horizon > 0 || gkv_exchange_of (link)->full) &&
-      range.depth < 16)
+  if (mine.count > MAX_GIVEN && gkv_exchange_of (link)->full && range.depth < 16)
     {
-      /* Each of what they lack has to be decided about, or compared: a little at a time. */
+      /* Each record has to be compared: a little at a time. */
       for (guint i = 0; i < 16; i++)
         {
           GkvRange child = gkv_exchange_get_part (range, i);
@@ -235,7 +230,7 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
           GkvRecord *record = g_ptr_array_index (records, i);
           GkvItem *item = g_hash_table_lookup (listed, &record->hash);
 
-          if (item == NULL ? gkv_horizons_stands (self->horizons, link, record) : gkv_item_is_given (item, record))
+          if (item == NULL || gkv_item_is_given (item, record))
             {
               g_ptr_array_add (given, gkv_record_ref (record));
               gkv_given_add (&gkv_exchange_of (link)->given, record, item != NULL ? item->stamp : 0);
@@ -267,7 +262,7 @@ handle_invite (GkvAnswers *self, GkvLink *link, GkvReader *reader)
   GkvRange range = gkv_reader_range (reader);
 
   if (!reader->failed)
-    gkv_transfer_pull (self->transfers, link, range, FALSE);
+    gkv_transfer_pull (self->transfers, link, range);
 }
 
 void

@@ -13,7 +13,6 @@ typedef struct _GkvAnswers GkvAnswers;
 
 GkvAnswers *gkv_answers_new (GkvRuntime *runtime,
                              GkvLinks *links,
-                             GkvHorizons *horizons,
                              GkvTransfers *transfers,
                              GkvOffers *offers,
                              GkvExchanges *exchanges,

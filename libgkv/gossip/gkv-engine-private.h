@@ -10,8 +10,9 @@
  *   gkv-offers       giving what the other lacks
  *   gkv-transfer     getting what was found to be missing
  *   gkv-pieces       getting a record that doesn't fit a datagram
- *   gkv-horizons     garbage collection of tombstones
+ *   gkv-tombstones   garbage collection of tombstones
  *   gkv-ephemerals   records that end with their owners
+ *   gkv-partings     what was held before this node was parted from others
  *   gkv-rumours      dissemination: new records are sent on at once
  *   gkv-ring         the order in which rumours are passed on
  *   gkv-identities   who is at the other end of a link
@@ -47,7 +48,8 @@ struct _GkvEngine
   GkvRing *ring;
   GkvRumours *rumours;
   GkvEphemerals *ephemerals;
-  GkvHorizons *horizons;
+  GkvTombstones *tombstones;
+  GkvPartings *partings;
   GkvPieces *pieces;
   GkvTransfers *transfers;
   GkvOffers *offers;

@@ -162,6 +162,7 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
       break;
 
     case GKV_MESSAGE_RECORD:
+    case GKV_MESSAGE_OLD_RECORD:
     case GKV_MESSAGE_WANT:
     case GKV_MESSAGE_PULL:
     case GKV_MESSAGE_PAGE:
@@ -173,6 +174,10 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
     case GKV_MESSAGE_GET:
     case GKV_MESSAGE_DATA:
       gkv_pieces_handle (self->pieces, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_COLLECTED:
+      gkv_tombstones_handle (self->tombstones, body);
       break;
 
     default:
@@ -247,7 +252,6 @@ on_member_lost (GkvMember *member, gpointer data)
   GkvEngine *self = data;
 
   gkv_standing_end (member);
-  gkv_horizons_part (self->horizons, member);
   gkv_ephemerals_hasten (self->ephemerals);
   if (member->link != NULL)
     gkv_exchange_free (self->exchanges, member->link);
@@ -295,9 +299,15 @@ on_introduced (GkvLink *link, gpointer data)
 }
 
 static gboolean
-on_record (GkvLink *link, GkvRecord *record, gint64 left_ms, gpointer data)
+on_record (GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away, gpointer data)
 {
-  return gkv_records_apply (((GkvEngine *) data)->records, link, record, left_ms);
+  return gkv_records_apply (((GkvEngine *) data)->records, link, record, left_ms, away);
+}
+
+static gboolean
+on_rumour (GkvLink *link, GkvRecord *record, gint64 left_ms, gpointer data)
+{
+  return on_record (link, record, gkv_record_is_dead (record) ? -1 : left_ms, 0, data);
 }
 
 static void
@@ -408,7 +418,7 @@ static const GkvMembershipListener membership_listener = {
 };
 static const GkvIdentitiesListener identities_listener = { .introduced = on_introduced };
 static const GkvRumoursListener rumours_listener = {
-  .received = on_record,
+  .received = on_rumour,
   .acknowledged = on_acknowledged,
   .dropped = on_rumour_dropped,
 };
@@ -473,23 +483,23 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->ring = gkv_ring_new (runtime, self->members);
   self->rumours = gkv_rumours_new (runtime, self->links, self->members, self->ring, &rumours_listener, self);
   self->ephemerals = gkv_ephemerals_new (runtime, self->members, &ephemerals_listener, self);
-  self->horizons = gkv_horizons_new (runtime, self->members, self->ephemerals, config->tombstone_life_ms * GKV_MS,
-                                     config->max_tombstones);
-  self->pieces = gkv_pieces_new (runtime, self->links, self->rumours, &pieces_listener, self);
-  self->transfers = gkv_transfers_new (runtime, self->links, self->horizons, self->pieces, &transfers_listener, self);
-  self->offers = gkv_offers_new (runtime, self->links, self->transfers);
-  self->exchanges =
-      gkv_exchanges_new (runtime, self->links, self->members, self->horizons, self->pieces, self->transfers,
-                         MAX (config->gossip_interval_ms, 1) * GKV_MS, &exchanges_listener, self);
-  self->sketches =
-      gkv_sketches_new (runtime, self->links, self->horizons, self->transfers, self->offers, self->exchanges);
+  self->tombstones =
+      gkv_tombstones_new (runtime, self->links, config->tombstone_life_ms * GKV_MS, config->max_tombstones);
+  self->partings = gkv_partings_new (runtime, self->links);
+  self->pieces = gkv_pieces_new (runtime, self->links, self->partings, self->rumours, &pieces_listener, self);
+  self->transfers = gkv_transfers_new (runtime, self->links, self->partings, self->pieces, &transfers_listener, self);
+  self->offers = gkv_offers_new (runtime, self->links, self->partings, self->transfers);
+  self->exchanges = gkv_exchanges_new (runtime, self->links, self->members, self->pieces, self->transfers,
+                                       MAX (config->gossip_interval_ms, 1) * GKV_MS, &exchanges_listener, self);
+  self->sketches = gkv_sketches_new (runtime, self->links, self->transfers, self->offers, self->exchanges);
   self->flushes = gkv_flushes_new (runtime, self->links, self->members, self->exchanges);
-  self->answers = gkv_answers_new (runtime, self->links, self->horizons, self->transfers, self->offers, self->exchanges,
-                                   self->sketches, self->flushes);
+  self->answers = gkv_answers_new (runtime, self->links, self->transfers, self->offers, self->exchanges, self->sketches,
+                                   self->flushes);
   self->records =
-      gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->horizons, self->flushes);
+      gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->tombstones, self->flushes);
 
   gkv_runtime_lock_store (runtime);
+  gkv_store_remember_removals (store, config->max_removals > 0 ? config->max_removals : GKV_MAX_REMOVALS);
   while (!gkv_store_keep_sketch_of (store, SKETCH_SLICE))
     gkv_runtime_breathe (runtime, SKETCH_SLICE * GKV_COST_RECORD / 2);
   gkv_records_take_in (self->records);
@@ -513,7 +523,8 @@ gkv_engine_free (GkvEngine *self)
   gkv_offers_free (self->offers);
   gkv_transfers_free (self->transfers);
   gkv_pieces_free (self->pieces);
-  gkv_horizons_free (self->horizons);
+  gkv_partings_free (self->partings);
+  gkv_tombstones_free (self->tombstones);
   gkv_ephemerals_free (self->ephemerals);
   gkv_ring_free (self->ring);
   gkv_identities_free (self->identities);
@@ -621,7 +632,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_pieces_tick (self->pieces);
       gkv_records_tick (self->records);
       gkv_ephemerals_tick (self->ephemerals);
-      gkv_horizons_tick (self->horizons);
+      gkv_tombstones_tick (self->tombstones);
       consider_synced (self);
     }
   gkv_runtime_unlock_store (runtime);
@@ -717,9 +728,9 @@ gkv_engine_add_stats (GkvEngine *self, GVariantBuilder *builder)
     { "records-taken", counters->records_taken },
     { "records-refused", counters->records_refused },
     { "records-too-new", counters->records_too_new },
-    { "records-dropped", counters->records_dropped },
     { "records-doubted", counters->records_doubted },
     { "tombstones-collected", counters->tombstones_collected },
+    { "removals-remembered", gkv_removals_get_n (gkv_store_get_removals (self->runtime->store)) },
     { "exchanges", counters->exchanges },
     { "exchanges-repeated", counters->exchanges_repeated },
     { "exchanges-full", counters->exchanges_full },

@@ -14,6 +14,9 @@
 
 G_BEGIN_DECLS
 
+/* Removals that are remembered, usually. */
+#define GKV_MAX_REMOVALS 4194304
+
 typedef struct _GkvEngine GkvEngine;
 
 typedef struct
@@ -48,6 +51,7 @@ typedef struct
   /* 0: the usual */
   gint64 tombstone_life_ms;
   guint max_tombstones;
+  guint max_removals; /* that are remembered after their tombstones are gone */
   gint64 forget_dead_ms;
 } GkvEngineConfig;
 

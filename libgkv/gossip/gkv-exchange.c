@@ -54,7 +54,6 @@ struct _GkvExchanges
   GkvRuntime *runtime;
   GkvLinks *links;
   GkvMembers *members;
-  GkvHorizons *horizons;
   GkvPieces *pieces;
   GkvTransfers *transfers;
   GkvExchangesListener listener;
@@ -71,7 +70,6 @@ GkvExchanges *
 gkv_exchanges_new (GkvRuntime *runtime,
                    GkvLinks *links,
                    GkvMembers *members,
-                   GkvHorizons *horizons,
                    GkvPieces *pieces,
                    GkvTransfers *transfers,
                    gint64 interval,
@@ -83,7 +81,6 @@ gkv_exchanges_new (GkvRuntime *runtime,
   self->runtime = runtime;
   self->links = links;
   self->members = members;
-  self->horizons = horizons;
   self->pieces = pieces;
   self->transfers = transfers;
   self->interval = interval;
@@ -152,29 +149,6 @@ gkv_exchange_get_part (GkvRange range, guint index)
   return child;
 }
 
-void
-gkv_exchange_put_range (GkvExchanges *self, GByteArray *body, GkvRange range)
-{
-  gkv_put_range (body, range);
-  if (range.depth == 0)
-    gkv_put_u64 (body, gkv_horizons_get (self->horizons));
-}
-
-GkvRange
-gkv_exchange_read_range (GkvExchanges *self, GkvLink *link, GkvReader *reader)
-{
-  GkvRange range = gkv_reader_range (reader);
-
-  if (range.depth == 0 && !reader->failed)
-    {
-      GkvStamp horizon = gkv_reader_u64 (reader);
-
-      if (!reader->failed)
-        gkv_horizons_receive (self->horizons, link, horizon);
-    }
-  return range;
-}
-
 /* Asking */
 
 /* Questions are looked at again at @when. */
@@ -211,7 +185,7 @@ send_ask (GkvExchanges *self, GkvLink *link, GkvAsked *asked)
   if (gkv_exchange_of (link)->full)
     summary.fingerprint = no_sum;
   asked->sum = summary.fingerprint.lo;
-  gkv_exchange_put_range (self, body, asked->range);
+  gkv_put_range (body, asked->range);
   gkv_put_u64 (body, summary.fingerprint.lo);
   gkv_put_u64 (body, summary.fingerprint.hi);
   gkv_links_send (self->links, link, GKV_MESSAGE_ASK);
@@ -222,8 +196,6 @@ gkv_exchange_ask (GkvExchanges *self, GkvLink *link, GkvRange range, guint chunk
 {
   GkvAsked asked = { .range = range, .chunk = chunk, .sent = self->runtime->now.mono };
 
-  if (range.depth == 0 && chunk == 0)
-    asked.epoch = gkv_store_end_epoch (self->runtime->store);
   send_ask (self, link, &asked);
   g_array_append_val (gkv_exchange_of (link)->asked, asked);
   look_at (self, self->runtime->now.mono + ASK_PATIENCE);
@@ -260,7 +232,7 @@ gkv_exchange_find_asked (const GkvLink *link, const GkvRange *range, guint chunk
 }
 
 gboolean
-gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint32 *epoch)
+gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk)
 {
   const GkvAsked *question = gkv_exchange_find_asked (link, range, chunk);
   GArray *asked;
@@ -268,8 +240,6 @@ gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint
   if (question == NULL)
     return FALSE;
 
-  if (epoch != NULL)
-    *epoch = question->epoch;
   asked = gkv_exchange_of (link)->asked;
   g_array_remove_index_fast (asked, question - (const GkvAsked *) asked->data);
   return TRUE;
@@ -323,14 +293,11 @@ matched (GkvExchanges *self, GkvLink *link)
 }
 
 void
-gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint32 epoch)
+gkv_exchange_agree (GkvExchanges *self, GkvLink *link)
 {
   gkv_conversation_forget_repeats (link);
   if (gkv_link_is_current (link))
-    {
-      gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
-      gkv_horizons_agree (self->horizons, link->member, epoch);
-    }
+    gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
   matched (self, link);
 }
 
@@ -511,7 +478,7 @@ gkv_exchange_split (GkvExchanges *self, GkvLink *link, GkvRange range, const gui
         continue;
 
       if (mine.count == 0 && !gkv_exchange_of (link)->full)
-        gkv_transfer_pull (self->transfers, link, child, TRUE);
+        gkv_transfer_pull (self->transfers, link, child);
       else
         gkv_exchange_look_into (link, child);
     }

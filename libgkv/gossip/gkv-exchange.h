@@ -19,9 +19,8 @@ typedef struct _GkvExchanges GkvExchanges;
 typedef struct
 {
   GkvRange range;
-  guint chunk;   /* of a sketch; 0: the query is about the range */
-  guint32 epoch; /* of our store, when it was sent first */
-  guint32 sum;   /* a part of ours, when it was sent last */
+  guint chunk; /* of a sketch; 0: the query is about the range */
+  guint32 sum; /* a part of ours, when it was sent last */
   gint64 sent;
   guint tries;
 } GkvAsked;
@@ -53,7 +52,6 @@ typedef struct
 GkvExchanges *gkv_exchanges_new (GkvRuntime *runtime,
                                  GkvLinks *links,
                                  GkvMembers *members,
-                                 GkvHorizons *horizons,
                                  GkvPieces *pieces,
                                  GkvTransfers *transfers,
                                  gint64 interval,
@@ -83,23 +81,20 @@ void gkv_exchange_begin (GkvExchanges *self, GkvLink *link);
 void gkv_exchange_free (GkvExchanges *self, GkvLink *link);
 /* Something that the exchange waited for has been got, or given up: it may have ended. */
 void gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link);
-/* They hold just what we held at the end of @epoch. */
-void gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint32 epoch);
+/* They hold just what we hold. */
+void gkv_exchange_agree (GkvExchanges *self, GkvLink *link);
 /* One side's full exchange is enough for both. */
 void gkv_exchange_put_off_full (GkvExchanges *self, GkvLink *link);
 /* Whether it is the sum that a full exchange asks with. */
 gboolean gkv_exchange_is_full_sum (const GkvFingerprint *sum);
 
-/* Messages about the whole map have the horizon, too. */
-void gkv_exchange_put_range (GkvExchanges *self, GByteArray *body, GkvRange range);
-GkvRange gkv_exchange_read_range (GkvExchanges *self, GkvLink *link, GkvReader *reader);
 /* One of the sixteen parts of a range. */
 GkvRange gkv_exchange_get_part (GkvRange range, guint index);
 void gkv_exchange_ask (GkvExchanges *self, GkvLink *link, GkvRange range, guint chunk);
 /* The query that is under way about it; NULL: none. */
 const GkvAsked *gkv_exchange_find_asked (const GkvLink *link, const GkvRange *range, guint chunk);
-/* Takes away the query that this is the reply to; FALSE when there was none. @epoch: (optional): when it was sent. */
-gboolean gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk, guint32 *epoch);
+/* Takes away the query that this is the reply to; FALSE when there was none. */
+gboolean gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk);
 /* Has the range be asked about. */
 void gkv_exchange_look_into (GkvLink *link, GkvRange range);
 /* Goes on with those parts of a range that differ from @theirs, or with all of them for NULL. */

@@ -27,6 +27,9 @@
 /* Bytes of a message of those that come one at a time. */
 #define SMALL 64
 
+/* What an old record has before itself. */
+#define OLD_HEAD 20
+
 /* The replies to one datagram, in bytes and at least in datagrams: more than a peer ever asks
  * for at once. And datagrams that may wait to be sent before no more is answered at all. */
 #define MAX_ANSWER           (768 * 1024)
@@ -208,6 +211,26 @@ gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind)
   gkv_put_message (link->out, kind, self->scratch->data, self->scratch->len);
 }
 
+/* Its head must not change while pieces of it are under way: the remaining lifetime goes beside it. */
+static void
+announce (GkvLinks *self, GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away)
+{
+  GByteArray *body = gkv_links_begin_message (self);
+  guint32 size;
+
+  gkv_put_record_head (body, record, -1);
+  size = body->len + record->content_len;
+
+  body = gkv_links_begin_message (self);
+  gkv_put_u64 (body, record->hash);
+  gkv_put_u64 (body, record->fingerprint.lo);
+  gkv_put_u32 (body, size);
+  gkv_put_left (body, left_ms);
+  if (away > 0)
+    gkv_put_varint (body, away);
+  gkv_links_send (self, link, GKV_MESSAGE_LARGE);
+}
+
 void
 gkv_links_send_record (GkvLinks *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind)
 {
@@ -216,26 +239,40 @@ gkv_links_send_record (GkvLinks *self, GkvLink *link, GkvRecord *record, GkvMess
   gsize room = gkv_links_get_max_body (self) - (kind == GKV_MESSAGE_RUMOUR ? GKV_SPREAD_SIZE : 0);
 
   self->runtime->counters.records_sent++;
-
-  if (gkv_record_get_wire_size (record) <= room)
+  if (gkv_record_get_wire_size (record) > room)
     {
-      gkv_put_record (body, record, left_ms);
-      gkv_links_send (self, link, kind);
+      announce (self, link, record, left_ms, 0);
       return;
     }
 
-  /* Its head must not change while pieces of it are under way: the remaining lifetime goes beside it. */
-  gkv_put_record_head (body, record, -1);
-  {
-    guint32 size = body->len + record->content_len;
+  gkv_put_record (body, record, left_ms);
+  gkv_links_send (self, link, kind);
+}
 
-    body = gkv_links_begin_message (self);
-    gkv_put_u64 (body, record->hash);
-    gkv_put_u64 (body, record->fingerprint.lo);
-    gkv_put_u32 (body, size);
-    gkv_put_varint (body, left_ms + 1);
-    gkv_links_send (self, link, GKV_MESSAGE_LARGE);
-  }
+void
+gkv_links_give_record (GkvLinks *self, GkvLink *link, GkvRecord *record, guint64 away)
+{
+  gint64 kept_ms = gkv_runtime_get_kept_ms (self->runtime, record);
+  GByteArray *body;
+
+  if (away == 0 && kept_ms < 0)
+    {
+      gkv_links_send_record (self, link, record, GKV_MESSAGE_RECORD);
+      return;
+    }
+
+  self->runtime->counters.records_sent++;
+  if (gkv_record_get_wire_size (record) + OLD_HEAD > gkv_links_get_max_body (self))
+    {
+      announce (self, link, record, MAX (kept_ms, gkv_runtime_get_left_ms (self->runtime, record)), away);
+      return;
+    }
+
+  body = gkv_links_begin_message (self);
+  gkv_put_varint (body, away);
+  gkv_put_left (body, kept_ms);
+  gkv_put_record (body, record, gkv_runtime_get_left_ms (self->runtime, record));
+  gkv_links_send (self, link, GKV_MESSAGE_OLD_RECORD);
 }
 
 /* Tokens */

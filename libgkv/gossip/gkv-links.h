@@ -80,6 +80,9 @@ GByteArray *gkv_links_begin_message (GkvLinks *self);
 void gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind);
 /* Sends a record when it fits a datagram, or else that it is there. */
 void gkv_links_send_record (GkvLinks *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind);
+/* The same for one that is lacking there. @away: for how many seconds this node had been away that has held it since
+ * before; 0: it hadn't. */
+void gkv_links_give_record (GkvLinks *self, GkvLink *link, GkvRecord *record, guint64 away);
 /* Bytes that a single message's body may have. */
 gsize gkv_links_get_max_body (GkvLinks *self);
 /* The replies to one datagram have a limited number of bytes. FALSE: no more of them; the peer will query again. */

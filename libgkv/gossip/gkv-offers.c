@@ -13,16 +13,18 @@ struct _GkvOffers
 {
   GkvRuntime *runtime;
   GkvLinks *links;
+  GkvPartings *partings;
   GkvTransfers *transfers;
 };
 
 GkvOffers *
-gkv_offers_new (GkvRuntime *runtime, GkvLinks *links, GkvTransfers *transfers)
+gkv_offers_new (GkvRuntime *runtime, GkvLinks *links, GkvPartings *partings, GkvTransfers *transfers)
 {
   GkvOffers *self = g_new0 (GkvOffers, 1);
 
   self->runtime = runtime;
   self->links = links;
+  self->partings = partings;
   self->transfers = transfers;
   return self;
 }
@@ -107,7 +109,7 @@ gkv_offers_give (GkvOffers *self, GkvLink *link, GPtrArray *records)
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
       /* What was replaced just now is on its way as a rumour. */
       if (!(record->flags & GKV_RECORD_GONE))
-        gkv_links_send_record (self->links, link, record, GKV_MESSAGE_RECORD);
+        gkv_partings_give (self->partings, link, record);
     }
   return FALSE;
 }
@@ -128,6 +130,6 @@ gkv_offers_handle (GkvOffers *self, GkvLink *link, GkvReader *reader)
       if (gkv_item_is_wanted (&item, mine))
         gkv_transfer_want (self->transfers, link, item.hash);
       if (mine != NULL && gkv_item_is_given (&item, mine))
-        gkv_links_send_record (self->links, link, mine, GKV_MESSAGE_RECORD);
+        gkv_partings_give (self->partings, link, mine);
     }
 }

@@ -26,7 +26,7 @@ GkvItem gkv_reader_item (GkvReader *reader);
 gboolean gkv_item_is_wanted (const GkvItem *theirs, const GkvRecord *mine);
 gboolean gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine);
 
-GkvOffers *gkv_offers_new (GkvRuntime *runtime, GkvLinks *links, GkvTransfers *transfers);
+GkvOffers *gkv_offers_new (GkvRuntime *runtime, GkvLinks *links, GkvPartings *partings, GkvTransfers *transfers);
 void gkv_offers_free (GkvOffers *self);
 
 /* Gives records, each with a reference, to one that lacks them: few and small ones are sent at once; otherwise they are

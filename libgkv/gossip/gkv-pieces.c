@@ -32,6 +32,7 @@ typedef struct
   guint64 hash;
   guint64 fingerprint;
   gint64 left_ms;
+  guint64 away;
   GkvLink *link;   /* where it comes from now */
   gboolean rumour; /* it is to be passed on to: */
   GkvArc arc;
@@ -59,6 +60,7 @@ struct _GkvPieces
 {
   GkvRuntime *runtime;
   GkvLinks *links;
+  GkvPartings *partings;
   GkvRumours *rumours;
   GkvPiecesListener listener;
   gpointer data;
@@ -67,13 +69,18 @@ struct _GkvPieces
 };
 
 GkvPieces *
-gkv_pieces_new (
-    GkvRuntime *runtime, GkvLinks *links, GkvRumours *rumours, const GkvPiecesListener *listener, gpointer data)
+gkv_pieces_new (GkvRuntime *runtime,
+                GkvLinks *links,
+                GkvPartings *partings,
+                GkvRumours *rumours,
+                const GkvPiecesListener *listener,
+                gpointer data)
 {
   GkvPieces *self = g_new0 (GkvPieces, 1);
 
   self->runtime = runtime;
   self->links = links;
+  self->partings = partings;
   self->rumours = rumours;
   self->listener = *listener;
   self->data = data;
@@ -182,7 +189,7 @@ handle_get (GkvPieces *self, GkvLink *link, GkvReader *reader)
   gkv_conversation_of (link)->pieces_sent = self->runtime->now.mono;
   if (record->fingerprint.lo != fingerprint)
     {
-      gkv_links_send_record (self->links, link, record, GKV_MESSAGE_RECORD);
+      gkv_partings_give (self->partings, link, record);
       return;
     }
 
@@ -300,8 +307,9 @@ join_assembly (GkvPieces *self, Assembly *assembly, GkvLink *link)
   get_more (self, assembly);
 }
 
-static void
-begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprint, guint32 size, gint64 left_ms)
+/* NULL: there is no room. */
+static Assembly *
+begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprint, guint32 size)
 {
   Assembly *assembly;
 
@@ -310,13 +318,12 @@ begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprin
       /* It is asked for again in a while. */
       self->listener.postponed (link, hash, self->data);
       say_coming (self, link, hash, fingerprint);
-      return;
+      return NULL;
     }
 
   assembly = g_new0 (Assembly, 1);
   assembly->hash = hash;
   assembly->fingerprint = fingerprint;
-  assembly->left_ms = left_ms;
   pass_on_later (self, assembly);
   assembly->link = link;
   assembly->size = size;
@@ -329,6 +336,7 @@ begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprin
   gkv_conversation_of (link)->n_assemblies++;
   g_hash_table_insert (self->assemblies, &assembly->hash, assembly);
   get_more (self, assembly);
+  return assembly;
 }
 
 static void
@@ -337,7 +345,8 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
   guint64 hash = gkv_reader_u64 (reader);
   guint64 fingerprint = gkv_reader_u64 (reader);
   guint32 size = gkv_reader_u32 (reader);
-  gint64 left_ms = (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
+  gint64 left_ms = gkv_reader_left (reader);
+  guint64 away = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   GkvRecord *held = gkv_store_lookup_hash (self->runtime->store, hash);
   Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
   GkvLink *before = assembly != NULL ? assembly->link : link;
@@ -361,7 +370,12 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
     {
       if (assembly != NULL)
         end_assembly (self, assembly, FALSE);
-      begin_assembly (self, link, hash, fingerprint, size, left_ms);
+      assembly = begin_assembly (self, link, hash, fingerprint, size);
+      if (assembly != NULL)
+        {
+          assembly->left_ms = left_ms;
+          assembly->away = away;
+        }
     }
 
   end_waiting (self, link);
@@ -374,6 +388,7 @@ finish_assembly (GkvPieces *self, Assembly *assembly)
   g_autoptr (GkvRecord) record = NULL;
   GkvLink *link = assembly->link;
   gboolean rumour = assembly->rumour;
+  guint64 away = assembly->away;
   GkvArc arc = assembly->arc;
   GkvReader reader;
   gint64 left_ms;
@@ -389,7 +404,7 @@ finish_assembly (GkvPieces *self, Assembly *assembly)
 
   if (record == NULL)
     self->runtime->counters.records_refused++;
-  else if (self->listener.received (link, record, left_ms, self->data) && rumour)
+  else if (self->listener.received (link, record, left_ms, away, self->data) && rumour)
     gkv_rumours_pass_on (self->rumours, record, arc);
 
   self->listener.progressed (link, self->data);

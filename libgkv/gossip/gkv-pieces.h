@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gkv-conversation.h"
+#include "gkv-partings.h"
 #include "gkv-rumours.h"
 
 G_BEGIN_DECLS
@@ -13,8 +14,8 @@ typedef struct _GkvPieces GkvPieces;
 
 typedef struct
 {
-  /* A record has come. TRUE: it is new here. */
-  gboolean (*received) (GkvLink *link, GkvRecord *record, gint64 left_ms, gpointer data);
+  /* A record has come, as of gkv-transfer. TRUE: it is new here. */
+  gboolean (*received) (GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away, gpointer data);
   /* That it is there was announced, and its pieces are got, or it is held already. */
   void (*announced) (GkvLink *link, guint64 hash, gpointer data);
   /* There is no room for it now: it is to be asked for again in a while. */
@@ -27,8 +28,12 @@ typedef struct
   void (*progressed) (GkvLink *link, gpointer data);
 } GkvPiecesListener;
 
-GkvPieces *gkv_pieces_new (
-    GkvRuntime *runtime, GkvLinks *links, GkvRumours *rumours, const GkvPiecesListener *listener, gpointer data);
+GkvPieces *gkv_pieces_new (GkvRuntime *runtime,
+                           GkvLinks *links,
+                           GkvPartings *partings,
+                           GkvRumours *rumours,
+                           const GkvPiecesListener *listener,
+                           gpointer data);
 void gkv_pieces_free (GkvPieces *self);
 void gkv_pieces_tick (GkvPieces *self);
 void gkv_pieces_handle (GkvPieces *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);

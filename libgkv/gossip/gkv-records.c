@@ -28,7 +28,7 @@ struct _GkvRecords
   GkvLinks *links;
   GkvRumours *rumours;
   GkvEphemerals *ephemerals;
-  GkvHorizons *horizons;
+  GkvTombstones *tombstones;
   GkvFlushes *flushes;
 };
 
@@ -37,7 +37,7 @@ gkv_records_new (GkvRuntime *runtime,
                  GkvLinks *links,
                  GkvRumours *rumours,
                  GkvEphemerals *ephemerals,
-                 GkvHorizons *horizons,
+                 GkvTombstones *tombstones,
                  GkvFlushes *flushes)
 {
   GkvRecords *self = g_new0 (GkvRecords, 1);
@@ -46,7 +46,7 @@ gkv_records_new (GkvRuntime *runtime,
   self->links = links;
   self->rumours = rumours;
   self->ephemerals = ephemerals;
-  self->horizons = horizons;
+  self->tombstones = tombstones;
   self->flushes = flushes;
   return self;
 }
@@ -121,10 +121,10 @@ is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
 
 /* A record that came into the store is looked after, by its kind. */
 static void
-watch (GkvRecords *self, GkvRecord *record)
+watch (GkvRecords *self, GkvRecord *record, gint64 left_ms)
 {
   if (gkv_record_is_dead (record))
-    gkv_horizons_entomb (self->horizons, record);
+    gkv_tombstones_keep (self->tombstones, record, left_ms);
   gkv_ephemerals_watch (self->ephemerals, record);
 }
 
@@ -149,7 +149,7 @@ take_in_each (GkvRecord *record, gpointer user_data)
     }
 
   walk->n++;
-  watch (walk->records, record);
+  watch (walk->records, record, -1);
   gkv_flushes_count (walk->records->flushes, record);
   return TRUE;
 }
@@ -180,7 +180,7 @@ put_own (GkvRecords *self, GkvRecord *record)
     return;
 
   gkv_events_add_changed (self->runtime->events, record, replaced);
-  watch (self, record);
+  watch (self, record, -1);
   gkv_rumours_add (self->rumours, record);
 }
 
@@ -204,8 +204,9 @@ gkv_records_write_again (GkvRecords *self, GkvRecord *lost)
 }
 
 gboolean
-gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms)
+gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
 {
+  GkvStoreResult result;
   GkvRecord *replaced = NULL;
 
   self->runtime->counters.records_received++;
@@ -213,11 +214,24 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
   if (is_too_far_ahead (self, from, record))
     return FALSE;
 
-  if (gkv_store_put (self->runtime->store, record, &replaced) != GKV_STORE_TAKEN)
+  if (gkv_tombstones_refuse (self->tombstones, from, record, left_ms))
+    return FALSE;
+
+  result = gkv_store_put (self->runtime->store, record, &replaced);
+  if (result == GKV_STORE_REMOVED)
+    {
+      g_autoptr (GkvRecord) dead = gkv_tombstones_recall (self->tombstones, from, record);
+
+      if (dead != NULL)
+        put_own (self, dead);
+      return FALSE;
+    }
+  if (result != GKV_STORE_TAKEN)
     {
       GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
 
-      if (left_ms >= 0 && held != NULL && gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint))
+      if (left_ms >= 0 && !gkv_record_is_dead (record) && held != NULL &&
+          gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint))
         gkv_store_set_deadline (self->runtime->store, held, self->runtime->now.boot + left_ms * GKV_MS);
       return FALSE;
     }
@@ -238,7 +252,7 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
     }
 
   gkv_clock_observe (self->runtime->clock, record->stamp);
-  watch (self, record);
+  watch (self, record, left_ms);
 
   if (gkv_record_is_dead (record) && is_own_generation (self, record) && replaced != NULL && !self->runtime->leaving)
     {
@@ -264,7 +278,7 @@ on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   if (record->flags & GKV_RECORD_QUARANTINED)
     return;
 
-  watch (self, record);
+  watch (self, record, -1);
   gkv_rumours_add (self->rumours, record);
 }
 
@@ -292,7 +306,7 @@ on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   GkvRecords *self = user_data;
 
   gkv_clock_observe (self->runtime->clock, record->stamp);
-  watch (self, record);
+  watch (self, record, -1);
   gkv_events_add_changed (self->runtime->events, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
 }
 
@@ -323,7 +337,7 @@ gkv_records_push (GkvRecords *self, GkvRecord *record)
   if (record->flags & GKV_RECORD_GONE)
     return;
 
-  watch (self, record);
+  watch (self, record, -1);
   gkv_rumours_add (self->rumours, record);
 }
 

@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#include "gkv-ephemerals.h"
 #include "gkv-flushes.h"
+#include "gkv-tombstones.h"
 
 G_BEGIN_DECLS
 
@@ -14,7 +16,7 @@ GkvRecords *gkv_records_new (GkvRuntime *runtime,
                              GkvLinks *links,
                              GkvRumours *rumours,
                              GkvEphemerals *ephemerals,
-                             GkvHorizons *horizons,
+                             GkvTombstones *tombstones,
                              GkvFlushes *flushes);
 void gkv_records_free (GkvRecords *self);
 /* Ends what has expired, and releases what was quarantined. */
@@ -24,8 +26,8 @@ void gkv_records_tick (GkvRecords *self);
 void gkv_records_take_in (GkvRecords *self);
 /* @record was written here, and the store has taken it already. */
 void gkv_records_push (GkvRecords *self, GkvRecord *record);
-/* TRUE when it was new. @from: who sent it. */
-gboolean gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms);
+/* TRUE when it was new. @from: who sent it. @left_ms, @away: as of gkv-transfer. */
+gboolean gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away);
 /* A peer's clock is far from ours. */
 void gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader);
 

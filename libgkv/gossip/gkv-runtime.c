@@ -160,3 +160,11 @@ gkv_runtime_get_left_ms (GkvRuntime *self, GkvRecord *record)
   deadline = gkv_store_get_deadline (self->store, record);
   return deadline < 0 ? -1 : MAX (deadline - self->now.boot, 0) / 1000;
 }
+
+gint64
+gkv_runtime_get_kept_ms (GkvRuntime *self, GkvRecord *record)
+{
+  gint64 deadline = gkv_record_is_dead (record) ? gkv_store_get_dead_deadline (self->store, record) : -1;
+
+  return deadline < 0 ? -1 : MAX (deadline - self->now.boot, 0) / 1000;
+}

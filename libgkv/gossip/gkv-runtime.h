@@ -24,7 +24,7 @@ typedef struct
   guint64 datagrams_sent, datagrams_received, datagrams_refused, bytes_sent, bytes_received;
   guint64 rumours_sent, rumours_received, rumours_dropped, rumours_new, rumours_given_up;
   guint64 records_sent, records_received, records_taken, records_refused, records_too_new;
-  guint64 records_dropped, records_doubted, tombstones_collected;
+  guint64 records_doubted, tombstones_collected;
   guint64 exchanges, exchanges_repeated, exchanges_full, pages, probes, probes_failed, greetings;
 } GkvCounters;
 
@@ -98,5 +98,7 @@ void gkv_runtime_unlock_store (GkvRuntime *self);
 GkvRecord *gkv_runtime_read_record (GkvRuntime *self, GkvReader *reader, gint64 *left_ms);
 /* The remaining lifetime of a record in ms, -1 for none. */
 gint64 gkv_runtime_get_left_ms (GkvRuntime *self, GkvRecord *record);
+/* The time in ms for which a dead record is still kept, -1 for others. */
+gint64 gkv_runtime_get_kept_ms (GkvRuntime *self, GkvRecord *record);
 
 G_END_DECLS

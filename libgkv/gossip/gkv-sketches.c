@@ -13,8 +13,8 @@
 
 #define CELL_SIZE (8 + 4 + 4 + 1)
 
-/* What isn't a cell: the range with the horizon, the chunk and the count. */
-#define HEAD_SIZE (1 + 8 + 1 + 10)
+/* What isn't a cell: the range, the chunk and the count. */
+#define HEAD_SIZE (1 + 1 + 10)
 
 /* Of estimates, which are rough: up to so many the second level is asked for, and the third. */
 #define FEW  150
@@ -41,25 +41,19 @@ struct _GkvSketches
 {
   GkvRuntime *runtime;
   GkvLinks *links;
-  GkvHorizons *horizons;
   GkvTransfers *transfers;
   GkvOffers *offers;
   GkvExchanges *exchanges;
 };
 
 GkvSketches *
-gkv_sketches_new (GkvRuntime *runtime,
-                  GkvLinks *links,
-                  GkvHorizons *horizons,
-                  GkvTransfers *transfers,
-                  GkvOffers *offers,
-                  GkvExchanges *exchanges)
+gkv_sketches_new (
+    GkvRuntime *runtime, GkvLinks *links, GkvTransfers *transfers, GkvOffers *offers, GkvExchanges *exchanges)
 {
   GkvSketches *self = g_new0 (GkvSketches, 1);
 
   self->runtime = runtime;
   self->links = links;
-  self->horizons = horizons;
   self->transfers = transfers;
   self->offers = offers;
   self->exchanges = exchanges;
@@ -88,7 +82,7 @@ gkv_sketches_send (GkvSketches *self, GkvLink *link, guint chunk)
   GkvSummary mine;
 
   gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &mine);
-  gkv_exchange_put_range (self->exchanges, body, GKV_RANGE_EVERYTHING);
+  gkv_put_range (body, GKV_RANGE_EVERYTHING);
   gkv_put_u8 (body, chunk);
   gkv_put_varint (body, mine.count);
   for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
@@ -188,7 +182,7 @@ settle (GkvSketches *self, GkvLink *link, GArray *differences)
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       held = gkv_store_lookup_hash (self->runtime->store, *hash);
-      if (held != NULL && gkv_horizons_stands (self->horizons, link, held))
+      if (held != NULL)
         g_ptr_array_add (given, gkv_record_ref (held));
     }
 
@@ -254,7 +248,7 @@ begin (GkvSketches *self, GkvLink *link, GkvReader *reader, gint64 surplus)
 void
 gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader)
 {
-  GkvRange range = gkv_exchange_read_range (self->exchanges, link, reader);
+  GkvRange range = gkv_reader_range (reader);
   guint chunk = gkv_reader_u8 (reader);
   guint64 their_count = gkv_reader_varint (reader);
   GkvSketching *sketching;
@@ -265,7 +259,7 @@ gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader)
 
   if (reader->failed || range.depth != 0 || chunk >= GKV_SKETCH_N_CHUNKS ||
       gkv_reader_get_left (reader) < GKV_SKETCH_CHUNK * CELL_SIZE ||
-      !gkv_exchange_is_answer (link, &GKV_RANGE_EVERYTHING, chunk, NULL))
+      !gkv_exchange_is_answer (link, &GKV_RANGE_EVERYTHING, chunk))
     return;
 
   gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &summary);

@@ -11,12 +11,8 @@ G_BEGIN_DECLS
 
 typedef struct _GkvSketches GkvSketches;
 
-GkvSketches *gkv_sketches_new (GkvRuntime *runtime,
-                               GkvLinks *links,
-                               GkvHorizons *horizons,
-                               GkvTransfers *transfers,
-                               GkvOffers *offers,
-                               GkvExchanges *exchanges);
+GkvSketches *gkv_sketches_new (
+    GkvRuntime *runtime, GkvLinks *links, GkvTransfers *transfers, GkvOffers *offers, GkvExchanges *exchanges);
 void gkv_sketches_free (GkvSketches *self);
 
 gboolean gkv_sketches_can_send (GkvSketches *self);

@@ -37,7 +37,6 @@ typedef struct
   guint64 live_ticket;     /* the newest one when it was met, or came back */
   gboolean refuses;        /* its clock refuses something of ours; until it confirms */
   gboolean clock_reported; /* that it is far from ours */
-  GkvStamp horizon;        /* below it this generation has collected tombstones */
 } GkvStanding;
 
 static inline GkvStanding *

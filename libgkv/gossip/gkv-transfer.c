@@ -31,10 +31,7 @@
 /* What it costs to look at a record for a page, beside sending it. */
 #define LOOK_COST 32
 
-/* Nothing of what is asked for is held here, not even an older version. */
-#define FLAG_EMPTY 1
-
-#define WANT_SIZE (8 + 1)
+#define WANT_SIZE 8
 
 typedef struct
 {
@@ -48,7 +45,6 @@ typedef struct
 typedef struct
 {
   GkvRange range;
-  gboolean empty; /* nothing of it was held here */
   guint64 from;
   guint32 serial;
   gint64 sent; /* 0: waits for its turn */
@@ -70,7 +66,7 @@ struct _GkvTransfers
 {
   GkvRuntime *runtime;
   GkvLinks *links;
-  GkvHorizons *horizons;
+  GkvPartings *partings;
   GkvPieces *pieces;
   GkvTransfersListener listener;
   gpointer data;
@@ -82,7 +78,7 @@ struct _GkvTransfers
 GkvTransfers *
 gkv_transfers_new (GkvRuntime *runtime,
                    GkvLinks *links,
-                   GkvHorizons *horizons,
+                   GkvPartings *partings,
                    GkvPieces *pieces,
                    const GkvTransfersListener *listener,
                    gpointer data)
@@ -91,7 +87,7 @@ gkv_transfers_new (GkvRuntime *runtime,
 
   self->runtime = runtime;
   self->links = links;
-  self->horizons = horizons;
+  self->partings = partings;
   self->pieces = pieces;
   self->listener = *listener;
   self->data = data;
@@ -204,7 +200,6 @@ handle_want (GkvTransfers *self, GkvLink *link, GkvReader *reader)
          gkv_links_spend (self->links, WANT_SIZE))
     {
       guint64 hash = gkv_reader_u64 (reader);
-      gboolean empty = gkv_reader_u8 (reader) & FLAG_EMPTY;
       GkvRecord *record;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
@@ -213,9 +208,9 @@ handle_want (GkvTransfers *self, GkvLink *link, GkvReader *reader)
       /* Ours is newer: theirs isn't needed. */
       decided = forget_expected (link, hash) || decided;
 
-      if (record != NULL && (!empty || gkv_horizons_stands (self->horizons, link, record)))
+      if (record != NULL)
         {
-          gkv_links_send_record (self->links, link, record, GKV_MESSAGE_RECORD);
+          gkv_partings_give (self->partings, link, record);
           gkv_links_spend (self->links, MIN (gkv_record_get_wire_size (record), self->runtime->max_datagram));
         }
       else
@@ -237,7 +232,6 @@ typedef struct
 {
   GkvTransfers *transfers;
   GkvLink *link;
-  gboolean doubted; /* they hold nothing of it: what we hold may have been deleted there */
   gsize bytes_left;
   guint n_sent;
   guint n_seen;
@@ -269,10 +263,7 @@ send_paged (GkvRecord *record, gpointer user_data)
     }
 
   page->n_seen++;
-  if (page->doubted && !gkv_horizons_stands (page->transfers->horizons, page->link, record))
-    return TRUE;
-
-  gkv_links_send_record (page->transfers->links, page->link, record, GKV_MESSAGE_RECORD);
+  gkv_partings_give (page->transfers->partings, page->link, record);
   page->n_sent++;
   page->bytes_left -= MIN (size, page->bytes_left);
   return TRUE;
@@ -291,7 +282,6 @@ handle_pull (GkvTransfers *self, GkvLink *link, GkvReader *reader)
   page.bytes_left = gkv_reader_u32 (reader);
   page.bytes_left = MIN (page.bytes_left, PAGE_MAX);
   asked = page.bytes_left;
-  page.doubted = gkv_reader_u8 (reader) & FLAG_EMPTY;
   if (reader->failed || !gkv_links_spend (self->links, 0))
     return;
 
@@ -339,7 +329,6 @@ want_more (GkvTransfers *self, GkvLink *link)
       transfer->n_wanted++;
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
       gkv_put_u64 (body, want->hash);
-      gkv_put_u8 (body, gkv_store_lookup_hash (self->runtime->store, want->hash) == NULL ? FLAG_EMPTY : 0);
     }
   if (body->len > 0)
     {
@@ -428,7 +417,6 @@ send_pull (GkvTransfers *self, GkvLink *link, Pull *pull)
   gkv_put_range (body, pull->range);
   gkv_put_u64 (body, pull->from);
   gkv_put_u32 (body, gkv_conversation_of (link)->transfer->page_bytes);
-  gkv_put_u8 (body, pull->empty ? FLAG_EMPTY : 0);
   gkv_links_send (self->links, link, GKV_MESSAGE_PULL);
   look_at (self, self->runtime->now.mono + PAGE_PATIENCE);
 }
@@ -444,12 +432,11 @@ pull_more (GkvTransfers *self, GkvLink *link)
 }
 
 static Pull *
-pull_new (GkvRange range, gboolean empty, guint64 from)
+pull_new (GkvRange range, guint64 from)
 {
   Pull *pull = g_new0 (Pull, 1);
 
   pull->range = range;
-  pull->empty = empty;
   pull->from = from;
   return pull;
 }
@@ -463,7 +450,7 @@ is_covered (const Pull *pull, GkvRange range)
 }
 
 void
-gkv_transfer_pull (GkvTransfers *self, GkvLink *link, GkvRange range, gboolean empty)
+gkv_transfer_pull (GkvTransfers *self, GkvLink *link, GkvRange range)
 {
   GkvTransfer *transfer = ensure_transfer (self, link);
 
@@ -477,7 +464,7 @@ gkv_transfer_pull (GkvTransfers *self, GkvLink *link, GkvRange range, gboolean e
       return;
     }
 
-  g_queue_push_tail (&transfer->pulls, pull_new (range, empty, range.prefix));
+  g_queue_push_tail (&transfer->pulls, pull_new (range, range.prefix));
   pull_more (self, link);
 }
 
@@ -493,7 +480,7 @@ split_pull (GkvTransfer *transfer, GList *place)
     {
       GkvRange part = { pull->range.prefix | (guint64) i << shift, pull->range.depth + 1 };
 
-      g_queue_insert_after (&transfer->pulls, place, pull_new (part, pull->empty, part.prefix));
+      g_queue_insert_after (&transfer->pulls, place, pull_new (part, part.prefix));
     }
   pull->range.prefix |= (guint64) first << shift;
   pull->range.depth++;
@@ -561,9 +548,11 @@ handle_page (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 }
 
 static void
-handle_record (GkvTransfers *self, GkvLink *link, GkvReader *reader)
+handle_record (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
+  guint64 away = kind == GKV_MESSAGE_OLD_RECORD ? gkv_reader_varint (reader) : 0;
+  gint64 kept_ms = kind == GKV_MESSAGE_OLD_RECORD ? gkv_reader_left (reader) : -1;
   gint64 left_ms;
   g_autoptr (GkvRecord) record = gkv_runtime_read_record (self->runtime, reader, &left_ms);
   GkvTransfer *transfer = conversation->transfer;
@@ -575,7 +564,7 @@ handle_record (GkvTransfers *self, GkvLink *link, GkvReader *reader)
     }
 
   conversation->stirred = self->runtime->now.mono;
-  self->listener.received (link, record, left_ms, self->data);
+  self->listener.received (link, record, gkv_record_is_dead (record) ? kept_ms : left_ms, away, self->data);
 
   if (transfer == NULL)
     return;
@@ -612,7 +601,8 @@ gkv_transfers_handle (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, Gk
   switch ((int) kind)
     {
     case GKV_MESSAGE_RECORD:
-      handle_record (self, link, reader);
+    case GKV_MESSAGE_OLD_RECORD:
+      handle_record (self, link, kind, reader);
       break;
 
     case GKV_MESSAGE_WANT:

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "gkv-horizons.h"
+#include "gkv-partings.h"
 #include "gkv-pieces.h"
 
 G_BEGIN_DECLS
@@ -13,15 +13,17 @@ typedef struct _GkvTransfers GkvTransfers;
 
 typedef struct
 {
-  /* A record has come. TRUE: it is new here. */
-  gboolean (*received) (GkvLink *link, GkvRecord *record, gint64 left_ms, gpointer data);
+  /* A record has come. @left_ms: how long it still lives, or, as a dead one, is kept there; -1: without an end.
+   * @away: for how many seconds the sender had been away that has held it since before; 0: it wasn't. TRUE: it is new
+   * here. */
+  gboolean (*received) (GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away, gpointer data);
   /* Something that an exchange waited for has been got, or given up. */
   void (*progressed) (GkvLink *link, gpointer data);
 } GkvTransfersListener;
 
 GkvTransfers *gkv_transfers_new (GkvRuntime *runtime,
                                  GkvLinks *links,
-                                 GkvHorizons *horizons,
+                                 GkvPartings *partings,
                                  GkvPieces *pieces,
                                  const GkvTransfersListener *listener,
                                  gpointer data);
@@ -36,8 +38,7 @@ guint gkv_transfers_get_n (GkvTransfers *self);
 void gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash);
 /* Ours was offered: the other sends its own if that is newer, or wants ours. If neither comes, theirs is wanted. */
 void gkv_transfer_expect (GkvTransfers *self, GkvLink *link, guint64 hash);
-/* @empty: nothing of it is held here. */
-void gkv_transfer_pull (GkvTransfers *self, GkvLink *link, GkvRange range, gboolean empty);
+void gkv_transfer_pull (GkvTransfers *self, GkvLink *link, GkvRange range);
 void gkv_transfer_forget_want (GkvLink *link, guint64 hash);
 gboolean gkv_transfer_is_idle (const GkvLink *link);
 /* Nothing is got from there any more. */

@@ -206,6 +206,18 @@ gkv_put_range (GByteArray *out, GkvRange range)
     gkv_put_u64 (out, range.prefix);
 }
 
+void
+gkv_put_left (GByteArray *out, gint64 left_ms)
+{
+  gkv_put_varint (out, left_ms + 1);
+}
+
+gint64
+gkv_reader_left (GkvReader *reader)
+{
+  return (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
+}
+
 static guint8 *
 write_varint (guint8 *at, guint64 value)
 {

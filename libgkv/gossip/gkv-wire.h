@@ -52,7 +52,7 @@ typedef enum
   GKV_MESSAGE_SPREAD = 17,     /* serial u32, place u64: pass on what follows in this datagram, up to there */
   GKV_MESSAGE_SPREAD_ACK = 18, /* serial u32 */
 
-  /* Anti-entropy (gkv-answers); where a range is everything, the sender's horizon u64 follows it */
+  /* Anti-entropy (gkv-answers) */
   GKV_MESSAGE_ASK = 24,       /* range, fingerprint 16: does yours differ? */
   GKV_MESSAGE_SAME = 25,      /* range, flags u8, low part of the sum u32 */
   GKV_MESSAGE_RANGE = 26,     /* range, 16 × fingerprint u64: mine, split */
@@ -64,13 +64,18 @@ typedef enum
 
   /* Transfer (gkv-transfer, gkv-pieces) */
   GKV_MESSAGE_RECORD = 32, /* a record that was requested */
-  GKV_MESSAGE_WANT = 33,   /* (hash u64, flags u8)… */
-  GKV_MESSAGE_PULL = 34,   /* serial u32, range, from u64, bytes u32, flags u8: a page of records */
+  GKV_MESSAGE_WANT = 33,   /* (hash u64)… */
+  GKV_MESSAGE_PULL = 34,   /* serial u32, range, from u64, bytes u32: a page of records */
   GKV_MESSAGE_PAGE = 35,   /* serial u32, records u32, more u8, next u64: the page has ended */
-  GKV_MESSAGE_LARGE = 36,  /* hash u64, fingerprint u64, size u32, lifetime left varint: a record that needs pieces */
+  GKV_MESSAGE_LARGE = 36,  /* hash u64, fingerprint u64, size u32, lifetime left varint, away varint (may be missing):
+                               a record that needs pieces */
   GKV_MESSAGE_GET = 37,    /* hash u64, fingerprint u64, offset u32, bytes u32 */
   GKV_MESSAGE_DATA = 38,   /* hash u64, fingerprint u64, offset u32, the bytes */
   GKV_MESSAGE_NONE = 39,   /* (hash u64)…: what was wanted isn't there any more */
+  GKV_MESSAGE_OLD_RECORD = 40, /* away varint, kept varint, and a record that was requested */
+
+  /* Removals (gkv-tombstones) */
+  GKV_MESSAGE_COLLECTED = 48, /* (hash u64, fingerprint u64)…: a tombstone that was given here, and is collected */
 } GkvMessageKind;
 
 /* What a message of the kind SPREAD takes. */
@@ -98,6 +103,8 @@ const guint8 *gkv_reader_bytes (GkvReader *reader, gsize len);
  * failed. */
 char *gkv_reader_string (GkvReader *reader, gsize max);
 GkvRange gkv_reader_range (GkvReader *reader);
+/* A remaining time in ms, -1 for none, as gkv_put_left () writes it. */
+gint64 gkv_reader_left (GkvReader *reader);
 
 /* A whole message. */
 void gkv_put_message (GByteArray *out, guint8 kind, gconstpointer body, gsize len);
@@ -108,6 +115,7 @@ void gkv_put_u64 (GByteArray *out, guint64 value);
 void gkv_put_varint (GByteArray *out, guint64 value);
 void gkv_put_string (GByteArray *out, const char *string);
 void gkv_put_range (GByteArray *out, GkvRange range);
+void gkv_put_left (GByteArray *out, gint64 left_ms);
 
 /* A record's body: its head and then its content. @left_ms: its remaining lifetime, -1 for none. */
 void gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_ms);

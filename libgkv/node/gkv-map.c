@@ -912,11 +912,12 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   if (write->codec != NULL && (write->codec != self->codec || writer == NULL))
     writer = other = gkv_writer_intern (self->node_id, -1, write->codec->name, -1);
 
+  gkv_clock_observe (&self->clock, gkv_store_get_removed (self->store, write->key, write->key_len));
   record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, write->key, write->key_len, write->flags,
                            gkv_clock_next (&self->clock, gkv_map_get_wall_time ()), self->generation, data, len);
 
   /* Stamps are above all that was seen, apart from what is quarantined. */
-  if (gkv_store_put (self->store, record, replaced) == GKV_STORE_KEPT)
+  if (gkv_store_put (self->store, record, replaced) != GKV_STORE_TAKEN)
     {
       g_set_error (error, GKV_ERROR, GKV_ERROR_CLOCK,
                    "The key \"%s\" was written by a node whose clock is more than an hour ahead, and can't be written "

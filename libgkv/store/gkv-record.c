@@ -64,7 +64,7 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   record->flags = flags & ~(GKV_RECORD_TTL | GKV_RECORD_GONE);
   record->fields_len = fields_len;
   record->content_len = content_len;
-  record->epoch = 0;
+  record->arrived = 0;
   record->hash = gkv_hash_64 (hash_key, key, key_len);
   record->stamp = stamp;
   record->writer = gkv_writer_ref (writer);

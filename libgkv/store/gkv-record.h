@@ -37,7 +37,7 @@ struct _GkvRecord
 
   /*< public; read only >*/
   guint32 content_len;
-  guint32 epoch;              /* of the store, when it came in; see gkv_store_end_epoch () */
+  guint32 arrived;            /* when it came into the store; see gkv_store_set_arrival () */
   guint64 hash;               /* of the key: where it stands in the store */
   GkvFingerprint fingerprint; /* of the whole record */
   GkvStamp stamp;
@@ -111,6 +111,13 @@ static inline gboolean
 gkv_record_is_dead (const GkvRecord *record)
 {
   return (record->flags & GKV_RECORD_DEAD) != 0;
+}
+
+/* Whether it ends by itself everywhere. Its dead mark is no removal. */
+static inline gboolean
+gkv_record_has_end (const GkvRecord *record)
+{
+  return (record->flags & GKV_RECORD_EPHEMERAL) != 0;
 }
 
 /* The fields of a later version: as many bytes as fields_len says. */

@@ -44,14 +44,16 @@ struct _GkvStore
   GkvHashKey hash_key;
   Node *root;
   GkvDeadlines *deadlines;
-  GkvSketch *sketch;  /* NULL: not kept */
-  gboolean sketching; /* it has only the records below this hash yet: */
+  GkvDeadlines *dead_deadlines; /* of dead records */
+  GkvRemovals *removals;        /* NULL: none are remembered */
+  GkvSketch *sketch;            /* NULL: not kept */
+  gboolean sketching;           /* it has only the records below this hash yet: */
   guint64 sketch_from;
   GHashTable *quarantined; /* quarantined record → what is visible in its place, or NULL */
   guint64 n_visible;
   guint64 n_tombstones;
   guint64 n_bytes;
-  guint32 epoch;
+  guint32 arrival;
 };
 
 static inline gboolean
@@ -359,6 +361,8 @@ sketch_record (GkvStore *self, GkvRecord *record, int by)
 static void
 clear_deadline (GkvStore *self, GkvRecord *record)
 {
+  if (gkv_record_is_dead (record))
+    gkv_deadlines_remove (self->dead_deadlines, record);
   if (!(record->flags & GKV_RECORD_TTL))
     return;
 
@@ -474,7 +478,11 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
   slot = path.slots[path.depth];
   if (*slot != NULL)
     index = leaf_find ((Leaf *) *slot, record->hash, gkv_record_get_key (record), record->key_len, &found);
-  else
+
+  if (!found && gkv_store_get_removed (self, gkv_record_get_key (record), record->key_len) >= record->stamp)
+    return GKV_STORE_REMOVED;
+
+  if (*slot == NULL)
     *slot = leaf_new (LEAF_FIRST);
 
   if (found)
@@ -500,7 +508,7 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
 
   gkv_record_ref (record);
   record->flags &= ~GKV_RECORD_GONE;
-  record->epoch = self->epoch;
+  record->arrived = self->arrival;
   if (record->flags & GKV_RECORD_QUARANTINED)
     g_hash_table_insert (self->quarantined, record, visible != NULL ? gkv_record_ref (visible) : NULL);
   count_record (self, record, 1);
@@ -537,10 +545,83 @@ gkv_store_remove (GkvStore *self, GkvRecord *record)
   return TRUE;
 }
 
-guint32
-gkv_store_end_epoch (GkvStore *self)
+void
+gkv_store_set_arrival (GkvStore *self, guint32 arrival)
 {
-  return self->epoch++;
+  self->arrival = MAX (self->arrival, arrival);
+}
+
+/* Tombstones and remembered removals */
+
+void
+gkv_store_remember_removals (GkvStore *self, guint max)
+{
+  if (self->removals == NULL)
+    self->removals = gkv_removals_new (max);
+}
+
+GkvRemovals *
+gkv_store_get_removals (GkvStore *self)
+{
+  return self->removals;
+}
+
+/* By another hash than the one that records are ordered by: two keys that share that one are two keys here. */
+GkvFingerprint
+gkv_store_hash_removed (GkvStore *self, const char *key, gsize key_len)
+{
+  return gkv_hash_128 (&self->hash_key, key, key_len);
+}
+
+GkvStamp
+gkv_store_get_removed (GkvStore *self, const char *key, gsize key_len)
+{
+  if (self->removals == NULL || gkv_removals_get_n (self->removals) == 0)
+    return 0;
+
+  return gkv_removals_find (self->removals, gkv_store_hash_removed (self, key, key_len));
+}
+
+GkvStamp
+gkv_store_get_floor (GkvStore *self, const char *key, gsize key_len)
+{
+  GkvRecord *held = gkv_store_lookup (self, key, key_len);
+
+  return MAX (held != NULL ? held->stamp : 0, gkv_store_get_removed (self, key, key_len));
+}
+
+void
+gkv_store_forget_removed (GkvStore *self, const char *key, gsize key_len)
+{
+  if (self->removals != NULL)
+    gkv_removals_forget (self->removals, gkv_store_hash_removed (self, key, key_len));
+}
+
+void
+gkv_store_keep_dead (GkvStore *self, GkvRecord *dead, gint64 deadline)
+{
+  gkv_deadlines_set (self->dead_deadlines, dead, deadline);
+}
+
+gint64
+gkv_store_get_dead_deadline (GkvStore *self, GkvRecord *dead)
+{
+  return gkv_deadlines_get (self->dead_deadlines, dead);
+}
+
+GkvRecord *
+gkv_store_peek_dead (GkvStore *self, gint64 *deadline)
+{
+  return gkv_deadlines_peek (self->dead_deadlines, deadline);
+}
+
+void
+gkv_store_collect (GkvStore *self, GkvRecord *dead, gint64 now)
+{
+  if (self->removals != NULL && !gkv_record_has_end (dead))
+    gkv_removals_add (self->removals, gkv_store_hash_removed (self, gkv_record_get_key (dead), dead->key_len),
+                      dead->stamp, now);
+  gkv_store_remove (self, dead);
 }
 
 /* Quarantine */
@@ -807,8 +888,8 @@ gkv_store_new (const GkvHashKey *hash_key)
   GkvStore *self = g_new0 (GkvStore, 1);
 
   self->hash_key = *hash_key;
-  self->epoch = 1;
   self->deadlines = gkv_deadlines_new ();
+  self->dead_deadlines = gkv_deadlines_new ();
   self->quarantined = g_hash_table_new_full (NULL, NULL, NULL, visible_unref);
   return self;
 }
@@ -820,5 +901,7 @@ gkv_store_free (GkvStore *self)
   g_hash_table_unref (self->quarantined);
   g_free (self->sketch);
   gkv_deadlines_free (self->deadlines);
+  gkv_deadlines_free (self->dead_deadlines);
+  g_clear_pointer (&self->removals, gkv_removals_free);
   g_free (self);
 }

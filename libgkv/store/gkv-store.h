@@ -16,6 +16,7 @@
 G_BEGIN_DECLS
 
 #include "gkv-record.h"
+#include "gkv-removals.h"
 #include "gkv-sketch.h"
 
 typedef struct _GkvStore GkvStore;
@@ -37,8 +38,10 @@ typedef struct
 
 typedef enum
 {
-  GKV_STORE_KEPT,  /* what the store had wins, or is the same: nothing changed */
-  GKV_STORE_TAKEN, /* the new record replaced the old one, or is the first of its key */
+  GKV_STORE_KEPT,    /* what the store had wins, or is the same: nothing changed */
+  GKV_STORE_TAKEN,   /* the new record replaced the old one, or is the first of its key */
+  GKV_STORE_REMOVED, /* nothing of the key is held, and a removal at or above the record is remembered: nothing changed
+                      */
 } GkvStoreResult;
 
 /* Returning FALSE ends the walk. The store must not be changed during a walk. */
@@ -70,9 +73,32 @@ GkvStoreResult gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **rep
 /* Takes away @record, if it is the one held for its key. TRUE if it was. */
 gboolean gkv_store_remove (GkvStore *self, GkvRecord *record);
 
-/* Each record knows the epoch in which it came. Ends the one that runs and returns its number, from 1 up: what is held
- * now has at most that number, what comes later a higher one. */
-guint32 gkv_store_end_epoch (GkvStore *self);
+/* Each record knows when it arrived: the number that was set last. Numbers never fall. */
+void gkv_store_set_arrival (GkvStore *self, guint32 arrival);
+
+/* Tombstones and remembered removals. A dead record is kept up to its deadline; then it is collected: it leaves the
+ * store, and is remembered as a removal, unless the record had an end of its own. */
+
+/* From now on removals are remembered, so many. Those that are remembered already stay. */
+void gkv_store_remember_removals (GkvStore *self, guint max);
+/* NULL: none are remembered. */
+GkvRemovals *gkv_store_get_removals (GkvStore *self);
+GkvFingerprint gkv_store_hash_removed (GkvStore *self, const char *key, gsize key_len);
+/* The stamp of the remembered removal of a key, or 0. */
+GkvStamp gkv_store_get_removed (GkvStore *self, const char *key, gsize key_len);
+/* The highest stamp that is held or remembered of a key, or 0: a new write has to be above it. */
+GkvStamp gkv_store_get_floor (GkvStore *self, const char *key, gsize key_len);
+/* Forgets the removal of a key, as its tombstone is about to be put into the store again. */
+void gkv_store_forget_removed (GkvStore *self, const char *key, gsize key_len);
+
+/* @dead, which is held, is kept up to @deadline. */
+void gkv_store_keep_dead (GkvStore *self, GkvRecord *dead, gint64 deadline);
+/* When @dead is to be collected, -1: not known. */
+gint64 gkv_store_get_dead_deadline (GkvStore *self, GkvRecord *dead);
+/* The dead record that is to be collected first, borrowed, or NULL; its deadline in @deadline. O(1). */
+GkvRecord *gkv_store_peek_dead (GkvStore *self, gint64 *deadline);
+/* @dead, which is held, is collected at @now. */
+void gkv_store_collect (GkvStore *self, GkvRecord *dead, gint64 now);
 
 /* Records with GKV_RECORD_QUARANTINED: how many there are; and releasing those with a stamp of at most @up_to: the flag
  * is cleared, and each is passed to @func with what was visible in its place, or NULL. */

@@ -58,20 +58,6 @@ find_write (SimCluster *cluster, GkvRecord *record)
   return NULL;
 }
 
-/* Whether who wrote @deletion can have known of @record. Once the deletion is forgotten, it ends no others. */
-static gboolean
-knew_of (SimCluster *cluster, const Write *deletion, GkvRecord *record)
-{
-  const Write *write = find_write (cluster, record);
-
-  /* What was written while the sides lost each other can't be told. */
-  if (cluster->parted_at > 0 && write != NULL && ABS (write->at - cluster->parted_at) <= PROPAGATION)
-    return FALSE;
-
-  return cluster->tombstone_life_ms == 0 || write == NULL || write->at < cluster->parted_at ||
-         sim_cluster_get (cluster, write->node)->side == sim_cluster_get (cluster, deletion->node)->side;
-}
-
 static char *
 describe (GkvRecord *record)
 {
@@ -109,6 +95,7 @@ sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResu
   GkvRecord *shown = sim_node_get (node, key);
   g_autofree char *what = describe (record);
   Write *write;
+  GkvTime time;
   gint64 left;
 
   sim_cluster_log (cluster, "%s writes %s", node->id, what);
@@ -139,7 +126,8 @@ sim_check_wrote (SimNode *node, GkvRecord *record, GkvRecord *seen, GkvStoreResu
   write->at = sim_network_get_now (cluster->network);
   write->node = node->index;
   write->memory = node->memory;
-  write->end = left >= 0 ? sim_clocks_find (&node->clocks, left) : 0;
+  time = sim_node_get_time (node);
+  write->end = left >= 0 ? sim_clocks_find (&node->clocks, left - time.boot + time.mono) : 0;
   g_ptr_array_add (writes, write);
   cluster->n_writes++;
   cluster->bytes_written += record->content_len;
@@ -197,10 +185,10 @@ sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced)
   what = describe (record);
   before = describe (held);
 
-  write = held != NULL && gkv_record_is_dead (held) ? find_write (cluster, held) : NULL;
+  /* Dead records are dropped, and what has one may then come from elsewhere; the record of an owner, too, that was held
+   * dead and isn't. */
   if (held != NULL && gkv_record_compare (record, held) <= 0 &&
-      (write == NULL || gkv_record_is_dead (record) || knew_of (cluster, write, record)) &&
-      (cluster->tombstone_life_ms == 0 || !gkv_record_is_dead (record)))
+      !(gkv_record_is_dead (held) && (gkv_record_is_dead (record) || (record->flags & GKV_RECORD_EPHEMERAL) != 0)))
     sim_cluster_complain (cluster, "%s went back from %s to %s", node->id, before, what);
   if (!is_same (replaced, shown))
     {
@@ -388,6 +376,22 @@ sim_check_has_owner_ended (SimCluster *cluster, GkvRecord *record)
   return TRUE;
 }
 
+/* Whether it is the tombstone of a removal that was remembered: with its stamp, or one more, and another writer. */
+static gboolean
+is_made_again (SimCluster *cluster, const GkvRecord *dead)
+{
+  GPtrArray *writes = g_hash_table_lookup (cluster->ledger, gkv_record_get_key (dead));
+
+  for (guint i = 0; writes != NULL && i < writes->len; i++)
+    {
+      const GkvRecord *record = ((Write *) g_ptr_array_index (writes, i))->record;
+
+      if (gkv_record_is_dead (record) && dead->stamp >= record->stamp && dead->stamp <= record->stamp + 1)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 /* Whether the record that all hold may be what it is. */
 static void
 check_record (SimCluster *cluster, GkvRecord *record)
@@ -405,6 +409,9 @@ check_record (SimCluster *cluster, GkvRecord *record)
         sim_cluster_complain (cluster, "%s is alive, but its owner's life has ended", what);
       return;
     }
+
+  if (write == NULL && gkv_record_is_dead (record) && is_made_again (cluster, record))
+    return;
 
   if (write == NULL)
     {
@@ -475,9 +482,8 @@ check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *
         continue;
       if (held == NULL ? has_ended (writes, write->record) : gkv_record_compare (held, write->record) >= 0)
         continue;
-      if (held != NULL && dead && cluster->tombstone_life_ms > 0 && !knew_of (cluster, write, held))
-        continue;
-      if (held != NULL && !dead && cluster->tombstone_life_ms > 0 && has_ended (writes, write->record))
+      /* A tombstone that is made again from what is remembered has another writer. */
+      if (held != NULL && dead && gkv_record_is_dead (held) && held->stamp >= write->record->stamp)
         continue;
       if (!dead && *n_doubted > 0)
         {

@@ -601,12 +601,13 @@ sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, 
   if (visible != NULL)
     seen = gkv_record_ref (visible);
   writer = gkv_writer_intern (self->id, -1, flags & GKV_RECORD_DEAD ? "" : "bytes", -1);
+  gkv_clock_observe (&self->clock, gkv_store_get_removed (self->store, key, strlen (key)));
   record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), flags,
                            gkv_clock_next (&self->clock, time.wall),
                            self->engine != NULL ? gkv_engine_get_generation (self->engine) : 0, content, len);
   result = gkv_store_put (self->store, record, &replaced);
   if (ttl_ms > 0)
-    gkv_store_set_deadline (self->store, record, time.mono + ttl_ms * SIM_MS);
+    gkv_store_set_deadline (self->store, record, time.boot + ttl_ms * SIM_MS);
   sim_check_wrote (self, record, seen, result);
   if (self->engine == NULL)
     return;

@@ -110,13 +110,17 @@ is_on (SimNode *node, SimChecks check)
   return node->cluster->watch != NULL && (node->cluster->watch->checks & check) != 0;
 }
 
-/* Whether @node holds @record, or one that wins over it; or @record has ended, so that it need not. */
+/* Whether @node holds @record, or one that wins over it, or remembers that it was removed; or @record has ended, or is
+ * dead, so that it need not be held. */
 static gboolean
 holds (SimNode *node, GkvRecord *record)
 {
   GkvRecord *held = gkv_store_lookup (node->store, gkv_record_get_key (record), record->key_len);
 
-  return (held != NULL && gkv_record_compare (held, record) >= 0) || sim_check_has_ended (node->cluster, record);
+  return (held != NULL && gkv_record_compare (held, record) >= 0) ||
+         gkv_store_get_floor (node->store, gkv_record_get_key (record), record->key_len) > record->stamp ||
+         (gkv_record_is_dead (record) && (held == NULL || gkv_record_is_dead (held))) ||
+         sim_check_has_ended (node->cluster, record);
 }
 
 static gint64
