@@ -350,17 +350,35 @@ look (GkvContacts *self, GkvContact *contact)
     }
 }
 
+static void
+begin_second (GkvContacts *self)
+{
+  if (self->runtime->now.mono - self->greetings_at < GKV_SECOND)
+    return;
+
+  self->greetings_at = self->runtime->now.mono;
+  self->n_greetings = self->n_refusals = 0;
+}
+
+void
+gkv_contacts_greet (GkvContacts *self, const char *address)
+{
+  begin_second (self);
+  if (self->n_greetings >= MAX_GREETINGS || gkv_contacts_is_own (self, address))
+    return;
+
+  self->n_greetings++;
+  self->runtime->counters.greetings++;
+  gkv_links_send_token (self->links, address, 0);
+}
+
 void
 gkv_contacts_tick (GkvContacts *self)
 {
   GkvContact *contact;
   gint64 due;
 
-  if (self->runtime->now.mono - self->greetings_at >= GKV_SECOND)
-    {
-      self->greetings_at = self->runtime->now.mono;
-      self->n_greetings = self->n_refusals = 0;
-    }
+  begin_second (self);
 
   while ((contact = gkv_deadlines_peek (self->due, &due)) != NULL)
     {

@@ -28,6 +28,9 @@ void gkv_contacts_drop_hearsay (GkvContacts *self, const char *address);
 /* A node is there, but what was sent may be lost: it is sent again soon. */
 void gkv_contacts_hasten (GkvContacts *self, const char *address);
 
+/* Greets an address once, if there haven't been too many greetings in this second. */
+void gkv_contacts_greet (GkvContacts *self, const char *address);
+
 guint gkv_contacts_get_n (GkvContacts *self);
 GkvContactState gkv_contacts_describe (GkvContacts *self, const char *address);
 /* Whether a peer that is alive replies there, or this very node. */

@@ -62,6 +62,8 @@ struct _GkvEngine
   /* When it is synced */
   gint64 started;
   guint n_unresolved;
+
+  gint64 suspended; /* for how long the machine was, in all */
 };
 
 G_END_DECLS

@@ -15,6 +15,9 @@
 #define MIN_DATAGRAM 640
 #define MAX_DATAGRAM 65000
 
+/* A process, or a machine, that slept for so long decides about nobody by the replies that it slept through. */
+#define SLEPT (GKV_SECOND / 4)
+
 /* Synced */
 
 /* A peer of which only others have reported, and that never replied here, is waited for only as long as it may take to
@@ -235,6 +238,18 @@ on_replied (GkvMember *member, gint64 round_trip_us, gpointer data)
 }
 
 static void
+on_relayed (GkvMember *member, gpointer data)
+{
+  gkv_membership_note_heard (((GkvEngine *) data)->membership, member);
+}
+
+static void
+on_remembers (GkvMember *member, gpointer data)
+{
+  gkv_membership_remember (((GkvEngine *) data)->membership, member);
+}
+
+static void
 on_probe_failed (GkvMember *member, gpointer data)
 {
   gkv_membership_suspect (((GkvEngine *) data)->membership, member);
@@ -405,7 +420,9 @@ static const GkvProbesListener probes_listener = {
   .begins = on_probe_begins,
   .pinged = on_pinged,
   .replied = on_replied,
+  .relayed = on_relayed,
   .failed = on_probe_failed,
+  .remembers = on_remembers,
 };
 static const GkvMembershipListener membership_listener = {
   .liveness_changed = on_liveness_changed,
@@ -469,20 +486,21 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
 
   self->runtime = runtime;
   self->started = now->mono;
+  self->suspended = now->boot - now->mono;
   self->links = gkv_links_new (runtime, &links_listener, self);
   self->contacts = gkv_contacts_new (runtime, self->links, &contacts_listener, self);
   self->members = gkv_members_new (runtime, &members_listener, self);
   self->updates = gkv_updates_new (runtime, self->links, self->members);
   self->probes =
       gkv_probes_new (runtime, self->links, self->contacts, self->members, self->updates, &probes_listener, self);
-  self->membership =
-      gkv_membership_new (runtime, self->links, self->contacts, self->members, self->updates, self->probes,
-                          config->forget_dead_ms * GKV_MS, config->is_confined, &membership_listener, self);
+  self->membership = gkv_membership_new (runtime, self->links, self->contacts, self->members, self->updates,
+                                         self->probes, config->forget_dead_ms * GKV_MS, config->chain_length,
+                                         config->is_confined, &membership_listener, self);
   self->identities = gkv_identities_new (runtime, self->links, self->contacts, self->members, self->updates,
-                                         self->membership, &identities_listener, self);
+                                         self->probes, self->membership, &identities_listener, self);
   self->ring = gkv_ring_new (runtime, self->members);
   self->rumours = gkv_rumours_new (runtime, self->links, self->members, self->ring, &rumours_listener, self);
-  self->ephemerals = gkv_ephemerals_new (runtime, self->members, &ephemerals_listener, self);
+  self->ephemerals = gkv_ephemerals_new (runtime, self->members, self->membership, &ephemerals_listener, self);
   self->tombstones =
       gkv_tombstones_new (runtime, self->links, config->tombstone_life_ms * GKV_MS, config->max_tombstones);
   self->partings = gkv_partings_new (runtime, self->links);
@@ -613,9 +631,12 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
   runtime->now = *now;
   if (due)
     {
-      /* A process that slept decides about nobody by the replies that it slept through. */
-      if (now->mono - runtime->wake > GKV_SECOND / 2)
-        gkv_probes_cancel (self->probes, NULL);
+      if (now->mono - runtime->wake > SLEPT || now->boot - now->mono - self->suspended > SLEPT)
+        {
+          gkv_probes_cancel (self->probes, NULL);
+          gkv_membership_note_slept (self->membership);
+        }
+      self->suspended = now->boot - now->mono;
       runtime->wake = G_MAXINT64;
     }
 

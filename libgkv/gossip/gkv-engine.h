@@ -25,7 +25,7 @@ typedef struct
   const char *cluster;
   guint64 generation;  /* rises at each start of the same node id */
   guint32 random_seed; /* all randomness of the protocol comes from it */
-  guint64 secret[2];   /* for address tokens; from a random device */
+  guint64 secret[2];   /* for address tokens; from a random device; proofs of life come from it as well */
   guint gossip_interval_ms;
   guint max_datagram_size; /* bytes, what the transport says */
 
@@ -53,6 +53,7 @@ typedef struct
   guint max_tombstones;
   guint max_removals; /* that are remembered after their tombstones are gone */
   gint64 forget_dead_ms;
+  guint chain_length; /* how often a generation can refute a suspicion, once a second at the most */
 } GkvEngineConfig;
 
 /* @store is borrowed and outlives the engine. */

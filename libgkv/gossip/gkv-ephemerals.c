@@ -16,9 +16,14 @@
 /* Owners are looked at this often, and when one is lost. */
 #define PERIOD GKV_SECOND
 
-/* An owner that nobody here knows, or that has written although it is held dead, is waited for as long as a suspicion
- * lasts. */
-#define PATIENCE (5 * GKV_SECOND)
+/* An owner that nobody here knows, or that has written although it is held dead, is waited for so many suspicion times,
+ * and so much longer. */
+#define PATIENCE      2
+#define PATIENCE_MORE GKV_SECOND
+
+/* A node that takes a later generation without a new start writes its records again: so long those of the earlier one
+ * are left alone. */
+#define SUCCESSION GKV_SECOND
 
 /* Records marked in one turn. */
 #define MAX_MARKED 256
@@ -44,6 +49,7 @@ struct _GkvEphemerals
 {
   GkvRuntime *runtime;
   GkvMembers *members;
+  GkvMembership *membership;
   GkvEphemeralsListener listener;
   gpointer data;
   GkvTable *records;  /* hash* → Entry, owned */
@@ -73,12 +79,17 @@ owner_free (Owner *owner)
 }
 
 GkvEphemerals *
-gkv_ephemerals_new (GkvRuntime *runtime, GkvMembers *members, const GkvEphemeralsListener *listener, gpointer data)
+gkv_ephemerals_new (GkvRuntime *runtime,
+                    GkvMembers *members,
+                    GkvMembership *membership,
+                    const GkvEphemeralsListener *listener,
+                    gpointer data)
 {
   GkvEphemerals *self = g_new0 (GkvEphemerals, 1);
 
   self->runtime = runtime;
   self->members = members;
+  self->membership = membership;
   self->listener = *listener;
   self->data = data;
   self->records = gkv_table_new (g_int64_hash, g_int64_equal, g_free);
@@ -184,6 +195,7 @@ static gboolean
 has_ended (GkvEphemerals *self, Owner *owner)
 {
   GkvMember *member;
+  gint64 ends;
 
   if (strcmp (owner->id, self->runtime->id) == 0)
     return owner->generation < self->runtime->generation;
@@ -195,15 +207,17 @@ has_ended (GkvEphemerals *self, Owner *owner)
       return FALSE;
     }
 
+  ends = owner->fine + PATIENCE * gkv_membership_get_suspicion (self->membership) + PATIENCE_MORE;
+  if (member != NULL && member->generation > owner->generation)
+    ends = MIN (ends, MAX (member->generation_since, owner->fine) + SUCCESSION);
   /* An owner that lives writes again what others mark. A node that still holds it dead then waits, or both would write
    * in turns. */
-  if (member != NULL && member->generation >= owner->generation &&
-      (member->generation > owner->generation ? member->generation_since : member->status_since) >= owner->fine)
+  else if (member != NULL && member->generation == owner->generation && member->status_since >= owner->fine)
     return TRUE;
-  if (self->runtime->now.mono - owner->fine >= PATIENCE)
+  if (self->runtime->now.mono >= ends)
     return TRUE;
 
-  self->due = MIN (self->due, owner->fine + PATIENCE);
+  self->due = MIN (self->due, ends);
   return FALSE;
 }
 

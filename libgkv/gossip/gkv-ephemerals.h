@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "gkv-members.h"
+#include "gkv-membership.h"
 
 G_BEGIN_DECLS
 
@@ -20,8 +20,11 @@ typedef struct
   void (*visible_ended) (GkvRecord *record, gpointer data);
 } GkvEphemeralsListener;
 
-GkvEphemerals *
-gkv_ephemerals_new (GkvRuntime *runtime, GkvMembers *members, const GkvEphemeralsListener *listener, gpointer data);
+GkvEphemerals *gkv_ephemerals_new (GkvRuntime *runtime,
+                                   GkvMembers *members,
+                                   GkvMembership *membership,
+                                   const GkvEphemeralsListener *listener,
+                                   gpointer data);
 void gkv_ephemerals_free (GkvEphemerals *self);
 void gkv_ephemerals_tick (GkvEphemerals *self);
 

@@ -17,6 +17,9 @@
 /* A member that speaks from another address than it states is greeted there for so long. */
 #define ADDRESS_PATIENCE (10 * GKV_SECOND)
 
+/* What was sent before a node was asked whether it is still there may come in so much later. */
+#define UNDER_WAY (GKV_SECOND / 4)
+
 /* Two nodes that have one id are notified so often, and have nothing to say to each other for this long. */
 #define DUPLICATE_PERIOD (60 * GKV_SECOND)
 #define DUPLICATE_QUIET  (60 * GKV_SECOND)
@@ -28,6 +31,7 @@ struct _GkvIdentities
   GkvContacts *contacts;
   GkvMembers *members;
   GkvUpdates *updates;
+  GkvProbes *probes;
   GkvMembership *membership;
   GkvIdentitiesListener listener;
   gpointer data;
@@ -39,6 +43,7 @@ gkv_identities_new (GkvRuntime *runtime,
                     GkvContacts *contacts,
                     GkvMembers *members,
                     GkvUpdates *updates,
+                    GkvProbes *probes,
                     GkvMembership *membership,
                     const GkvIdentitiesListener *listener,
                     gpointer data)
@@ -50,6 +55,7 @@ gkv_identities_new (GkvRuntime *runtime,
   self->contacts = contacts;
   self->members = members;
   self->updates = updates;
+  self->probes = probes;
   self->membership = membership;
   self->listener = *listener;
   self->data = data;
@@ -75,8 +81,18 @@ notify_duplicate (GkvIdentities *self, GkvMember *member, GkvLink *other)
   gkv_links_send (self->links, other, GKV_MESSAGE_DUPLICATE);
 }
 
-/* Somebody speaks there in an earlier generation than we know of. Either there are two, or the clock was set back
- * before it was started again: then the later generation is one that has ended. */
+/* Another run of a member speaks at @link. Whether the one that we know has replied since that was first seen. */
+static gboolean
+is_contested (GkvIdentities *self, const GkvMember *member, const GkvLink *link)
+{
+  gint64 since = MAX (link->contested_since, member->generation_since) + UNDER_WAY;
+
+  return gkv_member_is_live (member) && member->link != NULL && member->link != link && link->contested_since != 0 &&
+         member->link->last_received > since && self->runtime->now.mono - member->link->last_received < LATELY;
+}
+
+/* Somebody speaks there in another run than we know of, and not in a later one. Either there are two, or the clock was
+ * set back before it was started again: then the one that we know has ended. It is asked. */
 static gboolean
 identify_earlier (GkvIdentities *self, GkvLink *link)
 {
@@ -84,16 +100,22 @@ identify_earlier (GkvIdentities *self, GkvLink *link)
 
   if (gkv_member_is_live (member) && member->link != NULL && member->link != link)
     {
-      if (self->runtime->now.mono - member->link->last_received < LATELY)
+      if (is_contested (self, member, link))
         {
           notify_duplicate (self, member, link);
           link->quiet_until = self->runtime->now.mono + 2 * LATELY;
           return TRUE;
         }
 
-      /* It is asked whether it is still there; the one that speaks here tries again. */
-      gkv_membership_suspect (self->membership, member);
-      link->quiet_until = self->runtime->now.mono + GKV_SECOND;
+      /* The one that speaks here tries again. */
+      if (link->contested_since == 0)
+        link->contested_since = self->runtime->now.mono;
+      if (gkv_link_is_usable (member->link))
+        gkv_probes_ask (self->probes, member->link);
+      if (self->runtime->now.mono - link->contested_since > GKV_SECOND &&
+          member->link->last_received < link->contested_since + UNDER_WAY)
+        gkv_membership_suspect (self->membership, member);
+      link->quiet_until = self->runtime->now.mono + GKV_SECOND / 2;
       return FALSE;
     }
 
@@ -160,9 +182,32 @@ gkv_identities_check_address (GkvIdentities *self, GkvMember *member)
     }
 }
 
+/* The generation to note for a link: none where the number is that of the member, but the run isn't. */
+static guint64
+get_run (GkvMember *member, guint64 generation, const GkvIncarnation *incarnation)
+{
+  gboolean other = generation == member->generation &&
+                   gkv_incarnation_compare (&member->incarnation, incarnation) == GKV_INCARNATION_ALIEN;
+
+  return other ? 0 : generation;
+}
+
+/* What the node itself shows on its own link is to be believed, also of the chain: what was known of it may have been
+ * hearsay. */
+static void
+take_incarnation (GkvMember *member, const GkvIncarnation *incarnation)
+{
+  if (gkv_incarnation_compare (&member->incarnation, incarnation) != GKV_INCARNATION_EARLIER)
+    member->incarnation = *incarnation;
+}
+
 gboolean
-gkv_identities_identify (
-    GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, guint32 incarnation, const char *advertise)
+gkv_identities_identify (GkvIdentities *self,
+                         GkvLink *link,
+                         const char *id,
+                         guint64 generation,
+                         const GkvIncarnation *incarnation,
+                         const char *advertise)
 {
   const char *address = *advertise != '\0' ? advertise : link->address;
   GkvMember *member = gkv_members_lookup (self->members, id);
@@ -180,12 +225,14 @@ gkv_identities_identify (
     }
   link->member = member;
   link->generation = generation;
+  if (member->link != NULL)
+    link->generation = get_run (member, generation, incarnation);
 
-  if (generation < member->generation)
+  if (link->generation < member->generation)
     return identify_earlier (self, link);
 
-  /* It left; then this comes in late, or somebody else said so, and it refutes that by a higher incarnation. */
-  if (generation == member->generation && member->status == GKV_PEER_STATE_LEFT && incarnation <= member->incarnation)
+  /* It left, and this comes in late. */
+  if (generation == member->generation && member->status == GKV_PEER_STATE_LEFT)
     {
       if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
         gkv_membership_notify (self->membership, member, link);
@@ -195,11 +242,14 @@ gkv_identities_identify (
   if (generation > member->generation)
     gkv_membership_begin_generation (self->membership, member, generation, incarnation);
   else
-    member->incarnation = MAX (member->incarnation, incarnation);
+    take_incarnation (member, incarnation);
+  link->contested_since = 0;
+  gkv_members_note_heard (self->members, member, NULL);
 
   if (needs_link (self, member))
     {
       member->link = link;
+      member->indirect = FALSE;
       gkv_members_touch (self->members);
     }
   if (member->link == link && gkv_membership_is_confined (self->membership, advertise, link->address))
@@ -224,7 +274,8 @@ gkv_identities_identify (
 /* One that left before it was known is remembered all the same: what it said before may come in late, and others may
  * still report it. */
 static void
-remember_left (GkvIdentities *self, const char *id, guint64 generation, guint32 incarnation, const char *address)
+remember_left (
+    GkvIdentities *self, const char *id, guint64 generation, const GkvIncarnation *incarnation, const char *address)
 {
   GkvMember *member;
 
@@ -238,9 +289,11 @@ remember_left (GkvIdentities *self, const char *id, guint64 generation, guint32 
 }
 
 void
-gkv_identities_note_left (GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, guint32 incarnation)
+gkv_identities_note_left (
+    GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, const GkvIncarnation *incarnation)
 {
   GkvMember *member = gkv_members_lookup (self->members, id);
+  gboolean is_proved;
 
   if (member == NULL)
     {
@@ -252,9 +305,15 @@ gkv_identities_note_left (GkvIdentities *self, GkvLink *link, const char *id, gu
       return;
     }
 
-  /* A node that is received where it is spoken with says so there as well. */
-  if (generation < member->generation || (member->link != NULL && member->link != link && gkv_member_is_live (member) &&
-                                          self->runtime->now.mono - member->link->last_received < LATELY))
+  if (generation < member->generation)
+    return;
+
+  /* The last value of the chain proves it. Without that, a node that is received where it is spoken with says so there
+   * as well. */
+  is_proved = generation == member->generation && incarnation->place == 0 &&
+              gkv_incarnation_compare (&member->incarnation, incarnation) >= GKV_INCARNATION_SAME;
+  if (!is_proved && member->link != NULL && member->link != link && gkv_member_is_live (member) &&
+      self->runtime->now.mono - member->link->last_received < LATELY)
     return;
 
   if (link->member != member || link->generation != generation)
@@ -265,10 +324,14 @@ gkv_identities_note_left (GkvIdentities *self, GkvLink *link, const char *id, gu
   if (generation > member->generation)
     gkv_membership_begin_generation (self->membership, member, generation, incarnation);
   else
-    member->incarnation = MAX (member->incarnation, incarnation);
+    take_incarnation (member, incarnation);
   gkv_contacts_drop_hearsay (self->contacts, link->address);
   member->last_notified = self->runtime->now.mono;
+  if (member->status == GKV_PEER_STATE_LEFT)
+    return;
+
   gkv_membership_set_status (self->membership, member, GKV_PEER_STATE_LEFT);
+  gkv_updates_flood (self->updates, member, member);
 }
 
 static void
@@ -293,21 +356,23 @@ note_received (GkvIdentities *self, GkvLink *link)
   if (!gkv_link_is_current (link))
     {
       /* An earlier generation that goes on speaking is no restart: two nodes have this id. */
-      if (member->link != NULL && member->link != link && gkv_member_is_live (member) &&
-          self->runtime->now.mono - member->generation_since > LATELY &&
-          self->runtime->now.mono - member->link->last_received < LATELY)
+      if (link->contested_since == 0)
+        link->contested_since = self->runtime->now.mono;
+      else if (is_contested (self, member, link) && self->runtime->now.mono - member->generation_since > LATELY)
         notify_duplicate (self, member, link);
       return;
     }
 
   member->last_seen = self->runtime->now.mono;
   member->last_seen_wall = self->runtime->now.wall;
+  gkv_members_note_heard (self->members, member, NULL);
 
   /* It has moved without a new start, or another is at the address where it was. It may have another address
    * reported to others than where it is seen: that is asked. */
   if (gkv_link_is_usable (link) && needs_link (self, member))
     {
       member->link = link;
+      member->indirect = FALSE;
       link->last_ident = 0;
       gkv_membership_set_address (self->membership, member, link->address);
       gkv_members_touch (self->members);
@@ -318,15 +383,14 @@ note_received (GkvIdentities *self, GkvLink *link)
     gkv_membership_notify (self->membership, member, link);
 
   /* Others may still suspect it: that is for itself to refute. */
-  if (member->status == GKV_PEER_STATE_SUSPECT)
-    gkv_membership_set_status (self->membership, member, GKV_PEER_STATE_ALIVE);
+  gkv_membership_note_heard (self->membership, member);
 }
 
 static void
 handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
 {
   guint64 generation = gkv_reader_u64 (reader);
-  guint32 incarnation = gkv_reader_varint (reader);
+  GkvIncarnation incarnation = gkv_reader_incarnation (reader);
   guint64 cluster_hash = gkv_reader_u64 (reader);
   guint8 flags = gkv_reader_u8 (reader);
   g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
@@ -340,7 +404,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   if (strcmp (id, self->runtime->id) == 0)
     {
       gkv_membership_forget_link (self->membership, link);
-      if (generation == self->runtime->generation)
+      if (gkv_membership_is_own_run (self->membership, generation, &incarnation))
         {
           gkv_contacts_add_own (self->contacts, link->address);
         }
@@ -360,11 +424,11 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   gkv_contacts_remove_own (self->contacts, link->address);
   if (flags & GKV_IDENT_FLAG_LEAVING)
     {
-      gkv_identities_note_left (self, link, id, generation, incarnation);
+      gkv_identities_note_left (self, link, id, generation, &incarnation);
       return;
     }
 
-  if (!gkv_identities_identify (self, link, id, generation, incarnation, advertise))
+  if (!gkv_identities_identify (self, link, id, generation, &incarnation, advertise))
     return;
 
   if (flags & GKV_IDENT_FLAG_ANSWER)
@@ -377,11 +441,13 @@ handle_duplicate (GkvIdentities *self, GkvLink *link, GkvReader *reader)
 {
   g_autofree char *address = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
 
-  if (address != NULL)
-    gkv_runtime_report (self->runtime, link->address, GKV_ERROR_DUPLICATE_ID,
-                        "%s says that another live node, at %s, has this node's id \"%s\"; give each node an id of its "
-                        "own",
-                        link->address, address, self->runtime->id);
+  if (address == NULL)
+    return;
+
+  gkv_runtime_report (self->runtime, link->address, GKV_ERROR_DUPLICATE_ID,
+                      "%s says that another live node, at %s, has this node's id \"%s\"; give each node an id of its "
+                      "own",
+                      link->address, address, self->runtime->id);
 }
 
 /* A node that doesn't know us, or that we don't know as it is now, gets our IDENT and is asked for its own. */
@@ -419,6 +485,7 @@ gkv_identities_leave (GkvIdentities *self)
   GHashTableIter iter;
   GkvLink *link;
 
+  gkv_membership_leave (self->membership);
   gkv_links_init_iter (self->links, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
     {

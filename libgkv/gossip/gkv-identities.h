@@ -21,6 +21,7 @@ GkvIdentities *gkv_identities_new (GkvRuntime *runtime,
                                    GkvContacts *contacts,
                                    GkvMembers *members,
                                    GkvUpdates *updates,
+                                   GkvProbes *probes,
                                    GkvMembership *membership,
                                    const GkvIdentitiesListener *listener,
                                    gpointer data);
@@ -35,10 +36,14 @@ void gkv_identities_leave (GkvIdentities *self);
 /* Whether it can be reached at the address that it reports. */
 void gkv_identities_check_address (GkvIdentities *self, GkvMember *member);
 /* A link has received an IDENT. FALSE: nothing is to be sent there. */
-gboolean gkv_identities_identify (
-    GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, guint32 incarnation, const char *advertise);
+gboolean gkv_identities_identify (GkvIdentities *self,
+                                  GkvLink *link,
+                                  const char *id,
+                                  guint64 generation,
+                                  const GkvIncarnation *incarnation,
+                                  const char *advertise);
 /* It has announced on @link that it leaves. */
-void
-gkv_identities_note_left (GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, guint32 incarnation);
+void gkv_identities_note_left (
+    GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, const GkvIncarnation *incarnation);
 
 G_END_DECLS

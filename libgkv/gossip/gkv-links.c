@@ -390,7 +390,7 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
 
   body = gkv_links_begin_message (self);
   gkv_put_u64 (body, self->runtime->generation);
-  gkv_put_varint (body, self->runtime->incarnation);
+  gkv_put_incarnation (body, &self->runtime->incarnation);
   gkv_put_u64 (body, self->runtime->cluster_hash);
   gkv_put_u8 (body, flags);
   gkv_put_string (body, self->runtime->id);

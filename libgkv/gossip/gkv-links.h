@@ -33,6 +33,7 @@ typedef struct
   /* The membership's */
   struct _GkvMember *member; /* the node there; NULL: not known */
   guint64 generation;        /* its generation */
+  gint64 contested_since;    /* when it first spoke in another run than the member's; 0: it doesn't */
   gboolean introduced;       /* that generation received the members that we know */
 
   /* What repair keeps of it (gkv-conversation). */

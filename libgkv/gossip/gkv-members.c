@@ -17,7 +17,10 @@ struct _GkvMembers
   GPtrArray *order;    /* GkvMember, in the order of probes */
   guint next;          /* in it */
   guint n_suspect;
+  guint next_dead; /* in it */
   guint64 revision;
+  guint32 sum;
+  gint64 sum_since;
 };
 
 static void
@@ -39,6 +42,8 @@ gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpoint
   self->data = data;
   self->members = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) member_free);
   self->order = g_ptr_array_new ();
+  self->sum = gkv_runtime_hash_id (runtime, runtime->id);
+  self->sum_since = runtime->now.mono;
   return self;
 }
 
@@ -118,7 +123,11 @@ count (GkvMembers *self, const GkvMember *member, int by)
 {
   gkv_members_touch (self);
   if (gkv_member_is_live (member))
-    self->runtime->n_alive += by;
+    {
+      self->runtime->n_alive += by;
+      self->sum += by * (guint32) member->place;
+      self->sum_since = self->runtime->now.mono;
+    }
   if (member->status == GKV_PEER_STATE_SUSPECT)
     self->n_suspect += by;
 }
@@ -126,14 +135,66 @@ count (GkvMembers *self, const GkvMember *member, int by)
 void
 gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status)
 {
+  gint64 sum_since = self->sum_since;
+  guint32 sum = self->sum;
+
   count (self, member, -1);
   member->status = status;
   count (self, member, 1);
+  if (self->sum == sum)
+    self->sum_since = sum_since;
+}
+
+guint32
+gkv_members_get_sum (GkvMembers *self)
+{
+  return self->sum;
+}
+
+gint64
+gkv_members_get_sum_since (GkvMembers *self)
+{
+  return self->sum_since;
+}
+
+gboolean
+gkv_member_is_direct (const GkvMember *member)
+{
+  return member->link != NULL && gkv_link_is_usable (member->link) && !member->indirect;
 }
 
 GkvMember *
-gkv_members_insert (
-    GkvMembers *self, const char *id, guint64 generation, guint32 incarnation, GkvPeerState status, const char *address)
+gkv_member_get_via (const GkvMember *member)
+{
+  return member->via != NULL && gkv_member_is_live (member->via) && gkv_member_is_direct (member->via) ? member->via
+                                                                                                       : NULL;
+}
+
+void
+gkv_members_note_heard (GkvMembers *self, GkvMember *member, GkvMember *via)
+{
+  member->heard = self->runtime->now.mono;
+  if (via != NULL && via != member)
+    member->via = via;
+}
+
+void
+gkv_members_set_indirect (GkvMembers *self, GkvMember *member, gboolean indirect)
+{
+  if (member->indirect == indirect)
+    return;
+
+  member->indirect = indirect;
+  gkv_members_touch (self);
+}
+
+GkvMember *
+gkv_members_insert (GkvMembers *self,
+                    const char *id,
+                    guint64 generation,
+                    const GkvIncarnation *incarnation,
+                    GkvPeerState status,
+                    const char *address)
 {
   GkvMember *member = g_new0 (GkvMember, 1);
   guint later;
@@ -142,10 +203,10 @@ gkv_members_insert (
   member->update.data = member;
   member->place = gkv_runtime_hash_id (self->runtime, id);
   member->generation = generation;
-  member->incarnation = incarnation;
+  member->incarnation = *incarnation;
   member->status = status;
   member->address = g_strdup (address);
-  member->generation_since = member->status_since = member->last_seen = self->runtime->now.mono;
+  member->generation_since = member->status_since = member->last_seen = member->heard = self->runtime->now.mono;
   member->last_seen_wall = self->runtime->now.wall;
   member->round_trip_us = -1;
   g_hash_table_insert (self->members, member->id, member);
@@ -164,6 +225,13 @@ gkv_members_remove (GkvMembers *self, GkvMember *member)
   guint index;
 
   self->listener.removed (member, self->data);
+  for (guint i = 0; i < self->order->len; i++)
+    {
+      GkvMember *other = g_ptr_array_index (self->order, i);
+
+      if (other->via == member)
+        other->via = NULL;
+    }
   if (g_ptr_array_find (self->order, member, &index))
     {
       g_ptr_array_remove_index (self->order, index);
@@ -210,6 +278,20 @@ gkv_members_next (GkvMembers *self)
   return NULL;
 }
 
+GkvMember *
+gkv_members_next_dead (GkvMembers *self)
+{
+  for (guint n = 0; n < self->order->len; n++)
+    {
+      GkvMember *member = g_ptr_array_index (self->order, self->next_dead++ % self->order->len);
+
+      if (member->status == GKV_PEER_STATE_DEAD)
+        return member;
+    }
+
+  return NULL;
+}
+
 GPtrArray *
 gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except)
 {
@@ -221,7 +303,7 @@ gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (member != except && gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link))
+      if (member != except && gkv_member_is_live (member) && gkv_member_is_direct (member))
         g_ptr_array_add (picked, member);
     }
 

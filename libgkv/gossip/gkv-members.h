@@ -17,19 +17,25 @@ struct _GkvMember
 {
   char *id;
   guint64 generation;
-  guint32 incarnation;
+  GkvIncarnation incarnation;
   GkvPeerState status; /* gkv_members_set_status () changes it */
   char *address;       /* where it reports itself, or where it was seen; NULL: not known yet */
   GkvLink *link;       /* where datagrams are sent to it; NULL: nowhere yet */
+  GkvMember *via;      /* through which something fresh of it came last; NULL: through none */
   gboolean hidden;     /* its removal was reported to the application */
+  gboolean indirect;   /* it doesn't reply on its link, though it replies through others */
   guint64 place;       /* on the ring */
 
   gint64 generation_since;
   gint64 status_since;
   gint64 last_seen;
   gint64 last_seen_wall;
-  gint64 last_notified; /* when a report of its death was sent to it */
+  gint64 heard;         /* when it was last known to live, from itself or through others */
+  gint64 last_relayed;  /* when it relayed something for us, or asked us to */
+  gint64 last_greeted;  /* at its address, though it can be reached only through others */
+  gint64 last_notified; /* when a report of its death was sent to it, or of what we think of it to others */
   gint64 ask_due;       /* while it is suspected: when it is probed again */
+  guint n_asked;        /* and how often it was */
   gint64 last_duplicate;
   gint64 round_trip_us;
 
@@ -37,6 +43,9 @@ struct _GkvMember
   char *unreached;       /* it has not replied there, so that the link's address is used; NULL: none */
   gboolean address_good; /* it has replied there */
   gint64 address_asked;  /* since when it is greeted there; 0: it isn't */
+
+  /* gkv-membership: a later generation that others report; NULL: none */
+  struct _GkvSuccessor *successor;
 
   /* gkv-updates */
   guint n_updates; /* how often its update is still to be piggybacked */
@@ -68,13 +77,21 @@ void gkv_members_init_iter (GkvMembers *self, GHashTableIter *iter);
 GkvMember *gkv_members_insert (GkvMembers *self,
                                const char *id,
                                guint64 generation,
-                               guint32 incarnation,
+                               const GkvIncarnation *incarnation,
                                GkvPeerState status,
                                const char *address);
 void gkv_members_remove (GkvMembers *self, GkvMember *member);
 void gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status);
 
 gboolean gkv_member_is_live (const GkvMember *member);
+/* Whether what is sent to it arrives without others. */
+gboolean gkv_member_is_direct (const GkvMember *member);
+/* The member to ask where it can't be reached directly; NULL: none is known. */
+GkvMember *gkv_member_get_via (const GkvMember *member);
+/* Something fresh of it has come through @via (nullable: from itself). */
+void gkv_members_note_heard (GkvMembers *self, GkvMember *member, GkvMember *via);
+/* Whether what is sent on its link arrives. */
+void gkv_members_set_indirect (GkvMembers *self, GkvMember *member, gboolean indirect);
 /* Whether the node at @link is known, and the generation that speaks there is the latest one that is known of it. */
 static inline gboolean
 gkv_link_is_current (const GkvLink *link)
@@ -96,11 +113,18 @@ GkvPeerInfo *gkv_member_describe (const GkvMember *member);
 guint64 gkv_members_get_revision (GkvMembers *self);
 void gkv_members_touch (GkvMembers *self);
 
+/* Of those that are alive and this node: where two nodes know the same ones it is the same. */
+guint32 gkv_members_get_sum (GkvMembers *self);
+/* Since when it is what it is. */
+gint64 gkv_members_get_sum_since (GkvMembers *self);
+
 /* In the order of probes, which is shuffled in each round. */
 GkvMember *gkv_members_get_nth (GkvMembers *self, guint index);
 /* The next one that is alive; NULL: none is. */
 GkvMember *gkv_members_next (GkvMembers *self);
-/* Members that are alive, with a usable link, in random order, at most @max. (transfer container) */
+/* The next one that is dead; NULL: none is. */
+GkvMember *gkv_members_next_dead (GkvMembers *self);
+/* Members that are alive and reply on their links, in random order, at most @max. (transfer container) */
 GPtrArray *gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except);
 
 G_END_DECLS

@@ -1,10 +1,11 @@
 /* Members: which nodes are alive, as far as is known.
  *
- * A member that doesn't answer (gkv-probes) is suspected; a suspect that doesn't refute in time is dead. A node
- * that receives a suspicion probes the suspect itself, again and again, and believes what it receives from there: so
- * the loss of datagrams, however bad, kills nobody. Membership updates ride on probes, the newest first, and the member
- * itself overrules them by a higher incarnation. A later generation of a node overrules all that was said of an earlier
- * one.
+ * A member that doesn't answer (gkv-probes) is suspected. A suspicion names the last incarnation that is known, and is
+ * sent on at once by all to whom it is new; the suspect shows the next one, which is sent on the same way. Each node
+ * decides for itself: it asks the suspect again and again, directly and through others, and holds it dead when in a
+ * whole suspicion time neither a reply nor a later incarnation has come. What others say of a member is a reason to ask
+ * it, no more; but a later incarnation proves itself (gkv-incarnation), whoever brings it. So neither the loss of
+ * datagrams, nor a pair that can't reach each other, kills anybody.
  *
  * Source: Das, Gupta and Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
  * Protocol", DSN 2002.
@@ -22,17 +23,37 @@
 #define JUST_HEARD (GKV_SECOND)
 
 /* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1. */
-#define SUSPICION (1600 * GKV_MS)
+#define SUSPICION (2000 * GKV_MS)
 
-/* A suspect is asked so often in that time. With a third of all datagrams lost, one answer in two comes back. */
-#define SUSPECT_QUESTIONS 20
+/* A suspect is asked so often in that time: each time directly, and where it has a link that has replied so far, each
+ * fourth time through others as well. With a third of all datagrams lost, one answer in two comes back. */
+#define SUSPECT_QUESTIONS 50
+#define THROUGH_OTHERS    4
+
+/* The suspicion is sent on so often in that time. */
+#define SUSPECT_FLOODS 4
 
 /* All members are looked at to find the suspects: not more often than that. */
 #define SUSPECTS_PERIOD (10 * GKV_MS)
 
-/* A node that has never spoken with the suspect leaves it to others to decide, so many times longer, and doesn't report
- * it. */
-#define UNHEARD 3
+/* Who looks at the suspects so much later than it wanted to has slept, and decides nothing by what it slept through. */
+#define SLEPT (100 * GKV_MS)
+
+/* One incarnation is shown in this time: it answers all that suspect us by then. */
+#define SHOW_PERIOD GKV_SECOND
+
+/* A generation whose chain has come to its end is followed by another one, but not more often than that. */
+#define RENEW_PERIOD (60 * 60 * GKV_SECOND)
+
+/* What others say makes this node take another generation so often at once, and then once in the period. */
+#define MAX_RAISES   5
+#define RAISE_PERIOD (60 * GKV_SECOND)
+
+/* No generation is above that: it can't be driven to the end of its numbers. */
+#define MAX_GENERATION (G_GUINT64_CONSTANT (1) << 62)
+
+/* What it costs to verify an incarnation, for each place between it and the one that is known. */
+#define PLACE_COST 64
 
 /* The dead are remembered, and tried now and then, for a day; those that left, for as long as gossip may still echo. */
 #define FORGET_DEAD   (24 * 60 * 60 * GKV_SECOND)
@@ -41,10 +62,15 @@
 
 /* A generation above one that has ended is at most so far above it, by chance: others may know only of the one before,
  * and two starts must not take the same. */
-#define GENERATION_STEP 65536
+#define GENERATION_STEP G_MAXINT32
+
+/* A dead member is reported to others as dead so often, so that one of them that knows better says so. */
+#define REMEMBER_PERIOD (10 * GKV_SECOND)
 
 /* Members that die, or are forgotten, in one turn: each has much in its wake. */
 #define MAX_LOST 32
+
+typedef struct _GkvSuccessor GkvSuccessor;
 
 struct _GkvMembership
 {
@@ -60,7 +86,41 @@ struct _GkvMembership
   gpointer data;
   gint64 suspects_due;
   gint64 forget_due;
+
+  /* This node */
+  GkvChain *chain;
+  guint chain_length;
+  gint64 shown;     /* when the last incarnation was; 0: the first one is still what is shown */
+  gint64 show_due;  /* somebody waits for the next one; G_MAXINT64: nobody does */
+  gint64 renewed;   /* when the chain had come to its end; 0: never */
+  guint n_raises;   /* generations that may still be taken because of what others say */
+  gint64 raises_at; /* when these were counted */
 };
+
+/* A generation that others report of a member, while an earlier one of it is held alive here. */
+struct _GkvSuccessor
+{
+  guint64 generation;
+  GkvIncarnation incarnation;
+  char *address;
+};
+
+/* The seed of the chain of a generation. A copy of this process that was made while it ran knows the secret as well;
+ * then
+ * @distinction is what isn't the same there. */
+static void
+draw_chain (GkvMembership *self, const char *distinction)
+{
+  g_autofree char *seed =
+      g_strdup_printf ("%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT
+                       " %" G_GINT64_FORMAT " %s",
+                       self->runtime->secret.k0, self->runtime->secret.k1, self->runtime->generation,
+                       self->runtime->now.mono, self->runtime->now.wall, distinction);
+
+  g_clear_pointer (&self->chain, gkv_chain_free);
+  self->chain = gkv_chain_new (seed, strlen (seed), self->chain_length);
+  self->runtime->incarnation = gkv_chain_get (self->chain, gkv_chain_get_length (self->chain));
+}
 
 GkvMembership *
 gkv_membership_new (GkvRuntime *runtime,
@@ -70,6 +130,7 @@ gkv_membership_new (GkvRuntime *runtime,
                     GkvUpdates *updates,
                     GkvProbes *probes,
                     gint64 forget_dead,
+                    guint chain_length,
                     gboolean (*is_confined) (const char *address),
                     const GkvMembershipListener *listener,
                     gpointer data)
@@ -87,13 +148,18 @@ gkv_membership_new (GkvRuntime *runtime,
   self->listener = *listener;
   self->data = data;
   self->forget_due = runtime->now.mono + FORGET_PERIOD;
-  self->suspects_due = G_MAXINT64;
+  self->suspects_due = self->show_due = G_MAXINT64;
+  self->chain_length = chain_length;
+  self->n_raises = MAX_RAISES;
+  self->raises_at = runtime->now.mono;
+  draw_chain (self, "");
   return self;
 }
 
 void
 gkv_membership_free (GkvMembership *self)
 {
+  gkv_chain_free (self->chain);
   g_free (self);
 }
 
@@ -106,6 +172,16 @@ look_at_suspects (GkvMembership *self, gint64 when)
 }
 
 static void
+forget_successor (GkvMember *member)
+{
+  if (member->successor == NULL)
+    return;
+
+  g_free (member->successor->address);
+  g_clear_pointer (&member->successor, g_free);
+}
+
+static void
 member_lost (GkvMembership *self, GkvMember *member)
 {
   gkv_probes_cancel (self->probes, member);
@@ -113,8 +189,6 @@ member_lost (GkvMembership *self, GkvMember *member)
 
   if (member->status == GKV_PEER_STATE_LEFT)
     gkv_contacts_drop_hearsay (self->contacts, member->address);
-  else if (member->address != NULL)
-    gkv_contacts_add (self->contacts, member->address, FALSE);
 }
 
 void
@@ -126,12 +200,17 @@ gkv_membership_set_status (GkvMembership *self, GkvMember *member, GkvPeerState 
     return;
 
   gkv_members_set_status (self->members, member, status);
+  member->n_asked = 0;
   if (was_live != gkv_member_is_live (member))
     self->listener.liveness_changed (member, self->data);
   member->status_since = self->runtime->now.mono;
   if (status == GKV_PEER_STATE_SUSPECT)
     look_at_suspects (self, self->runtime->now.mono);
-  gkv_updates_add (self->updates, member);
+  /* That a suspicion has ended here is nothing to others: each asks for itself. */
+  if (status != GKV_PEER_STATE_ALIVE || !was_live)
+    gkv_updates_add (self->updates, member);
+  if (!was_live && gkv_member_is_live (member))
+    gkv_updates_flood (self->updates, member, member);
 
   if (was_live && !gkv_member_is_live (member))
     member_lost (self, member);
@@ -153,8 +232,9 @@ gkv_membership_set_status (GkvMembership *self, GkvMember *member, GkvPeerState 
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
 }
 
-GkvMember *
-gkv_membership_add (GkvMembership *self, const char *id, guint64 generation, guint32 incarnation, const char *address)
+static GkvMember *
+add_member (
+    GkvMembership *self, const char *id, guint64 generation, const GkvIncarnation *incarnation, const char *address)
 {
   GkvMember *member;
 
@@ -166,6 +246,17 @@ gkv_membership_add (GkvMembership *self, const char *id, guint64 generation, gui
   self->listener.liveness_changed (member, self->data);
   gkv_events_add_peer (self->runtime->events, GKV_EVENT_PEER_ADDED, gkv_member_describe (member));
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
+  return member;
+}
+
+GkvMember *
+gkv_membership_add (
+    GkvMembership *self, const char *id, guint64 generation, const GkvIncarnation *incarnation, const char *address)
+{
+  GkvMember *member = add_member (self, id, generation, incarnation, address);
+
+  if (member != NULL)
+    gkv_updates_flood (self->updates, member, member);
   return member;
 }
 
@@ -181,7 +272,8 @@ remove_member (GkvMembership *self, GkvMember *member)
       gkv_membership_forget_link (self, link);
 
   gkv_updates_remove (self->updates, member);
-  gkv_probes_cancel (self->probes, member);
+  gkv_probes_forget_member (self->probes, member);
+  forget_successor (member);
   self->listener.forgotten (member, self->data);
   gkv_contacts_drop_hearsay (self->contacts, member->address);
   if (!member->hidden)
@@ -221,11 +313,18 @@ gkv_membership_set_address (GkvMembership *self, GkvMember *member, const char *
 
 /* A later generation than the one that we knew: a restart, here or elsewhere. */
 void
-gkv_membership_begin_generation (GkvMembership *self, GkvMember *member, guint64 generation, guint32 incarnation)
+gkv_membership_begin_generation (GkvMembership *self,
+                                 GkvMember *member,
+                                 guint64 generation,
+                                 const GkvIncarnation *incarnation)
 {
   member->generation = generation;
   member->generation_since = self->runtime->now.mono;
-  member->incarnation = incarnation;
+  member->incarnation = *incarnation;
+  member->heard = self->runtime->now.mono;
+  gkv_members_set_indirect (self->members, member, FALSE);
+  if (member->successor != NULL && member->successor->generation <= generation)
+    forget_successor (member);
   self->listener.generation_began (member, self->data);
   self->listener.liveness_changed (member, self->data);
   g_clear_pointer (&member->unreached, g_free);
@@ -239,6 +338,8 @@ gkv_membership_begin_generation (GkvMembership *self, GkvMember *member, guint64
       gkv_members_touch (self->members);
     }
   gkv_updates_add (self->updates, member);
+  if (gkv_member_is_live (member))
+    gkv_updates_flood (self->updates, member, member);
 }
 
 void
@@ -248,16 +349,38 @@ gkv_membership_forget_link (GkvMembership *self, GkvLink *link)
   if (link->member != NULL && link->member->link == link)
     link->member->link = NULL;
   link->member = NULL;
+  link->contested_since = 0;
   link->introduced = FALSE;
   self->listener.link_forgotten (link, self->data);
   gkv_members_touch (self->members);
 }
 
+/* @from: (nullable): the one that has said so. */
+static void
+suspect (GkvMembership *self, GkvMember *member, const GkvMember *from)
+{
+  if (member->status != GKV_PEER_STATE_ALIVE)
+    return;
+
+  gkv_membership_set_status (self, member, GKV_PEER_STATE_SUSPECT);
+  gkv_updates_flood (self->updates, member, from);
+}
+
 void
 gkv_membership_suspect (GkvMembership *self, GkvMember *member)
 {
-  if (member->status == GKV_PEER_STATE_ALIVE)
-    gkv_membership_set_status (self, member, GKV_PEER_STATE_SUSPECT);
+  suspect (self, member, NULL);
+}
+
+void
+gkv_membership_note_heard (GkvMembership *self, GkvMember *member)
+{
+  forget_successor (member);
+  /* It isn't greeted each minute for ever, where it can be reached through others only. */
+  if (member->link == NULL && member->via != NULL)
+    gkv_contacts_drop_hearsay (self->contacts, member->address);
+  if (member->status == GKV_PEER_STATE_SUSPECT)
+    gkv_membership_set_status (self, member, GKV_PEER_STATE_ALIVE);
 }
 
 void
@@ -287,8 +410,8 @@ gkv_membership_is_confined (GkvMembership *self, const char *address, const char
 
 /* Suspicions, and updates that have come */
 
-static gint64
-get_suspicion (GkvMembership *self)
+gint64
+gkv_membership_get_suspicion (GkvMembership *self)
 {
   return (gint64) (SUSPICION * MAX (1.0, log10 (self->runtime->n_alive + 1)));
 }
@@ -297,120 +420,342 @@ get_suspicion (GkvMembership *self)
 static void
 ask_suspect (GkvMembership *self, GkvMember *member)
 {
-  if (member->link == NULL || !gkv_link_is_usable (member->link) || self->runtime->now.mono < member->ask_due)
+  gboolean has_link = member->link != NULL && gkv_link_is_usable (member->link);
+
+  if (self->runtime->now.mono < member->ask_due)
     return;
 
-  member->ask_due = self->runtime->now.mono + get_suspicion (self) / SUSPECT_QUESTIONS;
-  gkv_probes_ask (self->probes, member->link);
-  if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
-    gkv_membership_notify (self, member, member->link);
+  member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS;
+  if (has_link)
+    {
+      gkv_probes_ask (self->probes, member->link);
+      if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
+        gkv_membership_notify (self, member, member->link);
+    }
+  if (!has_link || member->n_asked % THROUGH_OTHERS == 0)
+    gkv_probes_ask_through (self->probes, member, 1);
+
+  member->n_asked++;
+  if (member->n_asked % (SUSPECT_QUESTIONS / SUSPECT_FLOODS) == 0 && member->status == GKV_PEER_STATE_SUSPECT)
+    gkv_updates_flood (self->updates, member, NULL);
 }
+
+/* This node */
 
 /* Without a new start. */
 static void
-take_generation (GkvMembership *self, guint64 generation)
+take_generation (GkvMembership *self, guint64 generation, const char *distinction)
 {
   self->runtime->past_generation = self->runtime->generation;
   self->runtime->generation = generation;
-  self->runtime->incarnation = 0;
+  draw_chain (self, distinction);
+  self->shown = 0;
+  self->show_due = G_MAXINT64;
   gkv_links_renew_idents (self->links);
+  gkv_updates_add_self (self->updates);
+  gkv_updates_flood (self->updates, NULL, NULL);
   self->listener.generation_raised (self->data);
 }
 
-static void
-receive_self (GkvMembership *self, GkvLink *link, guint64 generation, guint32 incarnation, GkvPeerState status)
+/* So far above that no other that does the same takes the same. */
+static guint64
+draw_generation_above (GkvMembership *self, guint64 generation)
 {
-  if (self->runtime->leaving)
-    return;
+  return generation + 1 + gkv_runtime_random (self->runtime, GENERATION_STEP);
+}
 
-  /* One that has ended, and that we can't have been in before: the clock was set back since. */
-  if (generation > self->runtime->generation && generation < G_MAXUINT64 &&
-      (status == GKV_PEER_STATE_DEAD || status == GKV_PEER_STATE_LEFT))
+/* Because of what others say, and so not without end. */
+static gboolean
+raise_generation (GkvMembership *self, guint64 above, const char *distinction)
+{
+  gint64 more = (self->runtime->now.mono - self->raises_at) / RAISE_PERIOD;
+
+  if (more > 0)
     {
-      take_generation (self, generation + 1 +
-                                 gkv_runtime_random (self->runtime, MIN (GENERATION_STEP, G_MAXUINT64 - generation)));
+      self->n_raises = MIN (self->n_raises + more, MAX_RAISES);
+      self->raises_at = self->runtime->now.mono;
+    }
+  if (self->n_raises == 0 || above >= MAX_GENERATION)
+    return FALSE;
+
+  self->n_raises--;
+  take_generation (self, draw_generation_above (self, above), distinction);
+  return TRUE;
+}
+
+void
+gkv_membership_renew (GkvMembership *self, const char *distinction)
+{
+  raise_generation (self, self->runtime->generation, distinction);
+}
+
+gboolean
+gkv_membership_is_own_run (GkvMembership *self, guint64 generation, const GkvIncarnation *incarnation)
+{
+  GkvIncarnation own;
+
+  if (generation != self->runtime->generation || incarnation->place > gkv_chain_get_length (self->chain))
+    return FALSE;
+
+  own = gkv_chain_get (self->chain, incarnation->place);
+  return memcmp (own.proof, incarnation->proof, sizeof own.proof) == 0;
+}
+
+static void
+show_next (GkvMembership *self)
+{
+  guint place = self->runtime->incarnation.place;
+
+  self->show_due = G_MAXINT64;
+  if (place > 1)
+    {
+      self->runtime->incarnation = gkv_chain_get (self->chain, place - 1);
+      self->shown = self->runtime->now.mono;
       gkv_updates_add_self (self->updates);
-      gkv_links_send_ident (self->links, link, GKV_IDENT_FLAG_ANSWER);
+      gkv_updates_flood (self->updates, NULL, NULL);
       return;
     }
 
-  if (generation != self->runtime->generation || status == GKV_PEER_STATE_ALIVE ||
-      incarnation < self->runtime->incarnation)
+  if (self->renewed != 0 && self->runtime->now.mono - self->renewed < RENEW_PERIOD)
     return;
 
-  if (incarnation == G_MAXUINT32)
-    take_generation (self, self->runtime->generation + 1);
-  else
-    self->runtime->incarnation = incarnation + 1;
-  gkv_updates_add_self (self->updates);
+  self->renewed = self->runtime->now.mono;
+  take_generation (self, draw_generation_above (self, self->runtime->generation), "");
+}
+
+/* @incarnation is the last one that somebody knows of us, who doubts that we live. */
+static void
+answer_suspicion (GkvMembership *self, GkvLink *link, const GkvIncarnation *incarnation)
+{
+  gint64 due = self->shown != 0 ? self->shown + SHOW_PERIOD : self->runtime->now.mono;
+
+  if (incarnation->place == self->runtime->incarnation.place)
+    {
+      if (self->runtime->now.mono >= due)
+        {
+          show_next (self);
+        }
+      else
+        {
+          self->show_due = due;
+          gkv_runtime_wake_at (self->runtime, due);
+        }
+    }
+
+  /* It may have missed the one that it waits for. */
   gkv_updates_send_self (self->updates, link, GKV_PEER_STATE_ALIVE);
 }
 
 static void
-receive_member (GkvMembership *self,
-                GkvLink *link,
-                const char *id,
-                guint64 generation,
-                guint32 incarnation,
-                GkvPeerState status,
-                const char *address)
+receive_self (
+    GkvMembership *self, GkvLink *link, guint64 generation, const GkvIncarnation *incarnation, GkvPeerState status)
 {
-  static const guint rank[] = {
-    [GKV_PEER_STATE_ALIVE] = 0, [GKV_PEER_STATE_SUSPECT] = 1, [GKV_PEER_STATE_DEAD] = 2, [GKV_PEER_STATE_LEFT] = 3
-  };
-  GkvMember *member = gkv_members_lookup (self->members, id);
+  if (self->runtime->leaving || status == GKV_PEER_STATE_ALIVE)
+    return;
 
-  if (gkv_membership_is_confined (self, address, link->address))
-    address = "";
-
-  /* A node that reports itself may not know where it is seen. */
-  if (*address == '\0' && link->member == member)
-    address = link->address;
-
-  if (member == NULL)
+  if (gkv_membership_is_own_run (self, generation, incarnation))
     {
-      if (status == GKV_PEER_STATE_DEAD || status == GKV_PEER_STATE_LEFT || *address == '\0')
-        return;
-
-      member = gkv_membership_add (self, id, generation, incarnation, address);
-      if (member != NULL)
-        gkv_contacts_add (self->contacts, address, FALSE);
+      if (incarnation->place >= self->runtime->incarnation.place)
+        answer_suspicion (self, link, incarnation);
       return;
     }
 
-  if (generation < member->generation || (generation == member->generation && (incarnation < member->incarnation ||
-                                                                               (incarnation == member->incarnation &&
-                                                                                rank[status] <= rank[member->status]))))
+  /* One that has ended, and that we can't have been in before: the clock was set back since, or the number is the same
+   * by chance. */
+  if (generation >= self->runtime->generation && status != GKV_PEER_STATE_SUSPECT &&
+      raise_generation (self, generation, ""))
+    gkv_links_send_ident (self->links, link, GKV_IDENT_FLAG_ANSWER);
+}
+
+/* Others */
+
+typedef struct
+{
+  GkvPeerState status;
+  guint64 generation;
+  GkvIncarnation incarnation;
+  const char *id;
+  const char *address;
+} Entry;
+
+static void
+reply_with_own_view (GkvMembership *self, GkvLink *link, GkvMember *member)
+{
+  if (link->member == member || self->runtime->now.mono - member->last_notified < GKV_NOTIFY_PERIOD)
+    return;
+
+  gkv_membership_notify (self, member, link);
+}
+
+static void
+set_hearsay_address (GkvMembership *self, GkvMember *member, const char *address)
+{
+  if (member->link != NULL || *address == '\0')
+    return;
+
+  if (g_strcmp0 (member->address, address) != 0)
+    member->last_greeted = 0;
+  gkv_membership_set_address (self, member, address);
+}
+
+static void
+add_by_hearsay (GkvMembership *self, GkvLink *link, const Entry *entry)
+{
+  GkvMember *member;
+
+  if (entry->status == GKV_PEER_STATE_DEAD || entry->status == GKV_PEER_STATE_LEFT || *entry->address == '\0')
+    return;
+
+  member = add_member (self, entry->id, entry->generation, &entry->incarnation, entry->address);
+  if (member == NULL)
+    return;
+
+  gkv_members_note_heard (self->members, member, link->member);
+  gkv_contacts_add (self->contacts, entry->address, FALSE);
+  gkv_updates_flood (self->updates, member, link->member);
+}
+
+static void
+succeed (GkvMembership *self, GkvMember *member)
+{
+  GkvSuccessor *successor = g_steal_pointer (&member->successor);
+
+  gkv_membership_begin_generation (self, member, successor->generation, &successor->incarnation);
+  set_hearsay_address (self, member, successor->address);
+  if (member->address != NULL)
+    gkv_contacts_add (self->contacts, member->address, FALSE);
+  gkv_membership_set_status (self, member, GKV_PEER_STATE_ALIVE);
+  g_free (successor->address);
+  g_free (successor);
+}
+
+/* A later generation than the one that we know, by hearsay: that one is asked whether it has ended, and the new one is
+ * greeted; whichever answers is taken. */
+static void
+receive_later_generation (GkvMembership *self, GkvLink *link, GkvMember *member, const Entry *entry)
+{
+  if (entry->status == GKV_PEER_STATE_DEAD || entry->status == GKV_PEER_STATE_LEFT)
+    return;
+
+  if (member->successor == NULL || member->successor->generation < entry->generation)
+    {
+      forget_successor (member);
+      member->successor = g_new0 (GkvSuccessor, 1);
+      member->successor->generation = entry->generation;
+      member->successor->incarnation = entry->incarnation;
+      member->successor->address = g_strdup (entry->address);
+    }
+
+  if (!gkv_member_is_live (member))
+    {
+      gkv_members_note_heard (self->members, member, link->member);
+      succeed (self, member);
+      return;
+    }
+
+  if (*entry->address != '\0')
+    {
+      gkv_contacts_add (self->contacts, entry->address, FALSE);
+      gkv_contacts_hasten (self->contacts, entry->address);
+    }
+  suspect (self, member, NULL);
+}
+
+/* It lives, or has lived after it was suspected. */
+static void
+take_incarnation (GkvMembership *self, GkvLink *link, GkvMember *member, const Entry *entry)
+{
+  gboolean was_live = gkv_member_is_live (member);
+
+  member->incarnation = entry->incarnation;
+  gkv_members_note_heard (self->members, member, link->member);
+  set_hearsay_address (self, member, entry->address);
+  gkv_membership_set_status (self, member, entry->incarnation.place == 0 ? GKV_PEER_STATE_LEFT : GKV_PEER_STATE_ALIVE);
+  forget_successor (member);
+  gkv_updates_add (self->updates, member);
+  if (was_live || !gkv_member_is_live (member))
+    gkv_updates_flood (self->updates, member, link->member);
+}
+
+/* Others doubt that it lives. */
+static void
+receive_doubt (GkvMembership *self, GkvLink *link, GkvMember *member)
+{
+  if (member->status != GKV_PEER_STATE_ALIVE)
     return;
 
   /* We know better; but it should know what is said of it. */
-  if (generation == member->generation && (status == GKV_PEER_STATE_SUSPECT || status == GKV_PEER_STATE_DEAD) &&
-      member->link != NULL && gkv_link_is_usable (member->link) &&
-      self->runtime->now.mono - member->last_seen < JUST_HEARD)
+  if (gkv_member_is_direct (member) && self->runtime->now.mono - member->last_seen < JUST_HEARD)
     {
-      ask_suspect (self, member);
+      if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
+        gkv_updates_send_doubt (self->updates, member->link, member);
+      member->last_notified = self->runtime->now.mono;
       return;
     }
 
-  if (generation > member->generation)
-    gkv_membership_begin_generation (self, member, generation, incarnation);
-  else if (incarnation > member->incarnation)
+  suspect (self, member, link->member);
+}
+
+static void
+receive_member (GkvMembership *self, GkvLink *link, Entry *entry)
+{
+  GkvMember *member = gkv_members_lookup (self->members, entry->id);
+  guint distance;
+
+  if (gkv_membership_is_confined (self, entry->address, link->address))
+    entry->address = "";
+  /* A node that reports itself may not know where it is seen. */
+  if (*entry->address == '\0' && link->member == member)
+    entry->address = link->address;
+
+  if (entry->generation >= MAX_GENERATION)
+    return;
+  if (member == NULL)
     {
-      member->incarnation = incarnation;
-      /* It refutes what it has received. A node that suspects it may be out of its reach, but not out of ours; from
-       * there on only those pass it on that it sends anything. */
-      if (link->member == member)
-        gkv_updates_add (self->updates, member);
+      add_by_hearsay (self, link, entry);
+      return;
+    }
+  if (entry->generation != member->generation)
+    {
+      if (entry->generation > member->generation && link->member != member)
+        receive_later_generation (self, link, member, entry);
+      return;
     }
 
-  if (member->link == NULL && *address != '\0')
-    {
-      gkv_membership_set_address (self, member, address);
-      if (status == GKV_PEER_STATE_ALIVE || status == GKV_PEER_STATE_SUSPECT)
-        gkv_contacts_add (self->contacts, address, FALSE);
-    }
+  distance = ABS ((int) entry->incarnation.place - (int) member->incarnation.place);
+  if (distance > 1 && !gkv_links_spend (self->links, distance * PLACE_COST))
+    return;
 
-  gkv_membership_set_status (self, member, status);
+  switch (gkv_incarnation_compare (&member->incarnation, &entry->incarnation))
+    {
+    case GKV_INCARNATION_ALIEN:
+      break;
+
+    case GKV_INCARNATION_LATER:
+      take_incarnation (self, link, member, entry);
+      /* It has lived since; whoever brings this doubts that it still does. */
+      if (entry->status == GKV_PEER_STATE_SUSPECT || entry->status == GKV_PEER_STATE_DEAD)
+        receive_doubt (self, link, member);
+      break;
+
+    case GKV_INCARNATION_EARLIER:
+      if (entry->status != GKV_PEER_STATE_ALIVE)
+        reply_with_own_view (self, link, member);
+      break;
+
+    case GKV_INCARNATION_SAME:
+      if (entry->status != GKV_PEER_STATE_ALIVE)
+        receive_doubt (self, link, member);
+      else if (member->status == GKV_PEER_STATE_DEAD)
+        reply_with_own_view (self, link, member);
+      if (gkv_member_is_live (member))
+        {
+          if (member->via == NULL)
+            member->via = link->member;
+          set_hearsay_address (self, member, entry->address);
+        }
+      break;
+    }
 }
 
 void
@@ -418,33 +763,85 @@ gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reader)
 {
   while (gkv_reader_get_left (reader) > 0)
     {
-      guint8 status = gkv_reader_u8 (reader);
-      guint64 generation = gkv_reader_u64 (reader);
-      guint32 incarnation = gkv_reader_varint (reader);
-      g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
-      g_autofree char *address = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+      gsize len = gkv_reader_varint (reader);
+      const guint8 *bytes = gkv_reader_bytes (reader, len);
+      g_autofree char *id = NULL;
+      g_autofree char *address = NULL;
+      GkvReader body;
+      guint8 status;
+      Entry entry;
 
-      if (reader->failed || status > GKV_PEER_STATE_DEAD || *id == '\0')
+      if (bytes == NULL)
         return;
 
+      gkv_reader_init (&body, bytes, len);
+      status = gkv_reader_u8 (&body);
+      entry.generation = gkv_reader_u64 (&body);
+      entry.incarnation = gkv_reader_incarnation (&body);
+      entry.id = id = gkv_reader_string (&body, GKV_WIRE_MAX_ID);
+      entry.address = address = gkv_reader_string (&body, GKV_WIRE_MAX_ADDRESS);
+
+      /* One that makes no sense here may do so to a later version; what comes behind it is read. */
+      if (body.failed || status > GKV_PEER_STATE_DEAD || *id == '\0')
+        continue;
+
+      entry.status = status;
       if (strcmp (id, self->runtime->id) == 0)
-        receive_self (self, link, generation, incarnation, status);
+        receive_self (self, link, entry.generation, &entry.incarnation, entry.status);
       else
-        receive_member (self, link, id, generation, incarnation, status, address);
+        receive_member (self, link, &entry);
     }
+}
+
+void
+gkv_membership_leave (GkvMembership *self)
+{
+  self->runtime->incarnation = gkv_chain_get (self->chain, 0);
+}
+
+void
+gkv_membership_remember (GkvMembership *self, GkvMember *member)
+{
+  g_autoptr (GPtrArray) peers = NULL;
+
+  if (member->address != NULL)
+    gkv_contacts_greet (self->contacts, member->address);
+
+  /* Where it can't be reached from here, others may reach it. */
+  peers = gkv_members_pick (self->members, 1, member);
+  if (peers->len > 0 && self->runtime->now.mono - member->last_notified >= REMEMBER_PERIOD)
+    gkv_membership_notify (self, member, ((GkvMember *) g_ptr_array_index (peers, 0))->link);
 }
 
 /* Time */
 
+/* What came of suspicions while we slept isn't known: they begin again. */
+void
+gkv_membership_note_slept (GkvMembership *self)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  if (gkv_members_get_n_suspect (self->members) == 0)
+    return;
+
+  gkv_members_init_iter (self->members, &iter);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (member->status == GKV_PEER_STATE_SUSPECT)
+      {
+        member->status_since = self->runtime->now.mono;
+        member->ask_due = 0;
+      }
+}
+
 static void
 tick_suspects (GkvMembership *self)
 {
-  gint64 suspicion = get_suspicion (self);
+  gint64 suspicion = gkv_membership_get_suspicion (self);
+  gint64 period = suspicion / SUSPECT_QUESTIONS;
   GHashTableIter iter;
   GkvMember *member;
   guint n_lost = 0;
-  gboolean can_ask;
-  gint64 patience;
 
   if (self->runtime->now.mono < self->suspects_due)
     {
@@ -452,6 +849,8 @@ tick_suspects (GkvMembership *self)
       return;
     }
 
+  if (self->suspects_due != G_MAXINT64 && self->runtime->now.mono - self->suspects_due > SLEPT)
+    gkv_membership_note_slept (self);
   self->suspects_due = G_MAXINT64;
   if (gkv_members_get_n_suspect (self->members) == 0)
     return;
@@ -463,22 +862,18 @@ tick_suspects (GkvMembership *self)
       if (member->status != GKV_PEER_STATE_SUSPECT)
         continue;
 
-      can_ask = member->link != NULL && gkv_link_is_usable (member->link);
-      patience = can_ask ? suspicion : UNHEARD * suspicion;
-      if (self->runtime->now.mono - member->status_since >= patience)
+      if (self->runtime->now.mono - member->status_since >= suspicion)
         {
           n_lost++;
           gkv_membership_set_status (self, member, GKV_PEER_STATE_DEAD);
-          if (can_ask)
-            gkv_updates_send_death (self->updates, member);
-          else
-            gkv_updates_remove (self->updates, member);
+          if (member->successor != NULL)
+            succeed (self, member);
           continue;
         }
 
       ask_suspect (self, member);
-      look_at_suspects (self, member->status_since + patience);
-      look_at_suspects (self, MAX (member->ask_due, self->runtime->now.mono + suspicion / SUSPECT_QUESTIONS));
+      look_at_suspects (self, MIN (member->status_since + suspicion,
+                                   MAX (member->ask_due, self->runtime->now.mono + period)));
     }
   if (n_lost == MAX_LOST)
     look_at_suspects (self, self->runtime->now.mono + GKV_MS);
@@ -516,5 +911,8 @@ void
 gkv_membership_tick (GkvMembership *self)
 {
   tick_suspects (self);
+  if (self->runtime->now.mono >= self->show_due)
+    show_next (self);
+  gkv_runtime_wake_at (self->runtime, self->show_due);
   tick_forget (self);
 }

@@ -32,7 +32,8 @@ typedef struct
   void (*generation_raised) (gpointer data);
 } GkvMembershipListener;
 
-/* @forget_dead: after how many microseconds the dead are forgotten; 0: the usual. @is_confined: (nullable): whether an
+/* @forget_dead: after how many microseconds the dead are forgotten; 0: the usual. @chain_length: of the
+ * incarnations of a generation; 0: the usual. @is_confined: (nullable): whether an
  * address can be reached from its own machine only, or from nowhere. */
 GkvMembership *gkv_membership_new (GkvRuntime *runtime,
                                    GkvLinks *links,
@@ -41,6 +42,7 @@ GkvMembership *gkv_membership_new (GkvRuntime *runtime,
                                    GkvUpdates *updates,
                                    GkvProbes *probes,
                                    gint64 forget_dead,
+                                   guint chain_length,
                                    gboolean (*is_confined) (const char *address),
                                    const GkvMembershipListener *listener,
                                    gpointer data);
@@ -51,17 +53,28 @@ void gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reade
 
 /* A probe of it has failed. */
 void gkv_membership_suspect (GkvMembership *self, GkvMember *member);
+/* It has replied through others. */
+void gkv_membership_note_heard (GkvMembership *self, GkvMember *member);
+/* The turn of one that is dead: it is greeted. */
+void gkv_membership_remember (GkvMembership *self, GkvMember *member);
+/* This node has slept, and nothing is decided by what it slept through. */
+void gkv_membership_note_slept (GkvMembership *self);
+/* How long a suspicion lasts. */
+gint64 gkv_membership_get_suspicion (GkvMembership *self);
 void gkv_membership_note_round_trip (GkvMembership *self, GkvMember *member, gint64 round_trip_us);
 
 /* NULL: there is no room. */
-GkvMember *
-gkv_membership_add (GkvMembership *self, const char *id, guint64 generation, guint32 incarnation, const char *address);
+GkvMember *gkv_membership_add (
+    GkvMembership *self, const char *id, guint64 generation, const GkvIncarnation *incarnation, const char *address);
 /* For one that has proved itself. */
 void gkv_membership_make_room (GkvMembership *self);
 void gkv_membership_set_status (GkvMembership *self, GkvMember *member, GkvPeerState status);
 void gkv_membership_set_address (GkvMembership *self, GkvMember *member, const char *address);
 /* A later generation than the one that we knew: a restart, here or elsewhere. */
-void gkv_membership_begin_generation (GkvMembership *self, GkvMember *member, guint64 generation, guint32 incarnation);
+void gkv_membership_begin_generation (GkvMembership *self,
+                                      GkvMember *member,
+                                      guint64 generation,
+                                      const GkvIncarnation *incarnation);
 /* Reports to a member what is thought of it, so that it can refute, or take a generation above the one that has ended.
  */
 void gkv_membership_notify (GkvMembership *self, GkvMember *member, GkvLink *link);
@@ -69,5 +82,16 @@ void gkv_membership_notify (GkvMembership *self, GkvMember *member, GkvLink *lin
 void gkv_membership_forget_link (GkvMembership *self, GkvLink *link);
 /* An address that a member states, where it is of no use to others than itself, or to nobody. */
 gboolean gkv_membership_is_confined (GkvMembership *self, const char *address, const char *seen_at);
+
+/* This node */
+
+/* From here on what it says of itself says that it leaves. */
+void gkv_membership_leave (GkvMembership *self);
+/* Whether an incarnation is one of this very run, which nobody else can have shown. */
+gboolean gkv_membership_is_own_run (GkvMembership *self, guint64 generation, const GkvIncarnation *incarnation);
+/* Another node is in the same run, as a copy of this process: a new one is drawn. @distinction isn't the same at the
+ * two.
+ */
+void gkv_membership_renew (GkvMembership *self, const char *distinction);
 
 G_END_DECLS

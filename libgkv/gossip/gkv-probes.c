@@ -3,6 +3,10 @@
  * Each second one member is pinged, in a shuffled round, so that each has its turn; when it doesn't answer, it is
  * pinged again, and three others are asked to ping it, too; when that brings nothing either, it is suspected.
  *
+ * A question that goes through others is passed on from each to the next, where the next one can't reach the member
+ * either; the reply comes back the same way. So a pair that can't reach each other needs no more than a path, and where
+ * the direct way has once failed the other one is tried first.
+ *
  * Source: Das, Gupta and Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
  * Protocol", DSN 2002.
  *
@@ -12,29 +16,37 @@
 
 #include "gkv-probes.h"
 
+#include <string.h>
+
 #define PROBE_DIRECT  (400 * GKV_MS)
 #define PROBE_REPEAT  (130 * GKV_MS) /* or twice the round trip, where that is longer */
 #define PROBE_HELPERS 3
-#define MAX_RELAYS    1024
+
+/* A question waits for its reply so long, at each node that it has come through. */
+#define RELAY_LASTS (2 * GKV_PROBE_PERIOD)
+#define MAX_RELAYS  4096
+
+/* It is passed on so often at the most; where no way to the member is known, and it is passed on at random, less. */
+#define MAX_HOPS    64
+#define MAX_GUESSES 4
+
+/* Members that reply only through others are tried at their addresses now and then, each and all of them. */
+#define GREET_PERIOD     (60 * GKV_SECOND)
+#define GREET_ALL_PERIOD (10 * GKV_SECOND)
 
 /* What it costs to look at a member for updates. */
 #define UPDATE_COST 32
 
-/* A ping sent for another. */
+/* A question to @subject, of this node or of another. */
 typedef struct
 {
   guint16 sequence;
   guint16 their_sequence;
+  guint32 number; /* the same at all nodes that it comes through */
   gint64 expires;
-  char *address;
+  GkvMember *subject;
+  GkvMember *requester; /* NULL: this node */
 } Relay;
-
-static void
-relay_free (Relay *relay)
-{
-  g_free (relay->address);
-  g_free (relay);
-}
 
 struct _GkvProbes
 {
@@ -46,6 +58,7 @@ struct _GkvProbes
   GkvProbesListener listener;
   gpointer data;
   gint64 due;
+  gint64 greeted; /* when a member was that replies only through others */
   struct
   {
     GkvMember *member; /* NULL: none under way */
@@ -56,9 +69,12 @@ struct _GkvProbes
     gint64 ends;
     gboolean indirect;
     gboolean repeated;
+    gboolean relayed; /* it has replied through others */
   } probe;
   guint16 next_sequence;
-  GQueue relays;
+  GQueue relays;           /* Relay, owned, the oldest first */
+  GHashTable *by_sequence; /* sequence → the node of the queue */
+  GHashTable *by_number;   /* number → a Relay that has it */
 };
 
 GkvProbes *
@@ -81,13 +97,17 @@ gkv_probes_new (GkvRuntime *runtime,
   self->data = data;
   self->due = runtime->now.mono + GKV_PROBE_PERIOD;
   g_queue_init (&self->relays);
+  self->by_sequence = g_hash_table_new (NULL, NULL);
+  self->by_number = g_hash_table_new (NULL, NULL);
   return self;
 }
 
 void
 gkv_probes_free (GkvProbes *self)
 {
-  g_queue_clear_full (&self->relays, (GDestroyNotify) relay_free);
+  g_hash_table_unref (self->by_sequence);
+  g_hash_table_unref (self->by_number);
+  g_queue_clear_full (&self->relays, g_free);
   g_free (self);
 }
 
@@ -104,17 +124,149 @@ gkv_probes_cancel (GkvProbes *self, const GkvMember *member)
     self->probe.member = NULL;
 }
 
+/* Questions that go through others */
+
 static void
-send_ping (GkvProbes *self, GkvLink *link, guint16 sequence)
+remove_relay (GkvProbes *self, GList *l)
 {
-  gkv_put_u16 (gkv_links_begin_message (self->links), sequence);
+  Relay *relay = l->data;
+
+  g_hash_table_remove (self->by_sequence, GUINT_TO_POINTER (relay->sequence));
+  if (g_hash_table_lookup (self->by_number, GUINT_TO_POINTER (relay->number)) == relay)
+    g_hash_table_remove (self->by_number, GUINT_TO_POINTER (relay->number));
+  g_queue_delete_link (&self->relays, l);
+  g_free (relay);
+}
+
+void
+gkv_probes_forget_member (GkvProbes *self, const GkvMember *member)
+{
+  gkv_probes_cancel (self, member);
+  for (GList *l = self->relays.head, *next; l != NULL; l = next)
+    {
+      Relay *relay = l->data;
+
+      next = l->next;
+      if (relay->subject == member || relay->requester == member)
+        remove_relay (self, l);
+    }
+}
+
+static void
+drop_expired (GkvProbes *self)
+{
+  while (self->relays.length > 0 &&
+         (((Relay *) self->relays.head->data)->expires <= self->runtime->now.mono || self->relays.length >= MAX_RELAYS))
+    remove_relay (self, self->relays.head);
+}
+
+static Relay *
+add_relay (GkvProbes *self, GkvMember *subject, GkvMember *requester, guint32 number)
+{
+  Relay *relay = g_new0 (Relay, 1);
+  GList *l;
+
+  drop_expired (self);
+  relay->sequence = ++self->next_sequence;
+  l = g_hash_table_lookup (self->by_sequence, GUINT_TO_POINTER (relay->sequence));
+  if (l != NULL)
+    remove_relay (self, l);
+  relay->number = number;
+  relay->subject = subject;
+  relay->requester = requester;
+  relay->expires = self->runtime->now.mono + RELAY_LASTS;
+  g_queue_push_tail (&self->relays, relay);
+  g_hash_table_insert (self->by_sequence, GUINT_TO_POINTER (relay->sequence), self->relays.tail);
+  g_hash_table_insert (self->by_number, GUINT_TO_POINTER (number), relay);
+  return relay;
+}
+
+static void
+send_ping (GkvProbes *self, GkvLink *link, guint16 sequence, gboolean with_sum)
+{
+  GByteArray *body = gkv_links_begin_message (self->links);
+
+  gkv_put_u16 (body, sequence);
+  if (with_sum)
+    gkv_put_u32 (body, gkv_members_get_sum (self->members));
   gkv_links_send (self->links, link, GKV_MESSAGE_PING);
+}
+
+static void
+send_question (GkvProbes *self, GkvMember *helper, const Relay *relay, guint hops)
+{
+  GByteArray *body = gkv_links_begin_message (self->links);
+
+  gkv_put_u16 (body, relay->sequence);
+  gkv_put_u8 (body, hops);
+  gkv_put_u32 (body, relay->number);
+  gkv_put_u32 (body, gkv_members_get_sum (self->members));
+  gkv_put_string (body, relay->subject->id);
+  gkv_links_send (self->links, helper->link, GKV_MESSAGE_PROBE);
+  helper->last_relayed = self->runtime->now.mono;
 }
 
 void
 gkv_probes_ask (GkvProbes *self, GkvLink *link)
 {
-  send_ping (self, link, ++self->next_sequence);
+  send_ping (self, link, ++self->next_sequence, FALSE);
+}
+
+void
+gkv_probes_ask_through (GkvProbes *self, GkvMember *member, guint n_helpers)
+{
+  GkvMember *via = gkv_member_get_via (member);
+  g_autoptr (GPtrArray) helpers = n_helpers > 0 ? gkv_members_pick (self->members, n_helpers, member) : NULL;
+  Relay *relay;
+
+  if (via == NULL && (helpers == NULL || helpers->len == 0))
+    return;
+
+  relay = add_relay (self, member, NULL, (guint32) gkv_runtime_random (self->runtime, G_MAXINT32));
+  if (via != NULL)
+    send_question (self, via, relay, MAX_HOPS);
+  for (guint i = 0; helpers != NULL && i < helpers->len; i++)
+    if (g_ptr_array_index (helpers, i) != via)
+      send_question (self, g_ptr_array_index (helpers, i), relay, MAX_HOPS);
+}
+
+/* To the member itself where it can be reached, and else to the one through whom it can; at random where nobody is
+ * known. */
+static void
+pass_on (GkvProbes *self, Relay *relay, guint hops)
+{
+  GkvMember *subject = relay->subject;
+  GkvMember *next = gkv_member_get_via (subject);
+
+  if (subject->link != NULL && gkv_link_is_usable (subject->link))
+    {
+      send_ping (self, subject->link, relay->sequence, FALSE);
+      if (!subject->indirect)
+        return;
+    }
+
+  if (hops == 0)
+    return;
+
+  if (next == NULL || next == relay->requester)
+    {
+      g_autoptr (GPtrArray) helpers = gkv_members_pick (self->members, 2, subject);
+
+      next = NULL;
+      for (guint i = 0; i < helpers->len; i++)
+        if (g_ptr_array_index (helpers, i) != relay->requester)
+          next = g_ptr_array_index (helpers, i);
+      hops = MIN (hops, MAX_GUESSES);
+    }
+  if (next != NULL)
+    send_question (self, next, relay, hops - 1);
+}
+
+static void
+send_ack (GkvProbes *self, GkvLink *link, guint16 sequence)
+{
+  gkv_put_u16 (gkv_links_begin_message (self->links), sequence);
+  gkv_links_send (self->links, link, GKV_MESSAGE_ACK);
 }
 
 static void
@@ -125,10 +277,32 @@ handle_ping (GkvProbes *self, GkvLink *link, GkvReader *reader)
   if (reader->failed)
     return;
 
-  gkv_put_u16 (gkv_links_begin_message (self->links), sequence);
-  gkv_links_send (self->links, link, GKV_MESSAGE_ACK);
-  if (gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
-    gkv_updates_piggyback (self->updates, link);
+  send_ack (self, link, sequence);
+  if (!gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
+    return;
+
+  if (gkv_reader_get_left (reader) >= 4)
+    gkv_updates_compare (self->updates, link, gkv_reader_u32 (reader));
+  gkv_updates_piggyback (self->updates, link);
+}
+
+static void
+handle_relayed (GkvProbes *self, GkvLink *link, GList *l)
+{
+  Relay *relay = l->data;
+  GkvMember *subject = relay->subject;
+
+  if (relay->requester != NULL && relay->requester->link != NULL && gkv_link_is_usable (relay->requester->link))
+    send_ack (self, relay->requester->link, relay->their_sequence);
+
+  remove_relay (self, l);
+  if (link->member == subject)
+    return;
+
+  gkv_members_note_heard (self->members, subject, link->member);
+  if (self->probe.member == subject)
+    self->probe.relayed = TRUE;
+  self->listener.relayed (subject, self->data);
 }
 
 static void
@@ -136,63 +310,62 @@ handle_ack (GkvProbes *self, GkvLink *link, GkvReader *reader)
 {
   guint16 sequence = gkv_reader_u16 (reader);
   GkvMember *member = self->probe.member;
+  GList *l;
 
-  if (member != NULL && sequence == self->probe.sequence)
+  if (reader->failed)
+    return;
+
+  if (member != NULL && sequence == self->probe.sequence && link->member == member)
     {
       self->probe.member = NULL;
+      if (!gkv_link_is_current (link))
+        return;
+
+      if (member->link == link)
+        gkv_members_set_indirect (self->members, member, FALSE);
       /* It can't be known which of several pings got the reply (Karn's rule); nor when, if we slept meanwhile. */
-      if (link->member == member && gkv_link_is_current (link) && !self->probe.repeated &&
-          self->runtime->now.mono < self->probe.ends)
+      if (!self->probe.repeated && self->runtime->now.mono < self->probe.ends)
         self->listener.replied (member, self->runtime->now.mono - self->probe.sent, self->data);
       return;
     }
 
-  for (GList *l = self->relays.head; l != NULL; l = l->next)
-    {
-      Relay *relay = l->data;
-      GkvLink *requester;
-
-      if (relay->sequence != sequence)
-        continue;
-
-      requester = gkv_links_lookup (self->links, relay->address);
-      if (requester != NULL && gkv_link_is_usable (requester))
-        {
-          gkv_put_u16 (gkv_links_begin_message (self->links), relay->their_sequence);
-          gkv_links_send (self->links, requester, GKV_MESSAGE_ACK);
-        }
-      relay_free (relay);
-      g_queue_delete_link (&self->relays, l);
-      return;
-    }
+  l = g_hash_table_lookup (self->by_sequence, GUINT_TO_POINTER (sequence));
+  if (l != NULL && ((Relay *) l->data)->expires > self->runtime->now.mono)
+    handle_relayed (self, link, l);
 }
 
 static void
 handle_probe (GkvProbes *self, GkvLink *link, GkvReader *reader)
 {
   guint16 their_sequence = gkv_reader_u16 (reader);
+  guint8 hops = gkv_reader_u8 (reader);
+  guint32 number = gkv_reader_u32 (reader);
+  guint32 sum = gkv_reader_u32 (reader);
   g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
-  GkvMember *member = id != NULL ? gkv_members_lookup (self->members, id) : NULL;
+  GkvMember *member;
   Relay *relay;
 
-  while (self->relays.length > 0)
-    {
-      relay = g_queue_peek_head (&self->relays);
-      if (relay->expires > self->runtime->now.mono && self->relays.length < MAX_RELAYS)
-        break;
-      relay_free (g_queue_pop_head (&self->relays));
-    }
-
-  if (member == NULL || member->link == NULL || !gkv_link_is_usable (member->link))
+  if (reader->failed)
     return;
 
-  relay = g_new0 (Relay, 1);
-  relay->sequence = ++self->next_sequence;
+  if (strcmp (id, self->runtime->id) == 0)
+    {
+      send_ack (self, link, their_sequence);
+      return;
+    }
+
+  drop_expired (self);
+  link->member->last_relayed = self->runtime->now.mono;
+  if (hops == MAX_HOPS && gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
+    gkv_updates_compare (self->updates, link, sum);
+
+  member = gkv_members_lookup (self->members, id);
+  if (member == NULL || member == link->member || g_hash_table_contains (self->by_number, GUINT_TO_POINTER (number)))
+    return;
+
+  relay = add_relay (self, member, link->member, number);
   relay->their_sequence = their_sequence;
-  relay->expires = self->runtime->now.mono + 2 * GKV_PROBE_PERIOD;
-  relay->address = g_strdup (link->address);
-  g_queue_push_tail (&self->relays, relay);
-  send_ping (self, member->link, relay->sequence);
+  pass_on (self, relay, MIN (hops, MAX_HOPS));
 }
 
 void
@@ -208,33 +381,39 @@ gkv_probes_handle (GkvProbes *self, GkvLink *link, GkvMessageKind kind, GkvReade
 
 /* Time */
 
-static void
-probe_indirectly (GkvProbes *self)
-{
-  g_autoptr (GPtrArray) helpers = gkv_members_pick (self->members, PROBE_HELPERS, self->probe.member);
-
-  self->probe.indirect = TRUE;
-  for (guint i = 0; i < helpers->len; i++)
-    {
-      GkvMember *helper = g_ptr_array_index (helpers, i);
-      GByteArray *body = gkv_links_begin_message (self->links);
-
-      gkv_put_u16 (body, self->probe.sequence);
-      gkv_put_string (body, self->probe.member->id);
-      gkv_links_send (self->links, helper->link, GKV_MESSAGE_PROBE);
-    }
-}
-
 static gint64
 get_next_repeat (GkvProbes *self)
 {
   return self->runtime->now.mono + MAX (PROBE_REPEAT, 2 * self->probe.member->round_trip_us);
 }
 
+/* One that has replied through others doesn't need to be greeted each time: it is known where it is. */
+static void
+greet (GkvProbes *self, GkvMember *member)
+{
+  if (member->address == NULL)
+    return;
+
+  if (member->via == NULL)
+    {
+      gkv_contacts_add (self->contacts, member->address, FALSE);
+      gkv_contacts_hasten (self->contacts, member->address);
+      return;
+    }
+
+  if (self->runtime->now.mono - self->greeted < GREET_ALL_PERIOD ||
+      (member->last_greeted != 0 && self->runtime->now.mono - member->last_greeted < GREET_PERIOD))
+    return;
+
+  self->greeted = member->last_greeted = self->runtime->now.mono;
+  gkv_contacts_greet (self->contacts, member->address);
+}
+
 static void
 begin_probe (GkvProbes *self)
 {
   GkvMember *member = gkv_members_next (self->members);
+  GkvMember *via;
 
   if (member == NULL)
     return;
@@ -245,6 +424,7 @@ begin_probe (GkvProbes *self)
   self->probe.sent = self->runtime->now.mono;
   self->probe.indirect = FALSE;
   self->probe.repeated = FALSE;
+  self->probe.relayed = FALSE;
   self->probe.repeat_at = get_next_repeat (self);
   self->probe.indirect_at = self->runtime->now.mono + PROBE_DIRECT;
   self->probe.ends = self->runtime->now.mono + GKV_PROBE_PERIOD;
@@ -252,18 +432,76 @@ begin_probe (GkvProbes *self)
   self->listener.begins (member, self->data);
   if (member->link != NULL && gkv_link_is_usable (member->link))
     {
-      send_ping (self, member->link, self->probe.sequence);
+      send_ping (self, member->link, self->probe.sequence, TRUE);
       gkv_updates_piggyback (self->updates, member->link);
       self->listener.pinged (member, self->data);
     }
   else
     {
-      if (member->address != NULL)
-        {
-          gkv_contacts_add (self->contacts, member->address, FALSE);
-          gkv_contacts_hasten (self->contacts, member->address);
-        }
+      greet (self, member);
+    }
+  if (gkv_member_is_direct (member))
+    return;
+
+  via = gkv_member_get_via (member);
+  if (via == NULL)
+    {
       self->probe.indirect_at = self->runtime->now.mono;
+      return;
+    }
+
+  gkv_probes_ask_through (self, member, 0);
+  gkv_updates_piggyback (self->updates, via->link);
+  if (member->link == NULL)
+    self->listener.pinged (via, self->data);
+}
+
+static void
+end_probe (GkvProbes *self)
+{
+  GkvMember *member = self->probe.member;
+
+  self->probe.member = NULL;
+  if (self->probe.relayed)
+    {
+      gkv_members_set_indirect (self->members, member, TRUE);
+      return;
+    }
+
+  self->runtime->counters.probes_failed++;
+  self->listener.failed (member, self->data);
+}
+
+static void
+repeat_probe (GkvProbes *self)
+{
+  GkvMember *member = self->probe.member;
+
+  self->probe.repeat_at = get_next_repeat (self);
+  if (gkv_member_is_direct (member))
+    {
+      self->probe.repeated = TRUE;
+      send_ping (self, member->link, self->probe.sequence, FALSE);
+    }
+  else if (!self->probe.relayed)
+    {
+      gkv_probes_ask_through (self, member, 1);
+    }
+}
+
+/* A dead one is remembered, the more seldom the more there are who do: so its address gets few datagrams from all of
+ * them together. */
+static void
+remember_dead (GkvProbes *self)
+{
+  guint n_dead = gkv_members_get_n (self->members) - self->runtime->n_alive;
+
+  if (n_dead > 0 && gkv_runtime_random (self->runtime, self->runtime->n_alive + 1) < n_dead)
+    {
+      GkvMember *member = gkv_members_next_dead (self->members);
+
+      if (member != NULL)
+        self->listener.remembers (member, self->data);
     }
 }
 
@@ -271,13 +509,7 @@ void
 gkv_probes_tick (GkvProbes *self)
 {
   if (self->probe.member != NULL && self->runtime->now.mono >= self->probe.ends)
-    {
-      GkvMember *failed = self->probe.member;
-
-      self->runtime->counters.probes_failed++;
-      self->probe.member = NULL;
-      self->listener.failed (failed, self->data);
-    }
+    end_probe (self);
 
   if (self->runtime->now.mono >= self->due)
     {
@@ -286,18 +518,18 @@ gkv_probes_tick (GkvProbes *self)
                   gkv_runtime_random (self->runtime, GKV_PROBE_PERIOD / 10);
       if (self->probe.member == NULL)
         begin_probe (self);
+      remember_dead (self);
     }
 
   if (self->probe.member != NULL && self->runtime->now.mono >= self->probe.repeat_at)
-    {
-      self->probe.repeat_at = get_next_repeat (self);
-      self->probe.repeated = TRUE;
-      if (self->probe.member->link != NULL && gkv_link_is_usable (self->probe.member->link))
-        send_ping (self, self->probe.member->link, self->probe.sequence);
-    }
+    repeat_probe (self);
 
   if (self->probe.member != NULL && !self->probe.indirect && self->runtime->now.mono >= self->probe.indirect_at)
-    probe_indirectly (self);
+    {
+      self->probe.indirect = TRUE;
+      if (!self->probe.relayed)
+        gkv_probes_ask_through (self, self->probe.member, PROBE_HELPERS);
+    }
 
   gkv_runtime_wake_at (self->runtime, self->due);
   if (self->probe.member != NULL)

@@ -1,4 +1,4 @@
-/* GkvProbes: pinging members to learn whether they are alive.
+/* GkvProbes: pinging members to learn whether they are alive, directly and through others.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -17,11 +17,16 @@ typedef struct
 {
   /* It is its turn. */
   void (*begins) (GkvMember *member, gpointer data);
-  /* It was pinged, and more may be said in the same datagram. */
+  /* @member was sent something, and more may be said in the same datagram. */
   void (*pinged) (GkvMember *member, gpointer data);
-  /* It has replied to a single ping, and then the round trip is known; or to none. */
+  /* It has replied to a single ping, and then the round trip is known. */
   void (*replied) (GkvMember *member, gint64 round_trip_us, gpointer data);
+  /* It has replied through others to a question of this node. */
+  void (*relayed) (GkvMember *member, gpointer data);
+  /* It has replied to nothing. */
   void (*failed) (GkvMember *member, gpointer data);
+  /* The turn of one that is dead. */
+  void (*remembers) (GkvMember *member, gpointer data);
 } GkvProbesListener;
 
 GkvProbes *gkv_probes_new (GkvRuntime *runtime,
@@ -37,9 +42,13 @@ void gkv_probes_handle (GkvProbes *self, GkvLink *link, GkvMessageKind kind, Gkv
 
 /* Pings an address without waiting for the reply: any datagram from there is one. */
 void gkv_probes_ask (GkvProbes *self, GkvLink *link);
+/* Has others ping @member: the one through whom it can be reached, and so many more. */
+void gkv_probes_ask_through (GkvProbes *self, GkvMember *member, guint n_helpers);
 /* Its reply is no longer waited for. @member: NULL: any. */
 void gkv_probes_cancel (GkvProbes *self, const GkvMember *member);
-/* Pings sent for others. */
+/* It is about to be freed. */
+void gkv_probes_forget_member (GkvProbes *self, const GkvMember *member);
+/* Questions that were relayed, or are, and have no reply yet. */
 guint gkv_probes_get_n_relays (GkvProbes *self);
 
 G_END_DECLS

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gkv-events.h"
+#include "gkv-incarnation.h"
 #include "gkv-wire.h"
 
 G_BEGIN_DECLS
@@ -36,7 +37,7 @@ typedef struct
   guint64 cluster_hash;
   guint64 generation;
   guint64 past_generation; /* the one before it had to be raised; 0: none */
-  guint32 incarnation;
+  GkvIncarnation incarnation;
   char *advertise; /* NULL: the address that others see */
   GkvHashKey secret;
   guint max_datagram; /* bytes */

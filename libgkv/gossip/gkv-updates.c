@@ -1,7 +1,9 @@
 /* Membership updates: which peers receive them, how often, and in which order.
  *
  * They ride on probes, the least sent first and of these the newest, until each has been sent often enough to reach
- * everybody. A node that is new is sent some of those that live; a death is sent at once.
+ * everybody. What can't wait for that, a suspicion and the answer to it before all, is sent on at once as well, by
+ * everybody to whom it is new. A node that is new is sent some of those that live, and one that turns out to know
+ * others than we do is sent more of them.
  *
  * Source: Das, Gupta and Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
  * Protocol", DSN 2002.
@@ -20,7 +22,7 @@
 /* One is piggybacked so often at the most: for 16,384 members and more. */
 #define MAX_RETRANSMITS 48
 
-#define MAX_MEMBER_SIZE (1 + 8 + 5 + 2 + GKV_WIRE_MAX_ID + 2 + GKV_WIRE_MAX_ADDRESS)
+#define MAX_MEMBER_SIZE (2 + 1 + 8 + 2 + GKV_PROOF_SIZE + 2 + GKV_WIRE_MAX_ID + 2 + GKV_WIRE_MAX_ADDRESS)
 
 /* After that they are new to nobody, however seldom they were sent: those of a thousand that came at once would hold
  * up others for half an hour. */
@@ -30,15 +32,29 @@
 #define MIN_INTRODUCTIONS 8
 #define MAX_INTRODUCTIONS 64
 
-/* Peers that are sent a death at once; others receive it as other updates. */
-#define MAX_NOTIFIED 256
+/* Where there are no more peers than that, each is sent at once what can't wait; else so many of them, by chance, and
+ * those that need others to be reached or through whom others are reached. */
+#define FLOOD_ALL    12
+#define FLOOD_SOME   4
+#define RELAYS_LASTS (120 * GKV_SECOND)
+
+/* So much is sent at once, at the most, and a second; the rest goes with the probes. */
+#define MAX_FLOODS      64
+#define FLOODS_A_SECOND 32
+
+/* Two nodes that know others for so long didn't hear the same. Then so many members are sent with a reply. */
+#define COMPARE_AFTER (5 * GKV_SECOND)
+#define MAX_COMPARED  12
 
 struct _GkvUpdates
 {
   GkvRuntime *runtime;
   GkvLinks *links;
   GkvMembers *members;
-  guint n_own;                        /* how often the update about this node is still to be piggybacked */
+  guint n_own;      /* how often the update about this node is still to be piggybacked */
+  guint n_floods;   /* that may still be sent at once */
+  gint64 floods_at; /* when these were counted */
+  GByteArray *entry;
   GQueue queues[MAX_RETRANSMITS + 1]; /* GkvMember by n_updates */
 };
 
@@ -50,6 +66,9 @@ gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members)
   self->runtime = runtime;
   self->links = links;
   self->members = members;
+  self->n_floods = MAX_FLOODS;
+  self->floods_at = runtime->now.mono;
+  self->entry = g_byte_array_new ();
   for (guint i = 0; i < G_N_ELEMENTS (self->queues); i++)
     g_queue_init (&self->queues[i]);
   return self;
@@ -58,6 +77,7 @@ gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members)
 void
 gkv_updates_free (GkvUpdates *self)
 {
+  g_byte_array_unref (self->entry);
   g_free (self);
 }
 
@@ -102,30 +122,52 @@ gkv_updates_remove (GkvUpdates *self, GkvMember *member)
 
 /* Sending */
 
+/* An entry has its length before it, so that one of a later version can be skipped, or be longer. */
 static void
-put_member (GByteArray *body, const GkvMember *member)
+put_entry (GkvUpdates *self,
+           GByteArray *body,
+           GkvPeerState status,
+           guint64 generation,
+           const GkvIncarnation *incarnation,
+           const char *id,
+           const char *address)
 {
-  gkv_put_u8 (body, member->status);
-  gkv_put_u64 (body, member->generation);
-  gkv_put_varint (body, member->incarnation);
-  gkv_put_string (body, member->id);
-  gkv_put_string (body, member->address != NULL ? member->address : "");
+  g_byte_array_set_size (self->entry, 0);
+  gkv_put_u8 (self->entry, status);
+  gkv_put_u64 (self->entry, generation);
+  gkv_put_incarnation (self->entry, incarnation);
+  gkv_put_string (self->entry, id);
+  gkv_put_string (self->entry, address != NULL ? address : "");
+
+  gkv_put_varint (body, self->entry->len);
+  g_byte_array_append (body, self->entry->data, self->entry->len);
+}
+
+static void
+put_member (GkvUpdates *self, GByteArray *body, const GkvMember *member)
+{
+  put_entry (self, body, member->status, member->generation, &member->incarnation, member->id, member->address);
 }
 
 static void
 put_self (GkvUpdates *self, GByteArray *body, GkvPeerState status)
 {
-  gkv_put_u8 (body, status);
-  gkv_put_u64 (body, self->runtime->generation);
-  gkv_put_varint (body, self->runtime->incarnation);
-  gkv_put_string (body, self->runtime->id);
-  gkv_put_string (body, self->runtime->advertise != NULL ? self->runtime->advertise : "");
+  put_entry (self, body, status, self->runtime->generation, &self->runtime->incarnation, self->runtime->id,
+             self->runtime->advertise);
 }
 
 void
 gkv_updates_send (GkvUpdates *self, GkvLink *link, const GkvMember *member)
 {
-  put_member (gkv_links_begin_message (self->links), member);
+  put_member (self, gkv_links_begin_message (self->links), member);
+  gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
+}
+
+void
+gkv_updates_send_doubt (GkvUpdates *self, GkvLink *link, const GkvMember *member)
+{
+  put_entry (self, gkv_links_begin_message (self->links), GKV_PEER_STATE_SUSPECT, member->generation,
+             &member->incarnation, member->id, member->address);
   gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
 }
 
@@ -136,13 +178,11 @@ gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status)
   gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
 }
 
-/* Some of those that live, from anywhere in the order of probes, which is shuffled in each round: a node that meets
- * many is sent others by each. */
-void
-gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known)
+/* Members that live, from anywhere in the order of probes, which is shuffled in each round: a node that meets many is
+ * sent others by each. */
+static void
+send_some (GkvUpdates *self, GkvLink *link, guint n_sent)
 {
-  guint n_fewer = n_known < self->runtime->n_alive ? self->runtime->n_alive - n_known : 0;
-  guint n_sent = CLAMP (n_fewer, MIN_INTRODUCTIONS, MAX_INTRODUCTIONS);
   guint n_members = gkv_members_get_n (self->members);
   guint start = gkv_runtime_random (self->runtime, n_members);
   GByteArray *body = gkv_links_begin_message (self->links);
@@ -154,7 +194,7 @@ gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known)
       if (member == link->member || !gkv_member_is_live (member) || member->address == NULL)
         continue;
 
-      put_member (body, member);
+      put_member (self, body, member);
       n_sent--;
       if (body->len + MAX_MEMBER_SIZE > gkv_links_get_max_body (self->links))
         {
@@ -164,6 +204,103 @@ gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known)
     }
   if (body->len > 0)
     gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
+}
+
+void
+gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known)
+{
+  guint n_fewer = n_known < self->runtime->n_alive ? self->runtime->n_alive - n_known : 0;
+
+  send_some (self, link, CLAMP (n_fewer, MIN_INTRODUCTIONS, MAX_INTRODUCTIONS));
+}
+
+/* Where it is one member that they lack, the difference of the sums is its own. */
+void
+gkv_updates_compare (GkvUpdates *self, GkvLink *link, guint32 their_sum)
+{
+  guint32 more = gkv_members_get_sum (self->members) - their_sum;
+
+  if (more == 0 || self->runtime->now.mono - gkv_members_get_sum_since (self->members) < COMPARE_AFTER)
+    return;
+
+  for (guint i = 0; i < gkv_members_get_n (self->members); i++)
+    {
+      const GkvMember *member = gkv_members_get_nth (self->members, i);
+
+      if ((guint32) member->place != more && (guint32) member->place != -more)
+        continue;
+
+      /* One that we hold dead, and they don't, may have something to say to that. */
+      if (gkv_member_is_live (member) == ((guint32) member->place == more))
+        gkv_updates_send (self, link, member);
+      return;
+    }
+
+  send_some (self, link, MAX_COMPARED);
+}
+
+/* At once */
+
+static gboolean
+may_flood (GkvUpdates *self)
+{
+  gint64 more = (self->runtime->now.mono - self->floods_at) * FLOODS_A_SECOND / GKV_SECOND;
+
+  if (more > 0)
+    {
+      self->n_floods = MIN (self->n_floods + more, MAX_FLOODS);
+      self->floods_at = self->runtime->now.mono;
+    }
+  if (self->n_floods == 0)
+    return FALSE;
+
+  self->n_floods--;
+  return TRUE;
+}
+
+/* Those that get it at once. (transfer container) */
+static GPtrArray *
+pick_for_flood (GkvUpdates *self, const GkvMember *except)
+{
+  GPtrArray *peers = gkv_members_pick (self->members, G_MAXUINT, except);
+  guint n_some = FLOOD_SOME;
+
+  if (peers->len <= FLOOD_ALL)
+    return peers;
+
+  /* They are in random order. */
+  for (guint i = peers->len; i > 0; i--)
+    {
+      GkvMember *peer = g_ptr_array_index (peers, i - 1);
+
+      if (peer->last_relayed != 0 && self->runtime->now.mono - peer->last_relayed < RELAYS_LASTS)
+        continue;
+      if (n_some > 0)
+        n_some--;
+      else
+        g_ptr_array_remove_index_fast (peers, i - 1);
+    }
+  return peers;
+}
+
+void
+gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except)
+{
+  g_autoptr (GPtrArray) peers = NULL;
+
+  if (!may_flood (self))
+    return;
+
+  peers = pick_for_flood (self, except);
+  for (guint i = 0; i < peers->len; i++)
+    {
+      GkvMember *peer = g_ptr_array_index (peers, i);
+
+      if (member == NULL)
+        gkv_updates_send_self (self, peer->link, GKV_PEER_STATE_ALIVE);
+      else if (peer != member)
+        gkv_updates_send (self, peer->link, member);
+    }
 }
 
 /* Those with an update, the least sent first, and of these the newest. */
@@ -197,7 +334,7 @@ gkv_updates_piggyback (GkvUpdates *self, GkvLink *link)
 
   if (gkv_link_is_current (link) && link->member->status != GKV_PEER_STATE_ALIVE)
     {
-      put_member (body, link->member);
+      put_member (self, body, link->member);
       n++;
     }
 
@@ -215,24 +352,10 @@ gkv_updates_piggyback (GkvUpdates *self, GkvLink *link)
         break;
 
       set_n_updates (self, updates[i], updates[i]->n_updates - 1);
-      put_member (body, updates[i]);
+      put_member (self, body, updates[i]);
       n++;
     }
 
   if (n > 0)
     gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
-}
-
-/* Others suspect it as well by now, each with a clock of its own: the first to be sure spares them the wait. */
-void
-gkv_updates_send_death (GkvUpdates *self, GkvMember *member)
-{
-  g_autoptr (GPtrArray) peers = gkv_members_pick (self->members, MAX_NOTIFIED, member);
-
-  for (guint i = 0; i < peers->len; i++)
-    {
-      GkvMember *peer = g_ptr_array_index (peers, i);
-
-      gkv_updates_send (self, peer->link, member);
-    }
 }

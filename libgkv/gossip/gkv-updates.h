@@ -22,9 +22,15 @@ void gkv_updates_piggyback (GkvUpdates *self, GkvLink *link);
 
 /* At once. */
 void gkv_updates_send (GkvUpdates *self, GkvLink *link, const GkvMember *member);
+/* As one that is suspected, whatever we think of it: so that it shows its next incarnation. */
+void gkv_updates_send_doubt (GkvUpdates *self, GkvLink *link, const GkvMember *member);
 void gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status);
-void gkv_updates_send_death (GkvUpdates *self, GkvMember *member);
+/* What can't wait, to so many that all get it, if each to whom it is new does the same. @member: NULL: this node.
+ * @except: (nullable): the one that has sent it. */
+void gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except);
 /* Sends some of the members that are alive, in proportion to those that the receiver lacks: it knows @n_known. */
 void gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known);
+/* A peer's sum of all members that it knows. Where it has been another one than ours for a while, it is sent some. */
+void gkv_updates_compare (GkvUpdates *self, GkvLink *link, guint32 their_sum);
 
 G_END_DECLS

@@ -141,6 +141,21 @@ gkv_reader_range (GkvReader *reader)
   return range;
 }
 
+/* The place of another chain than there can be fails as well. */
+GkvIncarnation
+gkv_reader_incarnation (GkvReader *reader)
+{
+  guint64 place = gkv_reader_varint (reader);
+  const guint8 *proof = gkv_reader_bytes (reader, GKV_PROOF_SIZE);
+  GkvIncarnation incarnation = { .place = place };
+
+  if (proof != NULL)
+    memcpy (incarnation.proof, proof, GKV_PROOF_SIZE);
+  if (place > GKV_CHAIN_MAX)
+    reader->failed = TRUE;
+  return incarnation;
+}
+
 static void
 put_number (GByteArray *out, guint64 value, guint size)
 {
@@ -216,6 +231,13 @@ gint64
 gkv_reader_left (GkvReader *reader)
 {
   return (gint64) (gkv_reader_varint (reader) & (G_MAXUINT64 >> 12)) - 1;
+}
+
+void
+gkv_put_incarnation (GByteArray *out, const GkvIncarnation *incarnation)
+{
+  gkv_put_varint (out, incarnation->place);
+  g_byte_array_append (out, incarnation->proof, sizeof incarnation->proof);
 }
 
 static guint8 *

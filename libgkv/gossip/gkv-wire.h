@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "gkv-incarnation.h"
 #include "../store/gkv-store.h"
 
 G_BEGIN_DECLS
@@ -105,6 +106,7 @@ char *gkv_reader_string (GkvReader *reader, gsize max);
 GkvRange gkv_reader_range (GkvReader *reader);
 /* A remaining time in ms, -1 for none, as gkv_put_left () writes it. */
 gint64 gkv_reader_left (GkvReader *reader);
+GkvIncarnation gkv_reader_incarnation (GkvReader *reader);
 
 /* A whole message. */
 void gkv_put_message (GByteArray *out, guint8 kind, gconstpointer body, gsize len);
@@ -116,6 +118,7 @@ void gkv_put_varint (GByteArray *out, guint64 value);
 void gkv_put_string (GByteArray *out, const char *string);
 void gkv_put_range (GByteArray *out, GkvRange range);
 void gkv_put_left (GByteArray *out, gint64 left_ms);
+void gkv_put_incarnation (GByteArray *out, const GkvIncarnation *incarnation);
 
 /* A record's body: its head and then its content. @left_ms: its remaining lifetime, -1 for none. */
 void gkv_put_record_head (GByteArray *out, const GkvRecord *record, gint64 left_ms);

@@ -14,7 +14,7 @@
 /* What is under way in a node at once, beside one for each other node. */
 #define MAX_WAITING    64
 #define MAX_DELEGATED  64
-#define MAX_RELAYS     32
+#define MAX_RELAYS     4096
 #define MAX_ASSEMBLIES 32
 #define MAX_ASSEMBLED  (2 * 1024 * 1024) /* bytes */
 #define MAX_REPORTS    16

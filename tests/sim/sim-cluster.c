@@ -23,6 +23,9 @@
  * larger is cut off there. */
 #define MIN_BUFFER 2048
 
+/* Proofs of life: few, so that a generation comes to the end of them now and then, and they cost little. */
+#define CHAIN_LENGTH 64
+
 /* The least time from one turn of the main loop to the next. */
 #define TURN 50
 /* So many turns within a millisecond are no work but a loop. */
@@ -407,6 +410,7 @@ sim_node_start (SimNode *self)
     .gossip_interval_ms =
         options->gossip_interval_ms > 0 ? options->gossip_interval_ms : self->cluster->gossip_interval_ms,
     .max_datagram_size = get_max_datagram_size (self),
+    .chain_length = CHAIN_LENGTH,
     .tombstone_life_ms = tombstone_life_ms,
     .max_tombstones = options->max_tombstones > 0 ? options->max_tombstones : self->cluster->max_tombstones,
     .forget_dead_ms = forget_dead_ms > 0 ? forget_dead_ms : tombstone_life_ms,

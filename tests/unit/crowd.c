@@ -65,7 +65,7 @@ know (Crowd *crowd, Node *node, Node *other)
     return;
 
   link = gkv_links_trust (node->engine->links, other->name, token);
-  gkv_identities_identify (node->engine->identities, link, other->name, 1, 0, "");
+  gkv_identities_identify (node->engine->identities, link, other->name, 1, &other->engine->runtime->incarnation, "");
 }
 
 static guint
@@ -114,7 +114,8 @@ init (Crowd *crowd, guint n)
                                  .random_seed = i,
                                  .secret = { i, 7 },
                                  .gossip_interval_ms = 2000,
-                                 .max_datagram_size = 1200 };
+                                 .max_datagram_size = 1200,
+                                 .chain_length = 1 };
 
       g_snprintf (node->name, sizeof node->name, "n:%u", i + 1);
       node->store = gkv_store_new (&key);
@@ -136,6 +137,15 @@ init (Crowd *crowd, guint n)
       for (int shift = 61; shift >= 0; shift -= 3)
         for (guint64 digit = 1; digit < 8; digit++)
           meet (crowd, node, &crowd->nodes[find_node (crowd, get_place (node) + (digit << shift))]);
+    }
+  /* What they say to each other about that is of no interest here. */
+  for (guint i = 0; i < n; i++)
+    {
+      GkvDatagram datagram;
+
+      gkv_links_flush (crowd->nodes[i].engine->links);
+      while (gkv_engine_pop_datagram (crowd->nodes[i].engine, &datagram))
+        gkv_datagram_clear (&datagram);
     }
 }
 

@@ -351,68 +351,6 @@ test_pieces_replaced (void)
   test_pieces_from_two (TRUE, other);
 }
 
-/* Who may speak with whom: a bit for each pair of sides. */
-static guint cut;
-
-static guint
-get_bit (guint a, guint b)
-{
-  return 1 << (MIN (a, b) * PAIR_MAX + MAX (a, b));
-}
-
-static gboolean
-lose_over_cuts (Pair *pair, guint from, guint to, GBytes *datagram)
-{
-  return (cut & get_bit (from, to)) != 0;
-}
-
-/* A node that was started anew knows nothing any more of what it held: that it lacks a record doesn't mean that it was
- * deleted there. */
-static void
-test_forgetful (void)
-{
-  GkvStore *lost;
-  Pair pair;
-
-  pair_init_three (&pair);
-  fill (&pair, 0, 10);
-  pair.loses = lose_over_cuts;
-  cut = 0;
-  pair_run (&pair, 60 * SECOND, FALSE);
-  g_assert_true (pair_is_same (&pair));
-
-  /* The third is alone; what it deletes is forgotten there in the end. */
-  cut = get_bit (0, 2) | get_bit (1, 2);
-  pair_run (&pair, 60 * SECOND, FALSE);
-  pair_write (&pair, 0, "kept", "value", 0);
-  pair_run (&pair, 60 * SECOND, FALSE);
-  g_assert_nonnull (gkv_store_lookup (pair.sides[1].store, "kept", 4));
-  pair_write (&pair, 2, "key", "value", 0);
-  pair_write (&pair, 2, "key", "", GKV_RECORD_DEAD);
-  pair_run (&pair, 60 * 3600 * SECOND, FALSE);
-  g_assert_cmpuint (pair_get_stat (&pair, 2, "tombstones-collected"), ==, 1);
-
-  /* The second loses what it has, and begins anew with the third; then all meet. */
-  cut = get_bit (0, 1) | get_bit (0, 2);
-  lost = pair.sides[1].store;
-  pair.sides[1].store = gkv_store_new (gkv_store_get_hash_key (pair.sides[0].store));
-  pair_restart (&pair, 1);
-  gkv_store_free (lost);
-  gkv_engine_add_contact (pair.sides[1].engine, pair.sides[2].name, &pair.now);
-  pair_run (&pair, 60 * SECOND, FALSE);
-  g_assert_nonnull (gkv_store_lookup (pair.sides[1].store, "key-0-1", 7));
-  g_assert_null (gkv_store_lookup (pair.sides[1].store, "kept", 4));
-
-  cut = get_bit (0, 2);
-  pair_run (&pair, 3 * SECOND, FALSE);
-  cut = 0;
-  pair_run (&pair, 120 * SECOND, FALSE);
-  g_assert_true (pair_is_same (&pair));
-  g_assert_nonnull (gkv_store_lookup (pair.sides[0].store, "kept", 4));
-  g_assert_nonnull (gkv_store_lookup (pair.sides[2].store, "kept", 4));
-  pair_clear (&pair);
-}
-
 /* For a while nobody hears that the first has another life now than the one that it was started with. */
 static gint64 hidden_until;
 
@@ -474,7 +412,6 @@ main (int argc, char *argv[])
   g_test_add_func ("/faults/pieces/announced-by-two", test_pieces_announced_by_two);
   g_test_add_func ("/faults/pieces/taken-over", test_pieces_taken_over);
   g_test_add_func ("/faults/pieces/replaced", test_pieces_replaced);
-  g_test_add_func ("/faults/forgetful", test_forgetful);
   g_test_add_func ("/faults/clock-set-back", test_clock_set_back);
 
   return g_test_run ();

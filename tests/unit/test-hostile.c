@@ -182,13 +182,37 @@ test_backlog (void)
   pair_clear (&pair);
 }
 
+/* The one of a chain of its own for all that aren't there. */
+static GkvIncarnation
+get_of_others (guint place)
+{
+  g_autoptr (GkvChain) chain = gkv_chain_new ("others", 6, 10);
+
+  return gkv_chain_get (chain, place);
+}
+
+/* Of the two sides what they show themselves. */
+static GkvIncarnation
+get_incarnation (Pair *pair, const char *id, guint64 life)
+{
+  const GkvRuntime *runtime = pair->sides[1].engine->runtime;
+
+  if (strcmp (id, pair->sides[1].name) == 0 && life == runtime->generation)
+    return runtime->incarnation;
+  if (strcmp (id, pair->sides[0].name) == 0)
+    return pair->sides[0].engine->runtime->incarnation;
+
+  return get_of_others (10);
+}
+
 static void
 put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life, const char *advertise)
 {
   g_autoptr (GByteArray) body = g_byte_array_new ();
+  GkvIncarnation incarnation = get_incarnation (pair, id, life);
 
   gkv_put_u64 (body, life);
-  gkv_put_varint (body, 0);
+  gkv_put_incarnation (body, &incarnation);
   gkv_put_u64 (body, pair->sides[0].engine->runtime->cluster_hash);
   gkv_put_u8 (body, 0);
   gkv_put_string (body, id);
@@ -197,13 +221,40 @@ put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life, const char
 }
 
 static void
+put_entry (GByteArray *body,
+           GkvPeerState status,
+           const char *id,
+           guint64 life,
+           const GkvIncarnation *incarnation,
+           const char *address)
+{
+  g_autoptr (GByteArray) entry = g_byte_array_new ();
+
+  gkv_put_u8 (entry, status);
+  gkv_put_u64 (entry, life);
+  gkv_put_incarnation (entry, incarnation);
+  gkv_put_string (entry, id);
+  gkv_put_string (entry, address);
+  gkv_put_varint (body, entry->len);
+  g_byte_array_append (body, entry->data, entry->len);
+}
+
+static void
 put_member (GByteArray *body, GkvPeerState status, const char *id, guint64 life, const char *address)
 {
-  gkv_put_u8 (body, status);
-  gkv_put_u64 (body, life);
-  gkv_put_varint (body, 0);
-  gkv_put_string (body, id);
-  gkv_put_string (body, address);
+  GkvIncarnation incarnation = get_of_others (status == GKV_PEER_STATE_LEFT ? 0 : 10);
+
+  put_entry (body, status, id, life, &incarnation, address);
+}
+
+/* That the second side leaves, with its own proof. */
+static void
+put_left (Pair *pair, GByteArray *body)
+{
+  const PairSide *side = &pair->sides[1];
+
+  gkv_membership_leave (side->engine->membership);
+  put_entry (body, GKV_PEER_STATE_LEFT, side->name, side->generation, &side->engine->runtime->incarnation, side->name);
 }
 
 /* To the first side, in a datagram of its own. */
@@ -368,7 +419,7 @@ test_removed (void)
   g_assert_cmpuint (gkv_pieces_get_n_bytes (engine->pieces), ==, all->len);
   g_assert_false (gkv_transfer_is_idle (link));
 
-  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].generation, "b:2");
+  put_left (&pair, left);
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
   send_ident (&pair, "c:3", "c:3", 1);
   g_assert_null (gkv_members_lookup (engine->members, "b:2"));
@@ -519,8 +570,16 @@ test_gone_and_dripping (gconstpointer left)
   send_large (&pair, "d:4", record, all->len);
   g_assert_cmpuint (gkv_pieces_get_n_bytes (engine->pieces), ==, all->len);
 
-  put_member (news, left ? GKV_PEER_STATE_LEFT : GKV_PEER_STATE_ALIVE, "d:4", left ? 1 : 2, "d:4");
-  send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, news);
+  if (left)
+    {
+      put_member (news, GKV_PEER_STATE_LEFT, "d:4", 1, "d:4");
+      send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, news);
+    }
+  else
+    {
+      send_message (&pair, "e:5", GKV_MESSAGE_TOKEN, token);
+      send_ident (&pair, "e:5", "d:4", 2);
+    }
   for (guint i = 0; i < 60; i++)
     {
       if (i % 10 == 9)
@@ -658,7 +717,7 @@ test_removed_among_three (void)
   g_assert_cmpint (gkv_conversation_of (gkv_links_lookup (pair.sides[2].engine->links, "a:1"))->pieces_sent, >, 0);
   g_assert_cmpuint (pair.n_asked, >, 4);
 
-  put_member (left, GKV_PEER_STATE_LEFT, "b:2", pair.sides[1].generation, "b:2");
+  put_left (&pair, left);
   send_message (&pair, "b:2", GKV_MESSAGE_MEMBERS, left);
   pair.sides[1].down = TRUE;
   send_ident (&pair, "d:4", "d:4", 1);

@@ -158,7 +158,7 @@ forge_leaving (Pair *pair, GkvLink *link)
   gkv_put_u32 (out, cluster);
   gkv_put_u64 (out, link->their_token);
   gkv_put_u64 (body, pair->sides[1].generation);
-  gkv_put_varint (body, 100);
+  gkv_put_incarnation (body, &pair->sides[1].engine->runtime->incarnation);
   gkv_put_u64 (body, cluster);
   gkv_put_u8 (body, 2);
   gkv_put_string (body, pair->sides[1].name);
@@ -200,7 +200,7 @@ test_mistaken (void)
   pair_run (&pair, 10 * SECOND, FALSE);
   member = gkv_members_lookup (pair.sides[0].engine->members, "b:2");
   gkv_identities_note_left (pair.sides[0].engine->identities, member->link, member->id, member->generation,
-                            member->incarnation);
+                            &member->incarnation);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 0);
   pair_run (&pair, 5 * SECOND, FALSE);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);
