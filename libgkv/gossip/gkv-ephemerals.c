@@ -21,9 +21,8 @@
 #define PATIENCE      2
 #define PATIENCE_MORE GKV_SECOND
 
-/* A node that takes a later generation without a new start writes its records again: so long those of the earlier one
- * are left alone. */
-#define SUCCESSION GKV_SECOND
+/* A node that takes a later generation without a new start writes its records again: for one suspicion time those of
+ * the earlier one are left alone. */
 
 /* Records marked in one turn. */
 #define MAX_MARKED 256
@@ -194,6 +193,7 @@ gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record)
 static gboolean
 has_ended (GkvEphemerals *self, Owner *owner)
 {
+  gint64 suspicion = gkv_membership_get_suspicion (self->membership);
   GkvMember *member;
   gint64 ends;
 
@@ -207,9 +207,9 @@ has_ended (GkvEphemerals *self, Owner *owner)
       return FALSE;
     }
 
-  ends = owner->fine + PATIENCE * gkv_membership_get_suspicion (self->membership) + PATIENCE_MORE;
+  ends = owner->fine + PATIENCE * suspicion + PATIENCE_MORE;
   if (member != NULL && member->generation > owner->generation)
-    ends = MIN (ends, MAX (member->generation_since, owner->fine) + SUCCESSION);
+    ends = MIN (ends, MAX (member->generation_since, owner->fine) + suspicion);
   /* An owner that lives writes again what others mark. A node that still holds it dead then waits, or both would write
    * in turns. */
   else if (member != NULL && member->generation == owner->generation && member->status_since >= owner->fine)

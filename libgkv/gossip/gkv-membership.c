@@ -25,8 +25,10 @@
 /* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1. */
 #define SUSPICION (2000 * GKV_MS)
 
-/* A suspect is asked so often in that time: each time directly, and where it has a link that has replied so far, each
- * fourth time through others as well. With a third of all datagrams lost, one answer in two comes back. */
+/* A suspect is asked so often in that time: by a ping and by a claim that it is suspected, in turns, and each fourth
+ * time others are as well, who may know a later incarnation; where it has no link, each time. With a third of all
+ * datagrams lost, one answer in two comes back. Each that is asked asks likewise, so over several hops loss costs time
+ * only. */
 #define SUSPECT_QUESTIONS 50
 #define THROUGH_OTHERS    4
 
@@ -41,9 +43,6 @@
 
 /* One incarnation is shown in this time: it answers all that suspect us by then. */
 #define SHOW_PERIOD GKV_SECOND
-
-/* A generation whose chain has come to its end is followed by another one, but not more often than that. */
-#define RENEW_PERIOD (60 * 60 * GKV_SECOND)
 
 /* What others say makes this node take another generation so often at once, and then once in the period. */
 #define MAX_RAISES   5
@@ -92,7 +91,6 @@ struct _GkvMembership
   guint chain_length;
   gint64 shown;     /* when the last incarnation was; 0: the first one is still what is shown */
   gint64 show_due;  /* somebody waits for the next one; G_MAXINT64: nobody does */
-  gint64 renewed;   /* when the chain had come to its end; 0: never */
   guint n_raises;   /* generations that may still be taken because of what others say */
   gint64 raises_at; /* when these were counted */
 };
@@ -416,7 +414,20 @@ gkv_membership_get_suspicion (GkvMembership *self)
   return (gint64) (SUSPICION * MAX (1.0, log10 (self->runtime->n_alive + 1)));
 }
 
-/* Any reply clears it. Its status is reported to it as well, now and then, so that it can refute. */
+/* Others, of whom one may know a later incarnation. */
+static void
+ask_others (GkvMembership *self, GkvMember *member)
+{
+  GkvMember *via = gkv_member_get_via (member);
+  g_autoptr (GPtrArray) peers = gkv_members_pick (self->members, 1, member);
+
+  if (via != NULL)
+    gkv_updates_send (self->updates, via->link, member);
+  if (peers->len > 0 && g_ptr_array_index (peers, 0) != via)
+    gkv_updates_send (self->updates, ((GkvMember *) g_ptr_array_index (peers, 0))->link, member);
+}
+
+/* Any reply clears it. */
 static void
 ask_suspect (GkvMembership *self, GkvMember *member)
 {
@@ -426,17 +437,15 @@ ask_suspect (GkvMembership *self, GkvMember *member)
     return;
 
   member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS;
-  if (has_link)
-    {
-      gkv_probes_ask (self->probes, member->link);
-      if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
-        gkv_membership_notify (self, member, member->link);
-    }
+  if (has_link && member->n_asked % 2 == 0)
+    gkv_updates_send_doubt (self->updates, member->link, member);
+  else if (has_link)
+    gkv_probes_ask (self->probes, member->link);
   if (!has_link || member->n_asked % THROUGH_OTHERS == 0)
-    gkv_probes_ask_through (self->probes, member, 1);
+    ask_others (self, member);
 
   member->n_asked++;
-  if (member->n_asked % (SUSPECT_QUESTIONS / SUSPECT_FLOODS) == 0 && member->status == GKV_PEER_STATE_SUSPECT)
+  if (member->n_asked % (SUSPECT_QUESTIONS / SUSPECT_FLOODS) == 0)
     gkv_updates_flood (self->updates, member, NULL);
 }
 
@@ -516,10 +525,6 @@ show_next (GkvMembership *self)
       return;
     }
 
-  if (self->renewed != 0 && self->runtime->now.mono - self->renewed < RENEW_PERIOD)
-    return;
-
-  self->renewed = self->runtime->now.mono;
   take_generation (self, draw_generation_above (self, self->runtime->generation), "");
 }
 
@@ -684,12 +689,14 @@ receive_doubt (GkvMembership *self, GkvLink *link, GkvMember *member)
   if (member->status != GKV_PEER_STATE_ALIVE)
     return;
 
-  /* We know better; but it should know what is said of it. */
+  /* We know better; but it should know what is said of it, so that it shows to all that it lives. */
   if (gkv_member_is_direct (member) && self->runtime->now.mono - member->last_seen < JUST_HEARD)
     {
-      if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
-        gkv_updates_send_doubt (self->updates, member->link, member);
-      member->last_notified = self->runtime->now.mono;
+      if (self->runtime->now.mono < member->ask_due)
+        return;
+
+      member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS;
+      gkv_updates_send_doubt (self->updates, member->link, member);
       return;
     }
 
@@ -739,8 +746,8 @@ receive_member (GkvMembership *self, GkvLink *link, Entry *entry)
       break;
 
     case GKV_INCARNATION_EARLIER:
-      if (entry->status != GKV_PEER_STATE_ALIVE)
-        reply_with_own_view (self, link, member);
+      if (entry->status != GKV_PEER_STATE_ALIVE && link->member != member && gkv_links_spend (self->links, PLACE_COST))
+        gkv_updates_send (self->updates, link, member);
       break;
 
     case GKV_INCARNATION_SAME:
