@@ -21,6 +21,9 @@
 #define PATIENCE      2
 #define PATIENCE_MORE GKV_SECOND
 
+/* One that nobody here knows is waited for so much longer while we learn of members. */
+#define PATIENCE_LEARNING (60 * GKV_SECOND)
+
 /* A node that takes a later generation without a new start writes its records again: for one suspicion time those of
  * the earlier one are left alone. */
 
@@ -208,6 +211,10 @@ has_ended (GkvEphemerals *self, Owner *owner)
     }
 
   ends = owner->fine + PATIENCE * suspicion + PATIENCE_MORE;
+  if (member == NULL)
+    ends = CLAMP (gkv_members_get_sum_since (self->members) + PATIENCE * suspicion + PATIENCE_MORE, ends,
+                  ends + PATIENCE_LEARNING);
+
   if (member != NULL && member->generation > owner->generation)
     ends = MIN (ends, MAX (member->generation_since, owner->fine) + suspicion);
   /* An owner that lives writes again what others mark. A node that still holds it dead then waits, or both would write

@@ -51,6 +51,10 @@ struct _GkvMember
   guint n_updates; /* how often its update is still to be piggybacked */
   GList update;    /* its place among those of which there are so many */
   gint64 update_since;
+  guint told; /* up to which it has been sent others */
+
+  /* gkv-rumours: delegations in a row that it hasn't acknowledged */
+  guint n_unacknowledged;
 
   /* What layers above keep of it. */
   gpointer of_rumours;

@@ -33,9 +33,8 @@ typedef struct
   guint64 fingerprint;
   gint64 left_ms;
   guint64 away;
-  GkvLink *link;   /* where it comes from now */
-  gboolean rumour; /* it is to be passed on to: */
-  GkvArc arc;
+  GkvLink *link; /* where it comes from now */
+  GArray *arcs;  /* GkvArc: to whom it is to be passed on; NULL: it didn't come as a rumour */
   guint32 size;
   guint8 *data;
   guint8 *have; /* a byte a piece */
@@ -51,6 +50,7 @@ typedef struct
 static void
 assembly_free (Assembly *assembly)
 {
+  g_clear_pointer (&assembly->arcs, g_array_unref);
   g_free (assembly->data);
   g_free (assembly->have);
   g_free (assembly);
@@ -163,7 +163,7 @@ gkv_pieces_are_missing (GkvPieces *self)
 
   g_hash_table_iter_init (&iter, self->assemblies);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
-    if (!assembly->rumour)
+    if (assembly->arcs == NULL)
       return TRUE;
 
   return FALSE;
@@ -273,8 +273,9 @@ say_coming (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprint)
 static void
 pass_on_later (GkvPieces *self, Assembly *assembly)
 {
-  if (!assembly->rumour)
-    assembly->rumour = gkv_rumours_get_arc (self->rumours, &assembly->arc);
+  g_autoptr (GArray) before = g_steal_pointer (&assembly->arcs);
+
+  assembly->arcs = gkv_rumours_join_arcs (self->rumours, before);
 }
 
 /* A record that an exchange waited for may come from elsewhere now. */
@@ -358,6 +359,9 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
   self->listener.announced (link, hash, self->data);
   if (held != NULL && held->fingerprint.lo == fingerprint)
     {
+      g_autoptr (GArray) arcs = gkv_rumours_join_arcs (self->rumours, NULL);
+
+      gkv_rumours_serve (self->rumours, held, arcs, FALSE);
       self->listener.progressed (link, self->data);
       return;
     }
@@ -387,9 +391,8 @@ finish_assembly (GkvPieces *self, Assembly *assembly)
 {
   g_autoptr (GkvRecord) record = NULL;
   GkvLink *link = assembly->link;
-  gboolean rumour = assembly->rumour;
+  g_autoptr (GArray) arcs = g_steal_pointer (&assembly->arcs);
   guint64 away = assembly->away;
-  GkvArc arc = assembly->arc;
   GkvReader reader;
   gint64 left_ms;
 
@@ -404,8 +407,8 @@ finish_assembly (GkvPieces *self, Assembly *assembly)
 
   if (record == NULL)
     self->runtime->counters.records_refused++;
-  else if (self->listener.received (link, record, left_ms, away, self->data) && rumour)
-    gkv_rumours_pass_on (self->rumours, record, arc);
+  else
+    gkv_rumours_serve (self->rumours, record, arcs, self->listener.received (link, record, left_ms, away, self->data));
 
   self->listener.progressed (link, self->data);
 }

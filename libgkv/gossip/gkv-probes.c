@@ -182,13 +182,13 @@ add_relay (GkvProbes *self, GkvMember *subject, GkvMember *requester, guint32 nu
 }
 
 static void
-send_ping (GkvProbes *self, GkvLink *link, guint16 sequence, gboolean with_sum)
+send_ping (GkvProbes *self, GkvLink *link, guint16 sequence, gboolean with_summary)
 {
   GByteArray *body = gkv_links_begin_message (self->links);
 
   gkv_put_u16 (body, sequence);
-  if (with_sum)
-    gkv_put_u32 (body, gkv_members_get_sum (self->members));
+  if (with_summary)
+    gkv_updates_put_summary (self->updates, body);
   gkv_links_send (self->links, link, GKV_MESSAGE_PING);
 }
 
@@ -200,8 +200,9 @@ send_question (GkvProbes *self, GkvMember *helper, const Relay *relay, guint hop
   gkv_put_u16 (body, relay->sequence);
   gkv_put_u8 (body, hops);
   gkv_put_u32 (body, relay->number);
-  gkv_put_u32 (body, gkv_members_get_sum (self->members));
   gkv_put_string (body, relay->subject->id);
+  if (relay->requester == NULL)
+    gkv_updates_put_summary (self->updates, body);
   gkv_links_send (self->links, helper->link, GKV_MESSAGE_PROBE);
   helper->last_relayed = self->runtime->now.mono;
 }
@@ -281,8 +282,8 @@ handle_ping (GkvProbes *self, GkvLink *link, GkvReader *reader)
   if (!gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
     return;
 
-  if (gkv_reader_get_left (reader) >= 4)
-    gkv_updates_compare (self->updates, link, gkv_reader_u32 (reader));
+  if (gkv_reader_get_left (reader) > 0)
+    gkv_updates_compare (self->updates, link, reader);
   gkv_updates_piggyback (self->updates, link);
 }
 
@@ -340,7 +341,6 @@ handle_probe (GkvProbes *self, GkvLink *link, GkvReader *reader)
   guint16 their_sequence = gkv_reader_u16 (reader);
   guint8 hops = gkv_reader_u8 (reader);
   guint32 number = gkv_reader_u32 (reader);
-  guint32 sum = gkv_reader_u32 (reader);
   g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
   GkvMember *member;
   Relay *relay;
@@ -356,8 +356,12 @@ handle_probe (GkvProbes *self, GkvLink *link, GkvReader *reader)
 
   drop_expired (self);
   link->member->last_relayed = self->runtime->now.mono;
-  if (hops == MAX_HOPS && gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
-    gkv_updates_compare (self->updates, link, sum);
+  if (gkv_reader_get_left (reader) > 0 &&
+      gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
+    {
+      gkv_updates_compare (self->updates, link, reader);
+      gkv_updates_piggyback (self->updates, link);
+    }
 
   member = gkv_members_lookup (self->members, id);
   if (member == NULL || member == link->member || g_hash_table_contains (self->by_number, GUINT_TO_POINTER (number)))

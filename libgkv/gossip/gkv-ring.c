@@ -5,6 +5,9 @@
  * eighth, each sixty-fourth and so on of the circle; each of these answers for the arc up to the next. So every member
  * is reached once, in about log8 N steps, and a node has few to speak with, the same ones each time.
  *
+ * A member that can't be reached directly has its place all the same: its part of an arc is left to the member through
+ * whom it was last heard of.
+ *
  * Source: El-Ansary, Alima, Brand and Haridi, "Efficient Broadcast in Structured P2P Networks", IPTPS 2003.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -27,6 +30,7 @@ struct _GkvRing
   GkvMembers *members;
   GPtrArray *ring;  /* GkvMember */
   guint64 place;    /* of this node */
+  gboolean partial; /* some of them can't be reached directly */
   guint64 revision; /* of the members, when the ring was made */
 };
 
@@ -74,11 +78,15 @@ refresh (GkvRing *self)
 
   gkv_runtime_unlock_store (self->runtime);
   self->revision = gkv_members_get_revision (self->members);
+  self->partial = FALSE;
   g_ptr_array_set_size (self->ring, 0);
   gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (gkv_member_is_live (member) && member->link != NULL)
-      g_ptr_array_add (self->ring, member);
+    if (gkv_member_is_live (member))
+      {
+        g_ptr_array_add (self->ring, member);
+        self->partial |= !gkv_member_is_direct (member);
+      }
   g_ptr_array_sort (self->ring, compare_places);
   gkv_runtime_lock_store (self->runtime);
 }
@@ -107,6 +115,7 @@ typedef struct
 {
   GkvRing *ring;
   GkvArc arc;
+  const GkvMember *avoid;
   guint start;
   guint n;
 } View;
@@ -194,40 +203,140 @@ find_fingers (const View *view)
           done = TRUE;
       }
 
+  /* The first one, where the arc begins just before it. */
+  if (!done)
+    {
+      guint first = 0;
+
+      g_array_append_val (fingers, first);
+    }
+
   g_array_sort (fingers, compare_numbers);
   return fingers;
 }
 
 gboolean
-gkv_ring_has_members (GkvRing *self, GkvArc arc)
+gkv_ring_has_members (GkvRing *self, const GArray *arcs)
 {
-  return view_arc (self, arc).n > 0;
+  for (guint i = 0; i < arcs->len; i++)
+    if (view_arc (self, g_array_index (arcs, GkvArc, i)).n > 0)
+      return TRUE;
+
+  return FALSE;
+}
+
+gboolean
+gkv_ring_is_partial (GkvRing *self)
+{
+  refresh (self);
+  return self->partial;
+}
+
+static void
+share_clear (gpointer data)
+{
+  g_clear_pointer (&((GkvShare *) data)->others, g_array_unref);
+}
+
+static GkvShare *
+ensure_share (GArray *shares, GkvMember *member)
+{
+  GkvShare share = { .member = member, .to = member->place };
+
+  for (guint i = 0; i < shares->len; i++)
+    if (g_array_index (shares, GkvShare, i).member == member)
+      return &g_array_index (shares, GkvShare, i);
+
+  g_array_append_val (shares, share);
+  return &g_array_index (shares, GkvShare, shares->len - 1);
+}
+
+/* An arc that begins where the last one ended is part of that. */
+static void
+hand_over (GArray *shares, GkvMember *member, GkvArc arc)
+{
+  GkvShare *share = ensure_share (shares, member);
+  GkvArc *last;
+
+  if (share->others == NULL)
+    share->others = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+  last = share->others->len > 0 ? &g_array_index (share->others, GkvArc, share->others->len - 1) : NULL;
+  if (last != NULL && last->to == arc.from)
+    last->to = arc.to;
+  else
+    g_array_append_val (share->others, arc);
+}
+
+/* Hands on the members from @i to @end, none of which can be reached from here. They and the space behind each, up to
+ * @to, make an arc. @helper: (nullable): gets what nobody else is known for. */
+static void
+hand_on_unreached (const View *view, guint i, guint end, guint64 to, GkvMember *helper, GArray *shares)
+{
+  for (; i < end; i++)
+    {
+      GkvMember *member = view_get (view, i);
+      GkvMember *via = gkv_member_get_via (member);
+      GkvArc arc = { member->place - 1, i + 1 < end ? view_get (view, i + 1)->place - 1 : to };
+
+      if (via == NULL || via == view->avoid)
+        via = helper;
+      if (via != NULL)
+        hand_over (shares, via, arc);
+    }
+}
+
+/* Who may know better; anybody that is reached. */
+static GkvMember *
+find_helper (GkvRing *self, const GkvMember *avoid)
+{
+  g_autoptr (GPtrArray) helpers = gkv_members_pick (self->members, 1, avoid);
+
+  return helpers->len > 0 ? g_ptr_array_index (helpers, 0) : NULL;
+}
+
+static void
+divide (GkvRing *self, GkvArc arc, const GkvMember *avoid, GArray *shares)
+{
+  View view = view_arc (self, arc);
+  g_autoptr (GArray) fingers = NULL;
+
+  view.avoid = avoid;
+  fingers = find_fingers (&view);
+  for (guint f = 0; f < fingers->len; f++)
+    {
+      guint begin = g_array_index (fingers, guint, f);
+      guint end = f + 1 < fingers->len ? g_array_index (fingers, guint, f + 1) : view.n;
+      guint64 to = end < view.n ? view_get (&view, end)->place - 1 : arc.to;
+      GkvMember *member = NULL;
+      guint i = begin;
+
+      while (i < end && (!gkv_member_is_direct (view_get (&view, i)) || view_get (&view, i) == avoid))
+        i++;
+      if (i < end)
+        {
+          GkvShare *share;
+
+          member = view_get (&view, i);
+          share = ensure_share (shares, member);
+          if (share->to == member->place)
+            share->to = to;
+          else
+            hand_over (shares, member, (GkvArc){ member->place, to });
+        }
+      if (i > begin)
+        hand_on_unreached (&view, begin, i, member != NULL ? member->place - 1 : to,
+                           member != NULL ? member : find_helper (self, avoid), shares);
+    }
 }
 
 GArray *
-gkv_ring_divide (GkvRing *self, GkvArc arc)
+gkv_ring_divide (GkvRing *self, const GArray *arcs, const GkvMember *avoid)
 {
-  View view = view_arc (self, arc);
-  g_autoptr (GArray) fingers = find_fingers (&view);
   GArray *shares = g_array_new (FALSE, FALSE, sizeof (GkvShare));
 
-  for (guint f = 0; f < fingers->len; f++)
-    {
-      guint i = g_array_index (fingers, guint, f);
-      guint end = f + 1 < fingers->len ? g_array_index (fingers, guint, f + 1) : view.n;
-      GkvShare share;
-
-      /* Of those that can't be spoken with now the next exchange takes care. */
-      while (i < end && !gkv_link_is_usable (view_get (&view, i)->link))
-        i++;
-      if (i >= end)
-        continue;
-
-      share.member = view_get (&view, i);
-      share.arc.from = share.member->place;
-      share.arc.to = end < view.n ? view_get (&view, end)->place - 1 : arc.to;
-      g_array_append_val (shares, share);
-    }
+  g_array_set_clear_func (shares, share_clear);
+  for (guint i = 0; i < arcs->len; i++)
+    divide (self, g_array_index (arcs, GkvArc, i), avoid, shares);
 
   return shares;
 }

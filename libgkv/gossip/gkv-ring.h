@@ -18,11 +18,13 @@ typedef struct
   guint64 to;
 } GkvArc;
 
-/* A member, and the arc behind it that it has to pass rumours on to. */
+/* A member, and what it has to pass rumours on to: places up to which it has to do so from its own on, or its own where
+ * that is nothing; and other arcs, which may be anywhere. */
 typedef struct
 {
   GkvMember *member;
-  GkvArc arc;
+  guint64 to;
+  GArray *others; /* GkvArc; NULL: none */
 } GkvShare;
 
 GkvRing *gkv_ring_new (GkvRuntime *runtime, GkvMembers *members);
@@ -30,9 +32,12 @@ void gkv_ring_free (GkvRing *self);
 
 /* Of this node. */
 guint64 gkv_ring_get_place (GkvRing *self);
-/* Divides an arc among a few of its members: GkvShare. (transfer full) */
-GArray *gkv_ring_divide (GkvRing *self, GkvArc arc);
+/* Divides arcs (GkvArc) among a few members: GkvShare. Those that can't be reached from here are left to the members
+ * through whom they can. @avoid: (nullable): one that isn't to get a share. (transfer full) */
+GArray *gkv_ring_divide (GkvRing *self, const GArray *arcs, const GkvMember *avoid);
 /* Whether there is anybody else to pass something on to. */
-gboolean gkv_ring_has_members (GkvRing *self, GkvArc arc);
+gboolean gkv_ring_has_members (GkvRing *self, const GArray *arcs);
+/* Whether there is a member that can be reached only through others. */
+gboolean gkv_ring_is_partial (GkvRing *self);
 
 G_END_DECLS

@@ -5,11 +5,16 @@
  * taken on by the sender, and another member tries to reach it. Records that still get lost are found by the next
  * exchange.
  *
+ * Where not everybody reaches everybody, a node may get the same record for several parts of the ring, from several
+ * nodes: then it serves each of them, once, though the record is new to it once only.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "config.h"
 
 #include "gkv-rumours.h"
+
+#include <string.h>
 
 /* Rumours that wait; when more are written at once, exchanges carry the rest, at the receiver's pace. */
 #define MAX_RUMOURS 4096
@@ -27,10 +32,25 @@
 /* Datagrams sent again, or given up, in one turn: each that is given up is many to others. */
 #define MAX_LATE 64
 
+/* A member that has left so many delegations in a row unacknowledged is tried through others from then on. */
+#define MAX_UNACKNOWLEDGED 2
+
+/* A share of the ring is given up so often until it is left to exchanges. */
+#define MAX_GIVEN_UP 3
+
+/* What was served is remembered where some reach others only through others, and for so long since they did; so much of
+ * it at the most. */
+#define PARTIAL_LASTS (60 * 60 * GKV_SECOND)
+#define MAX_SERVED    4096
+
+/* Arcs beside its own that a member gets in one datagram. */
+#define MAX_OTHERS 8
+#define MAX_ARCS   64
+
 typedef struct
 {
   GkvRecord *record;
-  GkvArc arc;   /* the members that it is to reach */
+  GArray *arcs; /* GkvArc: the members that it is to reach */
   guint64 hash; /* of the key, by which it is found while it waits */
 } Rumour;
 
@@ -39,11 +59,12 @@ typedef struct
 {
   guint32 serial;
   GkvMember *member;
-  GkvArc arc;
+  guint64 to;
+  GArray *others; /* as in GkvShare */
   GPtrArray *records;
   gint64 due;
   guint tries;
-  gboolean last; /* nobody else is to try after this */
+  guint n_given_up; /* others were tried before */
 } Delegation;
 
 struct _GkvRumours
@@ -58,8 +79,11 @@ struct _GkvRumours
   GHashTable *by_hash;     /* hash* of the key → the newest of them, borrowed */
   GHashTable *delegations; /* serial → what waits to be acknowledged, owned */
   guint32 next_serial;
-  gboolean spreading; /* the datagram being read has said whom its rumours are for: */
-  GkvArc arc;
+  GArray *everybody;  /* the one arc of them */
+  GArray *spreading;  /* the datagram being read has said whom its rumours are for; NULL: it hasn't */
+  gint64 partial;     /* when not everybody reached everybody; 0: never */
+  GHashTable *served; /* what was served lately: a hash of record and arcs */
+  GQueue served_order;
 };
 
 /* Datagrams that the member hasn't acknowledged. */
@@ -79,6 +103,7 @@ static void
 rumour_free (Rumour *rumour)
 {
   gkv_record_unref (rumour->record);
+  g_array_unref (rumour->arcs);
   g_free (rumour);
 }
 
@@ -87,6 +112,7 @@ delegation_free (Delegation *delegation)
 {
   count_delegated (delegation->member, -1);
   g_ptr_array_unref (delegation->records);
+  g_clear_pointer (&delegation->others, g_array_unref);
   g_free (delegation);
 }
 
@@ -99,6 +125,8 @@ gkv_rumours_new (GkvRuntime *runtime,
                  gpointer data)
 {
   GkvRumours *self = g_new0 (GkvRumours, 1);
+  guint64 place = gkv_ring_get_place (ring);
+  GkvArc everybody = { place, place - 1 };
 
   self->runtime = runtime;
   self->links = links;
@@ -108,6 +136,10 @@ gkv_rumours_new (GkvRuntime *runtime,
   self->data = data;
   g_queue_init (&self->rumours);
   self->by_hash = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->everybody = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+  g_array_append_val (self->everybody, everybody);
+  self->served = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  g_queue_init (&self->served_order);
   self->delegations = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) delegation_free);
   return self;
 }
@@ -118,6 +150,10 @@ gkv_rumours_free (GkvRumours *self)
   g_hash_table_unref (self->by_hash);
   g_queue_clear_full (&self->rumours, (GDestroyNotify) rumour_free);
   g_hash_table_unref (self->delegations);
+  g_array_unref (self->everybody);
+  g_clear_pointer (&self->spreading, g_array_unref);
+  g_queue_clear (&self->served_order);
+  g_hash_table_unref (self->served);
   g_free (self);
 }
 
@@ -188,10 +224,16 @@ make_room (GkvRumours *self)
   self->listener.dropped (self->data);
 }
 
+static gboolean
+are_equal (const GArray *a, const GArray *b)
+{
+  return a == b || (a->len == b->len && memcmp (a->data, b->data, a->len * sizeof (GkvArc)) == 0);
+}
+
 /* A record takes the place in the queue of the one that it has replaced, so that a key that is written without pause
  * neither fills the queue nor moves to its end for ever. */
 void
-gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GkvArc arc)
+gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GArray *arcs)
 {
   Rumour *rumour;
 
@@ -199,7 +241,7 @@ gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GkvArc arc)
     return;
 
   rumour = g_hash_table_lookup (self->by_hash, &record->hash);
-  if (rumour != NULL && is_stale (rumour->record) && rumour->arc.from == arc.from && rumour->arc.to == arc.to)
+  if (rumour != NULL && is_stale (rumour->record) && are_equal (rumour->arcs, arcs))
     {
       gkv_record_unref (rumour->record);
       rumour->record = gkv_record_ref (record);
@@ -209,7 +251,7 @@ gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GkvArc arc)
   make_room (self);
   rumour = g_new (Rumour, 1);
   rumour->record = gkv_record_ref (record);
-  rumour->arc = arc;
+  rumour->arcs = g_array_ref (arcs);
   rumour->hash = record->hash;
   g_queue_push_tail (&self->rumours, rumour);
   g_hash_table_replace (self->by_hash, &rumour->hash, rumour);
@@ -219,10 +261,44 @@ gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GkvArc arc)
 void
 gkv_rumours_add (GkvRumours *self, GkvRecord *record)
 {
-  guint64 place = gkv_ring_get_place (self->ring);
-  GkvArc everybody = { place, place - 1 };
+  gkv_rumours_pass_on (self, record, self->everybody);
+}
 
-  gkv_rumours_pass_on (self, record, everybody);
+/* FALSE: it was served before, to just these. */
+static gboolean
+note_served (GkvRumours *self, const GkvRecord *record, const GArray *arcs)
+{
+  GkvHashKey key = { record->fingerprint.lo, record->fingerprint.hi };
+  guint64 hash = gkv_hash_64 (&key, (const char *) arcs->data, arcs->len * sizeof (GkvArc));
+
+  if (g_hash_table_contains (self->served, &hash))
+    return FALSE;
+
+  if (self->served_order.length >= MAX_SERVED)
+    g_hash_table_remove (self->served, g_queue_pop_head (&self->served_order));
+  g_queue_push_tail (&self->served_order, g_memdup2 (&hash, sizeof hash));
+  g_hash_table_add (self->served, self->served_order.tail->data);
+  return TRUE;
+}
+
+static gboolean
+is_partial (GkvRumours *self)
+{
+  if (gkv_ring_is_partial (self->ring))
+    self->partial = self->runtime->now.mono;
+
+  return self->partial != 0 && self->runtime->now.mono - self->partial < PARTIAL_LASTS;
+}
+
+void
+gkv_rumours_send_to (GkvRumours *self, GkvRecord *record, guint64 place)
+{
+  g_autoptr (GArray) arcs = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+  GkvArc arc = { place - 1, place };
+
+  g_array_append_val (arcs, arc);
+  if (note_served (self, record, arcs))
+    gkv_rumours_pass_on (self, record, arcs);
 }
 
 /* Sending */
@@ -240,7 +316,14 @@ send_delegation (GkvRumours *self, Delegation *delegation)
   GByteArray *body = gkv_links_begin_message (self->links);
 
   gkv_put_u32 (body, delegation->serial);
-  gkv_put_u64 (body, delegation->arc.to);
+  gkv_put_u64 (body, delegation->to);
+  for (guint i = 0; delegation->others != NULL && i < delegation->others->len; i++)
+    {
+      const GkvArc *arc = &g_array_index (delegation->others, GkvArc, i);
+
+      gkv_put_u64 (body, arc->from);
+      gkv_put_u64 (body, arc->to);
+    }
   gkv_links_send (self->links, link, GKV_MESSAGE_SPREAD);
   for (guint i = 0; i < delegation->records->len; i++)
     {
@@ -260,11 +343,12 @@ send_delegation (GkvRumours *self, Delegation *delegation)
   gkv_runtime_wake_at (self->runtime, delegation->due);
 }
 
-/* A delegation names the arc that it is for, is in one datagram, and is acknowledged by itself. */
+/* A delegation names the arcs that it is for, is in one datagram, and is acknowledged by itself. */
 static void
-delegate (GkvRumours *self, GkvMember *member, GkvArc arc, GPtrArray *records, gboolean last)
+delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, GPtrArray *records, guint n_given_up)
 {
-  gsize room = gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE;
+  gsize more_others = others != NULL ? (others->len - 1) * sizeof (GkvArc) : 0;
+  gsize room = gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE - more_others;
   guint i = 0;
 
   while (i < records->len)
@@ -274,8 +358,9 @@ delegate (GkvRumours *self, GkvMember *member, GkvArc arc, GPtrArray *records, g
 
       delegation->serial = ++self->next_serial;
       delegation->member = member;
-      delegation->arc = arc;
-      delegation->last = last;
+      delegation->to = to;
+      delegation->others = others != NULL ? g_array_ref (others) : NULL;
+      delegation->n_given_up = n_given_up;
       delegation->records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
       do
         {
@@ -294,34 +379,70 @@ delegate (GkvRumours *self, GkvMember *member, GkvArc arc, GPtrArray *records, g
       count_delegated (member, 1);
       g_hash_table_insert (self->delegations, GUINT_TO_POINTER (delegation->serial), delegation);
       /* With what goes there anyway, an acknowledgement most often. */
-      gkv_links_make_room (self->links, member->link, GKV_SPREAD_SIZE + 2 + size);
+      gkv_links_make_room (self->links, member->link, GKV_SPREAD_SIZE + more_others + 2 + size);
       send_delegation (self, delegation);
     }
 }
 
-static void
-spread (GkvRumours *self, GkvArc arc, GPtrArray *records, gboolean last)
+/* Arcs in one datagram leave room for a record of any size that a datagram has room for. */
+static guint
+get_n_others (GkvRumours *self, GPtrArray *records)
 {
-  g_autoptr (GArray) shares = gkv_ring_divide (self->ring, arc);
+  gsize room = gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE - (MAX_OTHERS - 1) * sizeof (GkvArc);
+
+  for (guint i = 0; i < records->len; i++)
+    {
+      gsize size = gkv_record_get_wire_size (g_ptr_array_index (records, i)) + 4;
+
+      if (size > room && size <= gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE)
+        return 1;
+    }
+
+  return MAX_OTHERS;
+}
+
+static void
+delegate (GkvRumours *self, const GkvShare *share, GPtrArray *records, guint n_given_up)
+{
+  guint64 to = share->to;
+  guint n = share->others != NULL ? get_n_others (self, records) : 0;
+
+  if (share->others == NULL)
+    {
+      delegate_arcs (self, share->member, to, NULL, records, n_given_up);
+      return;
+    }
+
+  self->partial = self->runtime->now.mono;
+  for (guint i = 0; i < share->others->len; i += n)
+    {
+      g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+
+      g_array_append_vals (others, &g_array_index (share->others, GkvArc, i), MIN (n, share->others->len - i));
+      delegate_arcs (self, share->member, to, others, records, n_given_up);
+      to = share->member->place;
+    }
+}
+
+static void
+spread (GkvRumours *self, const GArray *arcs, GPtrArray *records, const GkvMember *avoid, guint n_given_up)
+{
+  g_autoptr (GArray) shares = gkv_ring_divide (self->ring, arcs, avoid);
 
   for (guint i = 0; i < shares->len; i++)
-    {
-      GkvShare *share = &g_array_index (shares, GkvShare, i);
-
-      delegate (self, share->member, share->arc, records, last);
-    }
+    delegate (self, &g_array_index (shares, GkvShare, i), records, n_given_up);
 }
 
 /* Whether the members that would get it have acknowledged enough of what they got before. */
 static gboolean
-is_open (GkvRumours *self, GkvArc arc)
+is_open (GkvRumours *self, const GArray *arcs)
 {
   g_autoptr (GArray) shares = NULL;
 
   if (g_hash_table_size (self->delegations) < WINDOW)
     return TRUE;
 
-  shares = gkv_ring_divide (self->ring, arc);
+  shares = gkv_ring_divide (self->ring, arcs, NULL);
   for (guint i = 0; i < shares->len; i++)
     if (get_n_delegated (g_array_index (shares, GkvShare, i).member) >= WINDOW)
       return FALSE;
@@ -336,10 +457,10 @@ send_waiting (GkvRumours *self)
 
   for (drop_stale (self); self->rumours.length > 0 && bytes < MAX_BYTES_A_TURN; drop_stale (self))
     {
-      GkvArc arc = ((Rumour *) g_queue_peek_head (&self->rumours))->arc;
+      g_autoptr (GArray) arcs = g_array_ref (((Rumour *) g_queue_peek_head (&self->rumours))->arcs);
       g_autoptr (GPtrArray) records = NULL;
 
-      if (!is_open (self, arc))
+      if (!is_open (self, arcs))
         break;
 
       /* Those in a row that go the same way share datagrams. */
@@ -348,7 +469,7 @@ send_waiting (GkvRumours *self)
         {
           Rumour *rumour = g_queue_peek_head (&self->rumours);
 
-          if (rumour->arc.from != arc.from || rumour->arc.to != arc.to)
+          if (!are_equal (rumour->arcs, arcs))
             break;
 
           pop_rumour (self);
@@ -357,27 +478,27 @@ send_waiting (GkvRumours *self)
           rumour_free (rumour);
           gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 4);
         }
-      spread (self, arc, records, FALSE);
+      spread (self, arcs, records, NULL, 0);
     }
 }
 
-/* A member that doesn't reply may be dead, or only out of our reach. This node takes on its share, and another tries to
+/* A member that doesn't reply may be dead, or only out of our reach. This node takes on its share, and others try to
  * reach it. */
 static void
 give_up (GkvRumours *self, Delegation *delegation)
 {
-  g_autoptr (GPtrArray) helpers = gkv_members_pick (self->members, 1, delegation->member);
+  g_autoptr (GArray) arcs = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+  GkvMember *member = delegation->member;
+  GkvArc own = { member->place - 1, delegation->to };
 
   self->runtime->counters.rumours_given_up++;
-  spread (self, delegation->arc, delegation->records, TRUE);
+  if (++member->n_unacknowledged >= MAX_UNACKNOWLEDGED)
+    gkv_members_set_indirect (self->members, member, TRUE);
 
-  if (helpers->len > 0)
-    {
-      GkvMember *helper = g_ptr_array_index (helpers, 0);
-      GkvArc up_to_it = { helper->place, delegation->member->place };
-
-      delegate (self, helper, up_to_it, delegation->records, TRUE);
-    }
+  g_array_append_val (arcs, own);
+  if (delegation->others != NULL)
+    g_array_append_vals (arcs, delegation->others->data, delegation->others->len);
+  spread (self, arcs, delegation->records, member, delegation->n_given_up + 1);
 }
 
 /* FALSE: nothing of it is new any more, and nobody needs to acknowledge it. */
@@ -433,7 +554,7 @@ repeat_late (GkvRumours *self)
         }
 
       g_hash_table_steal (self->delegations, GUINT_TO_POINTER (delegation->serial));
-      if (!delegation->last)
+      if (delegation->n_given_up < MAX_GIVEN_UP)
         give_up (self, delegation);
       delegation_free (delegation);
     }
@@ -454,13 +575,22 @@ static void
 handle_spread (GkvRumours *self, GkvLink *link, GkvReader *reader)
 {
   guint32 serial = gkv_reader_u32 (reader);
-  guint64 to = gkv_reader_u64 (reader);
+  GkvArc arc = { gkv_ring_get_place (self->ring), gkv_reader_u64 (reader) };
 
   if (reader->failed)
     return;
 
-  self->spreading = TRUE;
-  self->arc = (GkvArc){ gkv_ring_get_place (self->ring), to };
+  g_clear_pointer (&self->spreading, g_array_unref);
+  self->spreading = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+  if (arc.from != arc.to)
+    g_array_append_val (self->spreading, arc);
+  while (gkv_reader_get_left (reader) >= sizeof (GkvArc) && self->spreading->len < MAX_ARCS)
+    {
+      arc.from = gkv_reader_u64 (reader);
+      arc.to = gkv_reader_u64 (reader);
+      g_array_append_val (self->spreading, arc);
+      self->partial = self->runtime->now.mono;
+    }
   gkv_put_u32 (gkv_links_begin_message (self->links), serial);
   gkv_links_send (self->links, link, GKV_MESSAGE_SPREAD_ACK);
 }
@@ -474,8 +604,30 @@ handle_ack (GkvRumours *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || delegation == NULL || delegation->member != link->member)
     return;
 
+  link->member->n_unacknowledged = 0;
   self->listener.acknowledged (link->member, delegation->records, self->data);
   g_hash_table_remove (self->delegations, GUINT_TO_POINTER (serial));
+}
+
+/* A node that has got it for other members than we had before needs us as much as if it were new. */
+static gboolean
+is_held (GkvRumours *self, const GkvRecord *record)
+{
+  GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+
+  return held != NULL && gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint);
+}
+
+void
+gkv_rumours_serve (GkvRumours *self, GkvRecord *record, GArray *arcs, gboolean is_new)
+{
+  if (arcs == NULL || (!is_new && !is_partial (self)) || !gkv_ring_has_members (self->ring, arcs))
+    return;
+
+  if ((is_partial (self) && !note_served (self, record, arcs)) || (!is_new && !is_held (self, record)))
+    return;
+
+  gkv_rumours_pass_on (self, record, arcs);
 }
 
 static void
@@ -483,6 +635,7 @@ handle_rumour (GkvRumours *self, GkvLink *link, GkvReader *reader)
 {
   gint64 left_ms;
   g_autoptr (GkvRecord) record = gkv_runtime_read_record (self->runtime, reader, &left_ms);
+  gboolean is_new;
 
   self->runtime->counters.rumours_received++;
   if (record == NULL)
@@ -491,12 +644,11 @@ handle_rumour (GkvRumours *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
-  if (!self->listener.received (link, record, left_ms, self->data))
-    return;
+  is_new = self->listener.received (link, record, left_ms, self->data);
+  if (is_new)
+    self->runtime->counters.rumours_new++;
 
-  self->runtime->counters.rumours_new++;
-  if (self->spreading && gkv_ring_has_members (self->ring, self->arc))
-    gkv_rumours_pass_on (self, record, self->arc);
+  gkv_rumours_serve (self, record, self->spreading, is_new);
 }
 
 void
@@ -513,13 +665,23 @@ gkv_rumours_handle (GkvRumours *self, GkvLink *link, GkvMessageKind kind, GkvRea
 void
 gkv_rumours_begin_datagram (GkvRumours *self)
 {
-  self->spreading = FALSE;
+  g_clear_pointer (&self->spreading, g_array_unref);
 }
 
-gboolean
-gkv_rumours_get_arc (GkvRumours *self, GkvArc *arc)
+GArray *
+gkv_rumours_join_arcs (GkvRumours *self, GArray *arcs)
 {
-  if (self->spreading)
-    *arc = self->arc;
-  return self->spreading;
+  GArray *all;
+
+  if (self->spreading == NULL)
+    return arcs != NULL ? g_array_ref (arcs) : NULL;
+  if (arcs == NULL)
+    return g_array_ref (self->spreading);
+  if (arcs->len + self->spreading->len > MAX_ARCS)
+    return g_array_ref (arcs);
+
+  all = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+  g_array_append_vals (all, arcs->data, arcs->len);
+  g_array_append_vals (all, self->spreading->data, self->spreading->len);
+  return all;
 }

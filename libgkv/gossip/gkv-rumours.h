@@ -31,14 +31,21 @@ void gkv_rumours_tick (GkvRumours *self);
 
 /* To all. */
 void gkv_rumours_add (GkvRumours *self, GkvRecord *record);
-void gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GkvArc arc);
+/* To those in the arcs (GkvArc), which don't change any more. */
+void gkv_rumours_pass_on (GkvRumours *self, GkvRecord *record, GArray *arcs);
+/* To the one member at a place, once. */
+void gkv_rumours_send_to (GkvRumours *self, GkvRecord *record, guint64 place);
 void gkv_rumours_forget_member (GkvRumours *self, const GkvMember *member);
 
 /* A datagram begins: it hasn't said yet for whom its rumours are. */
 void gkv_rumours_begin_datagram (GkvRumours *self);
 void gkv_rumours_handle (GkvRumours *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
-/* For whom the rumours of this datagram are. FALSE: it hasn't said so. */
-gboolean gkv_rumours_get_arc (GkvRumours *self, GkvArc *arc);
+/* Those for whom the rumours of this datagram are, together with others (nullable): GkvArc. NULL: it hasn't said so.
+ * (transfer full) */
+GArray *gkv_rumours_join_arcs (GkvRumours *self, GArray *arcs);
+/* A record has come for those in @arcs (nullable: nobody). One that isn't new is passed on only where not everybody
+ * reaches everybody, and once. */
+void gkv_rumours_serve (GkvRumours *self, GkvRecord *record, GArray *arcs, gboolean is_new);
 
 /* Rumours that wait to be sent, and datagrams of them that wait to be acknowledged. */
 guint gkv_rumours_get_n_waiting (GkvRumours *self);

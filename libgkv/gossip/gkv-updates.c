@@ -42,9 +42,11 @@
 #define MAX_FLOODS      64
 #define FLOODS_A_SECOND 32
 
-/* Two nodes that know others for so long didn't hear the same. Then so many members are sent with a reply. */
+/* A node that knows fewer is sent so many with a reply, as fit a datagram. Where it knows as many and others, and has
+ * for so long, it is sent some. */
+#define MAX_COMPARED  16
 #define COMPARE_AFTER (5 * GKV_SECOND)
-#define MAX_COMPARED  12
+#define COMPARE_SOME  8
 
 struct _GkvUpdates
 {
@@ -179,19 +181,21 @@ gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status)
 }
 
 /* Members that live, from anywhere in the order of probes, which is shuffled in each round: a node that meets many is
- * sent others by each. */
+ * sent others by each. The next time it is sent those that come next. */
 static void
 send_some (GkvUpdates *self, GkvLink *link, guint n_sent)
 {
   guint n_members = gkv_members_get_n (self->members);
-  guint start = gkv_runtime_random (self->runtime, n_members);
+  GkvMember *receiver = link->member;
   GByteArray *body = gkv_links_begin_message (self->links);
 
+  if (receiver->told == 0)
+    receiver->told = gkv_runtime_random (self->runtime, n_members);
   for (guint i = 0; i < n_members && n_sent > 0; i++)
     {
-      GkvMember *member = gkv_members_get_nth (self->members, (start + i) % n_members);
+      GkvMember *member = gkv_members_get_nth (self->members, receiver->told++ % n_members);
 
-      if (member == link->member || !gkv_member_is_live (member) || member->address == NULL)
+      if (member == receiver || !gkv_member_is_live (member) || member->address == NULL)
         continue;
 
       put_member (self, body, member);
@@ -214,29 +218,46 @@ gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known)
   send_some (self, link, CLAMP (n_fewer, MIN_INTRODUCTIONS, MAX_INTRODUCTIONS));
 }
 
-/* Where it is one member that they lack, the difference of the sums is its own. */
 void
-gkv_updates_compare (GkvUpdates *self, GkvLink *link, guint32 their_sum)
+gkv_updates_put_summary (GkvUpdates *self, GByteArray *body)
 {
-  guint32 more = gkv_members_get_sum (self->members) - their_sum;
+  gkv_put_u32 (body, gkv_members_get_sum (self->members));
+  gkv_put_varint (body, self->runtime->n_alive);
+}
 
-  if (more == 0 || self->runtime->now.mono - gkv_members_get_sum_since (self->members) < COMPARE_AFTER)
-    return;
-
+/* Where it is one member that only one of us holds alive, the difference of the sums is its own. FALSE: it isn't one.
+ */
+static gboolean
+send_difference (GkvUpdates *self, GkvLink *link, guint32 more)
+{
   for (guint i = 0; i < gkv_members_get_n (self->members); i++)
     {
       const GkvMember *member = gkv_members_get_nth (self->members, i);
 
-      if ((guint32) member->place != more && (guint32) member->place != -more)
+      if ((guint32) member->place != (gkv_member_is_live (member) ? more : -more))
         continue;
 
-      /* One that we hold dead, and they don't, may have something to say to that. */
-      if (gkv_member_is_live (member) == ((guint32) member->place == more))
-        gkv_updates_send (self, link, member);
-      return;
+      gkv_updates_send (self, link, member);
+      return TRUE;
     }
 
-  send_some (self, link, MAX_COMPARED);
+  return FALSE;
+}
+
+void
+gkv_updates_compare (GkvUpdates *self, GkvLink *link, GkvReader *reader)
+{
+  guint32 more = gkv_members_get_sum (self->members) - gkv_reader_u32 (reader);
+  guint64 n_theirs = gkv_reader_varint (reader);
+
+  if (reader->failed || more == 0 || send_difference (self, link, more))
+    return;
+
+  if (n_theirs < self->runtime->n_alive)
+    send_some (self, link, MAX_COMPARED);
+  else if (n_theirs == self->runtime->n_alive &&
+           self->runtime->now.mono - gkv_members_get_sum_since (self->members) >= COMPARE_AFTER)
+    send_some (self, link, COMPARE_SOME);
 }
 
 /* At once */

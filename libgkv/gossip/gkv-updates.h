@@ -30,7 +30,9 @@ void gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status
 void gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except);
 /* Sends some of the members that are alive, in proportion to those that the receiver lacks: it knows @n_known. */
 void gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known);
-/* A peer's sum of all members that it knows. Where it has been another one than ours for a while, it is sent some. */
-void gkv_updates_compare (GkvUpdates *self, GkvLink *link, guint32 their_sum);
+/* What members this node knows, in short. */
+void gkv_updates_put_summary (GkvUpdates *self, GByteArray *body);
+/* What a peer has said so of its own: it is sent some of those that it lacks. */
+void gkv_updates_compare (GkvUpdates *self, GkvLink *link, GkvReader *reader);
 
 G_END_DECLS

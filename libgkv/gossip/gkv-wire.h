@@ -49,8 +49,9 @@ typedef enum
   GKV_MESSAGE_PROBE = 11,  /* sequence u16, id string: ping that one for me */
 
   /* Dissemination (gkv-rumours) */
-  GKV_MESSAGE_RUMOUR = 16,     /* a record, to be passed on by those to whom it is new */
-  GKV_MESSAGE_SPREAD = 17,     /* serial u32, place u64: pass on what follows in this datagram, up to there */
+  GKV_MESSAGE_RUMOUR = 16, /* a record, to be passed on by those to whom it is new */
+  GKV_MESSAGE_SPREAD = 17, /* serial u32, place u64, (from u64, to u64)…: pass on what follows in this datagram, from
+                              you up to there, and to all after each from, up to its to */
   GKV_MESSAGE_SPREAD_ACK = 18, /* serial u32 */
 
   /* Anti-entropy (gkv-answers) */
@@ -79,8 +80,8 @@ typedef enum
   GKV_MESSAGE_COLLECTED = 48, /* (hash u64, fingerprint u64)…: a tombstone that was given here, and is collected */
 } GkvMessageKind;
 
-/* What a message of the kind SPREAD takes. */
-#define GKV_SPREAD_SIZE (1 + 1 + 4 + 8)
+/* What a message of the kind SPREAD takes, with one arc beside the receiver's own. */
+#define GKV_SPREAD_SIZE (1 + 1 + 4 + 8 + 16)
 
 /* Reads with bounds: after the first read beyond the end everything reads as 0 and 'failed' stays TRUE. */
 typedef struct
