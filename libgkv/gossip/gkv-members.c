@@ -166,8 +166,10 @@ gkv_member_is_direct (const GkvMember *member)
 GkvMember *
 gkv_member_get_via (const GkvMember *member)
 {
-  return member->via != NULL && gkv_member_is_live (member->via) && gkv_member_is_direct (member->via) ? member->via
-                                                                                                       : NULL;
+  const GkvMember *via = member->via;
+
+  return via != NULL && gkv_member_is_live (via) && via->link != NULL && gkv_link_is_usable (via->link) ? member->via
+                                                                                                        : NULL;
 }
 
 void
@@ -303,7 +305,7 @@ gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (member != except && gkv_member_is_live (member) && gkv_member_is_direct (member))
+      if (member != except && gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link))
         g_ptr_array_add (picked, member);
     }
 

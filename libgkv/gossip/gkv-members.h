@@ -128,7 +128,7 @@ GkvMember *gkv_members_get_nth (GkvMembers *self, guint index);
 GkvMember *gkv_members_next (GkvMembers *self);
 /* The next one that is dead; NULL: none is. */
 GkvMember *gkv_members_next_dead (GkvMembers *self);
-/* Members that are alive and reply on their links, in random order, at most @max. (transfer container) */
+/* Members that are alive, with a usable link, in random order, at most @max. (transfer container) */
 GPtrArray *gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except);
 
 G_END_DECLS
