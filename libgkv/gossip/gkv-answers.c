@@ -100,7 +100,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
       gkv_store_foreach (self->runtime->store, range, 0, put_listed, body);
       gkv_links_send (self->links, link, GKV_MESSAGE_ITEMS);
     }
-  else if (range.depth == 0 && (theirs.lo | theirs.hi) != 0 && gkv_sketches_can_send (self->sketches))
+  else if (range.depth == 0 && (theirs.lo | theirs.hi) != 0 && gkv_sketches_can_send (self->sketches, link))
     {
       gkv_sketches_send (self->sketches, link, 0);
     }

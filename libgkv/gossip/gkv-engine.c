@@ -11,10 +11,6 @@
 /* Records that the sketch takes in at a time. */
 #define SKETCH_SLICE 64
 
-/* A transport may carry more or less than 1,200 bytes, within these bounds. */
-#define MIN_DATAGRAM 640
-#define MAX_DATAGRAM 65000
-
 /* A process, or a machine, that slept for so long decides about nobody by the replies that it slept through. */
 #define SLEPT (GKV_SECOND / 4)
 
@@ -473,7 +469,7 @@ make_runtime (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, c
   runtime->cluster_hash = gkv_hash_64 (&zero, config->cluster, strlen (config->cluster));
   runtime->generation = config->generation;
   runtime->secret = (GkvHashKey){ config->secret[0], config->secret[1] };
-  runtime->max_datagram = CLAMP (config->max_datagram_size, MIN_DATAGRAM, MAX_DATAGRAM);
+  runtime->max_datagram = CLAMP (config->max_datagram_size, GKV_WIRE_MIN_DATAGRAM, GKV_WIRE_MAX_DATAGRAM);
   gkv_runtime_set_store_lock (runtime, config->store_lock, config->store_unlock, config->store_lock_data);
   return runtime;
 }

@@ -295,21 +295,13 @@ void
 gkv_flushes_acknowledge (GkvFlushes *self, GkvMember *member, GPtrArray *records)
 {
   GkvStanding *standing = gkv_standing_of (member);
-  g_autoptr (GPtrArray) whole = NULL;
 
   if (standing->refuses || (standing->owed.records == NULL && g_hash_table_size (self->unconfirmed) == 0))
     return;
 
-  /* One that comes in pieces was only announced. */
-  whole = g_ptr_array_new ();
-  for (guint i = 0; i < records->len; i++)
-    if (gkv_record_get_wire_size (g_ptr_array_index (records, i)) <=
-        gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE)
-      g_ptr_array_add (whole, g_ptr_array_index (records, i));
-
-  confirm_records (self, whole);
+  confirm_records (self, records);
   if (standing->owed.records != NULL)
-    consider_owed (self, member, NULL, whole);
+    consider_owed (self, member, NULL, records);
 }
 
 /* A peer that came after a flush began, or is alive again since, is waited for by later flushes only. */

@@ -397,6 +397,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   g_autofree char *advertise = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
   /* Not said by the first versions. */
   guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
+  guint64 wanted = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
 
   if (reader->failed || *id == '\0' || cluster_hash != self->runtime->cluster_hash)
     return;
@@ -421,6 +422,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
+  gkv_links_set_wanted (self->links, link, wanted);
   gkv_contacts_remove_own (self->contacts, link->address);
   if (flags & GKV_IDENT_FLAG_LEAVING)
     {

@@ -158,7 +158,7 @@ gkv_links_end_datagram (GkvLinks *self, GkvLink *link)
 void
 gkv_links_make_room (GkvLinks *self, GkvLink *link, gsize size)
 {
-  if (link->out != NULL && link->out->len + size > self->runtime->max_datagram)
+  if (link->out != NULL && link->out->len + size > link->max_datagram)
     gkv_links_end_datagram (self, link);
 }
 
@@ -187,23 +187,31 @@ gkv_links_begin_message (GkvLinks *self)
 }
 
 gsize
-gkv_links_get_max_body (GkvLinks *self)
+gkv_links_get_max_body (GkvLinks *self, const GkvLink *link)
 {
-  return self->runtime->max_datagram - GKV_WIRE_HEADER_SIZE - 4;
+  return link->max_datagram - GKV_WIRE_HEADER_SIZE - 4;
+}
+
+void
+gkv_links_set_wanted (GkvLinks *self, GkvLink *link, guint64 bytes)
+{
+  guint theirs = bytes > 0 ? CLAMP (bytes, GKV_WIRE_MIN_DATAGRAM, GKV_WIRE_MAX_DATAGRAM) : GKV_WIRE_USUAL_DATAGRAM;
+
+  link->max_datagram = MIN (self->runtime->max_datagram, theirs);
 }
 
 /* Messages of one turn share datagrams. */
 void
 gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind)
 {
-  if (link->out != NULL && link->out->len + 4 + self->scratch->len > self->runtime->max_datagram)
+  if (link->out != NULL && link->out->len + 4 + self->scratch->len > link->max_datagram)
     gkv_links_end_datagram (self, link);
 
   if (link->out == NULL)
     {
       /* A message that isn't small is seldom alone. */
-      link->out = g_byte_array_sized_new (
-          self->scratch->len < SMALL ? SMALL : self->runtime->max_datagram + GKV_WIRE_MESSAGE_HEAD);
+      link->out =
+          g_byte_array_sized_new (self->scratch->len < SMALL ? SMALL : link->max_datagram + GKV_WIRE_MESSAGE_HEAD);
       put_header (self, link->out, link->their_token);
       g_ptr_array_add (self->filling, link);
     }
@@ -236,7 +244,7 @@ gkv_links_send_record (GkvLinks *self, GkvLink *link, GkvRecord *record, GkvMess
 {
   GByteArray *body = gkv_links_begin_message (self);
   gint64 left_ms = gkv_runtime_get_left_ms (self->runtime, record);
-  gsize room = gkv_links_get_max_body (self) - (kind == GKV_MESSAGE_RUMOUR ? GKV_SPREAD_SIZE : 0);
+  gsize room = gkv_links_get_max_body (self, link) - (kind == GKV_MESSAGE_RUMOUR ? GKV_SPREAD_SIZE : 0);
 
   self->runtime->counters.records_sent++;
   if (gkv_record_get_wire_size (record) > room)
@@ -312,6 +320,7 @@ add_link (GkvLinks *self, const char *address)
   GkvLink *link = g_new0 (GkvLink, 1);
 
   link->address = g_strdup (address);
+  gkv_links_set_wanted (self, link, 0);
   g_hash_table_insert (self->links, link->address, link);
   self->listener.added (link, self->data);
   return link;
@@ -326,6 +335,7 @@ gkv_links_trust (GkvLinks *self, const char *address, guint64 their_token)
   link->their_token = their_token;
   link->last_ident = link->last_received = self->runtime->now.mono;
   link->introduced = TRUE;
+  link->max_datagram = self->runtime->max_datagram;
   return link;
 }
 
@@ -396,6 +406,7 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
   gkv_put_string (body, self->runtime->id);
   gkv_put_string (body, self->runtime->advertise != NULL ? self->runtime->advertise : "");
   gkv_put_varint (body, self->runtime->n_alive);
+  gkv_put_varint (body, self->runtime->max_datagram);
   gkv_links_send (self, link, GKV_MESSAGE_IDENT);
 }
 

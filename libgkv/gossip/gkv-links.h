@@ -28,6 +28,7 @@ typedef struct
   gint64 last_received;
   gint64 last_ident;  /* when an IDENT was sent; 0: not yet */
   gint64 quiet_until; /* another node with its id, or ours, is there */
+  guint max_datagram; /* bytes that it is sent at once: no more than both sides carry */
   GByteArray *out;    /* messages for the datagram that is being filled; NULL: none */
 
   /* The membership's */
@@ -84,8 +85,10 @@ void gkv_links_send_record (GkvLinks *self, GkvLink *link, GkvRecord *record, Gk
 /* The same for one that is lacking there. @away: for how many seconds this node had been away that has held it since
  * before; 0: it hadn't. */
 void gkv_links_give_record (GkvLinks *self, GkvLink *link, GkvRecord *record, guint64 away);
-/* Bytes that a single message's body may have. */
-gsize gkv_links_get_max_body (GkvLinks *self);
+/* Bytes that the body of a single message to a link may have. It may change from one turn to the next. */
+gsize gkv_links_get_max_body (GkvLinks *self, const GkvLink *link);
+/* So many bytes the node there takes at once, as it says itself; 0: it doesn't say. */
+void gkv_links_set_wanted (GkvLinks *self, GkvLink *link, guint64 bytes);
 /* The replies to one datagram have a limited number of bytes. FALSE: no more of them; the peer will query again. */
 gboolean gkv_links_spend (GkvLinks *self, gsize cost);
 /* What comes next begins a datagram. */

@@ -80,7 +80,7 @@ gkv_offers_send (GkvOffers *self, GkvLink *link, GPtrArray *records)
     {
       gkv_put_item (body, g_ptr_array_index (records, i));
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (body->len + GKV_ITEM_SIZE > gkv_links_get_max_body (self->links) || i + 1 == records->len)
+      if (body->len + GKV_ITEM_SIZE > gkv_links_get_max_body (self->links, link) || i + 1 == records->len)
         {
           gkv_links_send (self->links, link, GKV_MESSAGE_OFFER);
           body = gkv_links_begin_message (self->links);

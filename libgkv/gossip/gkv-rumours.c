@@ -62,6 +62,8 @@ typedef struct
   guint64 to;
   GArray *others; /* as in GkvShare */
   GPtrArray *records;
+  gsize size; /* that they take at the most */
+  gsize room; /* a record that takes more was only announced */
   gint64 due;
   guint tries;
   guint n_given_up; /* others were tried before */
@@ -303,6 +305,20 @@ gkv_rumours_send_to (GkvRumours *self, GkvRecord *record, guint64 place)
 
 /* Sending */
 
+/* What rumours have in a datagram. */
+static gsize
+get_room (GkvRumours *self, const GkvLink *link)
+{
+  return gkv_links_get_max_body (self->links, link) - GKV_SPREAD_SIZE;
+}
+
+/* What arcs take of that beside the first of them. */
+static gsize
+get_more_others (guint n_others)
+{
+  return (n_others - 1) * sizeof (GkvArc);
+}
+
 static gint64
 get_patience (const GkvMember *member)
 {
@@ -338,6 +354,7 @@ send_delegation (GkvRumours *self, Delegation *delegation)
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 4);
     }
 
+  delegation->room = MIN (delegation->room, get_room (self, link));
   delegation->due = self->runtime->now.mono + get_patience (delegation->member);
   delegation->tries++;
   gkv_runtime_wake_at (self->runtime, delegation->due);
@@ -347,8 +364,8 @@ send_delegation (GkvRumours *self, Delegation *delegation)
 static void
 delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, GPtrArray *records, guint n_given_up)
 {
-  gsize more_others = others != NULL ? (others->len - 1) * sizeof (GkvArc) : 0;
-  gsize room = gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE - more_others;
+  gsize more_others = others != NULL ? get_more_others (others->len) : 0;
+  gsize room = get_room (self, member->link) - more_others;
   guint i = 0;
 
   while (i < records->len)
@@ -361,6 +378,7 @@ delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, 
       delegation->to = to;
       delegation->others = others != NULL ? g_array_ref (others) : NULL;
       delegation->n_given_up = n_given_up;
+      delegation->room = room;
       delegation->records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
       do
         {
@@ -376,6 +394,7 @@ delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, 
         }
       while (i < records->len);
 
+      delegation->size = size;
       count_delegated (member, 1);
       g_hash_table_insert (self->delegations, GUINT_TO_POINTER (delegation->serial), delegation);
       /* With what goes there anyway, an acknowledgement most often. */
@@ -386,15 +405,15 @@ delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, 
 
 /* Arcs in one datagram leave room for a record of any size that a datagram has room for. */
 static guint
-get_n_others (GkvRumours *self, GPtrArray *records)
+get_n_others (GkvRumours *self, const GkvLink *link, GPtrArray *records)
 {
-  gsize room = gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE - (MAX_OTHERS - 1) * sizeof (GkvArc);
+  gsize room = get_room (self, link) - get_more_others (MAX_OTHERS);
 
   for (guint i = 0; i < records->len; i++)
     {
       gsize size = gkv_record_get_wire_size (g_ptr_array_index (records, i)) + 4;
 
-      if (size > room && size <= gkv_links_get_max_body (self->links) - GKV_SPREAD_SIZE)
+      if (size > room && size <= get_room (self, link))
         return 1;
     }
 
@@ -405,7 +424,7 @@ static void
 delegate (GkvRumours *self, const GkvShare *share, GPtrArray *records, guint n_given_up)
 {
   guint64 to = share->to;
-  guint n = share->others != NULL ? get_n_others (self, records) : 0;
+  guint n = share->others != NULL ? get_n_others (self, share->member->link, records) : 0;
 
   if (share->others == NULL)
     {
@@ -535,9 +554,11 @@ repeat_late (GkvRumours *self)
   for (guint i = 0; i < late->len; i++)
     {
       GkvLink *link;
+      gsize more_others;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       delegation = g_ptr_array_index (late, i);
+      more_others = delegation->others != NULL ? get_more_others (delegation->others->len) : 0;
       link = delegation->member->link;
       if (!forget_stale (delegation))
         {
@@ -548,8 +569,18 @@ repeat_late (GkvRumours *self)
       if (delegation->tries < ACK_TRIES && gkv_member_is_live (delegation->member) && link != NULL &&
           gkv_link_is_usable (link))
         {
-          gkv_links_end_datagram (self->links, link);
-          send_delegation (self, delegation);
+          if (delegation->size <= get_room (self, link) - more_others)
+            {
+              gkv_links_end_datagram (self->links, link);
+              send_delegation (self, delegation);
+              continue;
+            }
+
+          /* Less can be sent there at once than before: it takes several datagrams now. */
+          g_hash_table_steal (self->delegations, GUINT_TO_POINTER (delegation->serial));
+          delegate_arcs (self, delegation->member, delegation->to, delegation->others, delegation->records,
+                         delegation->n_given_up);
+          delegation_free (delegation);
           continue;
         }
 
@@ -605,6 +636,9 @@ handle_ack (GkvRumours *self, GkvLink *link, GkvReader *reader)
     return;
 
   link->member->n_unacknowledged = 0;
+  for (guint i = delegation->records->len; i > 0; i--)
+    if (gkv_record_get_wire_size (g_ptr_array_index (delegation->records, i - 1)) > delegation->room)
+      g_ptr_array_remove_index_fast (delegation->records, i - 1);
   self->listener.acknowledged (link->member, delegation->records, self->data);
   g_hash_table_remove (self->delegations, GUINT_TO_POINTER (serial));
 }

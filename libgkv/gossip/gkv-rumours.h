@@ -14,7 +14,7 @@ typedef struct
 {
   /* A record has come. TRUE: it is new here. */
   gboolean (*received) (GkvLink *link, GkvRecord *record, gint64 left_ms, gpointer data);
-  /* A member has got @records. */
+  /* A member has received all of @records, and each as a whole. */
   void (*acknowledged) (GkvMember *member, GPtrArray *records, gpointer data);
   /* There are too many: one is left to anti-entropy. */
   void (*dropped) (gpointer data);

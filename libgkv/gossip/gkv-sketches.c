@@ -69,9 +69,9 @@ gkv_sketches_free (GkvSketches *self)
 /* Answering */
 
 gboolean
-gkv_sketches_can_send (GkvSketches *self)
+gkv_sketches_can_send (GkvSketches *self, const GkvLink *link)
 {
-  return gkv_links_get_max_body (self->links) >= HEAD_SIZE + GKV_SKETCH_CHUNK * CELL_SIZE;
+  return gkv_links_get_max_body (self->links, link) >= HEAD_SIZE + GKV_SKETCH_CHUNK * CELL_SIZE;
 }
 
 void
@@ -100,7 +100,7 @@ gkv_sketches_handle_ask (GkvSketches *self, GkvLink *link, GkvReader *reader)
 {
   guint chunk = gkv_reader_u8 (reader);
 
-  if (!reader->failed && chunk < GKV_SKETCH_N_CHUNKS && gkv_sketches_can_send (self) &&
+  if (!reader->failed && chunk < GKV_SKETCH_N_CHUNKS && gkv_sketches_can_send (self, link) &&
       gkv_links_spend (self->links, GKV_SKETCH_CHUNK * CELL_SIZE))
     gkv_sketches_send (self, link, chunk);
 }

@@ -15,7 +15,7 @@ GkvSketches *gkv_sketches_new (
     GkvRuntime *runtime, GkvLinks *links, GkvTransfers *transfers, GkvOffers *offers, GkvExchanges *exchanges);
 void gkv_sketches_free (GkvSketches *self);
 
-gboolean gkv_sketches_can_send (GkvSketches *self);
+gboolean gkv_sketches_can_send (GkvSketches *self, const GkvLink *link);
 void gkv_sketches_send (GkvSketches *self, GkvLink *link, guint chunk);
 void gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader);
 void gkv_sketches_handle_ask (GkvSketches *self, GkvLink *link, GkvReader *reader);

@@ -196,7 +196,7 @@ handle_want (GkvTransfers *self, GkvLink *link, GkvReader *reader)
   g_autoptr (GByteArray) gone = g_byte_array_new ();
   gboolean decided = FALSE;
 
-  while (gkv_reader_get_left (reader) >= WANT_SIZE && gone->len + 8 <= gkv_links_get_max_body (self->links) &&
+  while (gkv_reader_get_left (reader) >= WANT_SIZE && gone->len + 8 <= gkv_links_get_max_body (self->links, link) &&
          gkv_links_spend (self->links, WANT_SIZE))
     {
       guint64 hash = gkv_reader_u64 (reader);
@@ -320,7 +320,7 @@ want_more (GkvTransfers *self, GkvLink *link)
 
   body = gkv_links_begin_message (self->links);
   while (transfer->n_wanted < WANT_WINDOW && transfer->want_queue.length > 0 && gkv_pieces_have_room (self->pieces) &&
-         body->len + WANT_SIZE <= gkv_links_get_max_body (self->links))
+         body->len + WANT_SIZE <= gkv_links_get_max_body (self->links, link))
     {
       Want *want = g_queue_pop_head_link (&transfer->want_queue)->data;
 

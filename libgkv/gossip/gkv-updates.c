@@ -200,7 +200,7 @@ send_some (GkvUpdates *self, GkvLink *link, guint n_sent)
 
       put_member (self, body, member);
       n_sent--;
-      if (body->len + MAX_MEMBER_SIZE > gkv_links_get_max_body (self->links))
+      if (body->len + MAX_MEMBER_SIZE > gkv_links_get_max_body (self->links, link))
         {
           gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
           body = gkv_links_begin_message (self->links);
@@ -369,7 +369,7 @@ gkv_updates_piggyback (GkvUpdates *self, GkvLink *link)
   n_picked = pick_updates (self, link->member, updates);
   for (guint i = 0; i < n_picked && n < MAX_PIGGYBACKED; i++)
     {
-      if (body->len + MAX_MEMBER_SIZE >= gkv_links_get_max_body (self->links) / 2)
+      if (body->len + MAX_MEMBER_SIZE >= gkv_links_get_max_body (self->links, link) / 2)
         break;
 
       set_n_updates (self, updates[i], updates[i]->n_updates - 1);

@@ -28,6 +28,11 @@ G_BEGIN_DECLS
 #define GKV_WIRE_MAX_CONTENT (16 * 1024 * 1024)
 #define GKV_WIRE_MAX_FIELDS  G_MAXUINT8
 
+/* A transport may carry more or less at once than is usual, within these bounds. */
+#define GKV_WIRE_MIN_DATAGRAM   640
+#define GKV_WIRE_USUAL_DATAGRAM 1200
+#define GKV_WIRE_MAX_DATAGRAM   65000
+
 /* What a message takes at most beside its body. */
 #define GKV_WIRE_MESSAGE_HEAD (1 + 10)
 
@@ -37,7 +42,7 @@ typedef enum
   /* Identities (gkv-links, gkv-identities) */
   GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
   GKV_MESSAGE_IDENT = 2,     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address string,
-                                members known varint (may be missing) */
+                                members known varint, bytes taken at once varint (both may be missing) */
   GKV_MESSAGE_DUPLICATE = 3, /* address string: another node that is alive has your id there */
   GKV_MESSAGE_CLOCK =
       4, /* minutes varint, id string: so far ahead of my clock is a record of yours, which that node wrote */

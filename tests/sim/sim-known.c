@@ -25,8 +25,6 @@ static const Known table[] = {
   /* Faults that are left out altogether: what they break can't be told from what else would. */
   { "sleeps", "a", NULL, SIM_FAULT_SLEEPS, 0, 143, "a lease goes twice; a write that was confirmed isn't held" },
   { "leaps", "h", NULL, SIM_FAULT_LEAPS, 0, 1, "what a clock that was far ahead has written stays hidden" },
-  { "sizes", "j", NULL, SIM_FAULT_SIZES, 0, 7,
-    "larger datagrams than the receiver's never arrive; maps differ for ever" },
   { "rebinding", "k", NULL, SIM_FAULT_REBINDING, 0, 4, "a live peer whose address changed is held dead" },
   { "corruption", "-", NULL, SIM_FAULT_CORRUPTION, 0, 14, "a record with other bytes is taken: nothing tells it" },
 
