@@ -270,7 +270,7 @@ gkv_links_give_record (GkvLinks *self, GkvLink *link, GkvRecord *record, guint64
     }
 
   self->runtime->counters.records_sent++;
-  if (gkv_record_get_wire_size (record) + OLD_HEAD > gkv_links_get_max_body (self))
+  if (gkv_record_get_wire_size (record) + OLD_HEAD > gkv_links_get_max_body (self, link))
     {
       announce (self, link, record, MAX (kept_ms, gkv_runtime_get_left_ms (self->runtime, record)), away);
       return;
