@@ -75,9 +75,9 @@ notify_duplicate (GkvIdentities *self, GkvMember *member, GkvLink *other)
     return;
 
   member->last_duplicate = self->runtime->now.mono;
-  gkv_put_string (gkv_links_begin_message (self->links), other->address);
+  gkv_put_address (gkv_links_begin_message (self->links), other->address);
   gkv_links_send (self->links, member->link, GKV_MESSAGE_DUPLICATE);
-  gkv_put_string (gkv_links_begin_message (self->links), member->link->address);
+  gkv_put_address (gkv_links_begin_message (self->links), member->link->address);
   gkv_links_send (self->links, other, GKV_MESSAGE_DUPLICATE);
 }
 
@@ -394,7 +394,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   guint64 cluster_hash = gkv_reader_u64 (reader);
   guint8 flags = gkv_reader_u8 (reader);
   g_autofree char *id = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
-  g_autofree char *advertise = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+  g_autofree char *advertise = gkv_reader_address (reader, link->address);
   /* Not said by the first versions. */
   guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 wanted = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
@@ -441,7 +441,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
 static void
 handle_duplicate (GkvIdentities *self, GkvLink *link, GkvReader *reader)
 {
-  g_autofree char *address = gkv_reader_string (reader, GKV_WIRE_MAX_ADDRESS);
+  g_autofree char *address = gkv_reader_address (reader, link->address);
 
   if (address == NULL)
     return;

@@ -404,7 +404,7 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
   gkv_put_u64 (body, self->runtime->cluster_hash);
   gkv_put_u8 (body, flags);
   gkv_put_string (body, self->runtime->id);
-  gkv_put_string (body, self->runtime->advertise != NULL ? self->runtime->advertise : "");
+  gkv_put_address (body, self->runtime->advertise != NULL ? self->runtime->advertise : "");
   gkv_put_varint (body, self->runtime->n_alive);
   gkv_put_varint (body, self->runtime->max_datagram);
   gkv_links_send (self, link, GKV_MESSAGE_IDENT);

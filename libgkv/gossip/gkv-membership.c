@@ -786,7 +786,7 @@ gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reader)
       entry.generation = gkv_reader_u64 (&body);
       entry.incarnation = gkv_reader_incarnation (&body);
       entry.id = id = gkv_reader_string (&body, GKV_WIRE_MAX_ID);
-      entry.address = address = gkv_reader_string (&body, GKV_WIRE_MAX_ADDRESS);
+      entry.address = address = gkv_reader_address (&body, link->address);
 
       /* One that makes no sense here may do so to a later version; what comes behind it is read. */
       if (body.failed || status > GKV_PEER_STATE_DEAD || *id == '\0')

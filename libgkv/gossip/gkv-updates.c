@@ -139,7 +139,7 @@ put_entry (GkvUpdates *self,
   gkv_put_u64 (self->entry, generation);
   gkv_put_incarnation (self->entry, incarnation);
   gkv_put_string (self->entry, id);
-  gkv_put_string (self->entry, address != NULL ? address : "");
+  gkv_put_address (self->entry, address != NULL ? address : "");
 
   gkv_put_varint (body, self->entry->len);
   g_byte_array_append (body, self->entry->data, self->entry->len);

@@ -8,6 +8,7 @@
 
 #include "../store/gkv-utf8.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 void
@@ -123,6 +124,156 @@ gkv_reader_string (GkvReader *reader, gsize max)
   const char *text = read_text (reader, max, &len);
 
   return text != NULL ? g_strndup (text, len) : NULL;
+}
+
+/* Addresses. Those of UDP travel as bytes: first of the host, then of the port, most significant first. The interface
+ * of a link-local one is its own host's business. The texts are those of the transport "udp", to the last letter. */
+
+#define IPV4_SIZE 4
+#define IPV6_SIZE 16
+
+/* Before it as a varint: twice the number of bytes, and 1 more where these are a text. */
+#define ADDRESS_TEXT 1
+
+static gboolean
+is_link_local (const guint8 *bytes)
+{
+  return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
+static char *
+format_ipv6 (const guint8 *bytes, const char *scope, int scope_len, guint port)
+{
+  char host[INET6_ADDRSTRLEN];
+  static const guint8 zeros[12] = { 0 };
+  guint high = bytes[12] << 8 | bytes[13], low = bytes[14] << 8 | bytes[15];
+
+  /* As the transport has it, which writes none of these as IPv4. */
+  if (memcmp (bytes, zeros, sizeof zeros) == 0 && high != 0)
+    g_snprintf (host, sizeof host, "::%x:%x", high, low);
+  else
+    inet_ntop (AF_INET6, bytes, host, sizeof host);
+
+  return g_strdup_printf ("[%s%.*s]:%u", host, scope_len, scope, port);
+}
+
+/* From the "%" on, of an address with an interface; empty for others. */
+static const char *
+find_scope (const char *address, int *len)
+{
+  const char *scope = address[0] == '[' ? strchr (address, '%') : NULL;
+  const char *end = scope != NULL ? strchr (scope, ']') : NULL;
+
+  *len = end != NULL ? end - scope : 0;
+  return end != NULL ? scope : "";
+}
+
+static const guint8 mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+static char *
+format_ipv4 (const guint8 *bytes, guint port)
+{
+  return g_strdup_printf ("%u.%u.%u.%u:%u", bytes[0], bytes[1], bytes[2], bytes[3], port);
+}
+
+static char *
+format_address (const guint8 *bytes, gsize len, const char *teller)
+{
+  guint port = bytes[len - 2] << 8 | bytes[len - 1];
+  int scope_len = 0;
+  const char *scope = "";
+
+  if (len == IPV6_SIZE + 2 && memcmp (bytes, mapped, sizeof mapped) == 0)
+    {
+      bytes += sizeof mapped;
+      len -= sizeof mapped;
+    }
+  if (len == IPV4_SIZE + 2)
+    return format_ipv4 (bytes, port);
+
+  if (is_link_local (bytes))
+    {
+      scope = find_scope (teller, &scope_len);
+      if (scope_len == 0)
+        return g_strdup ("");
+    }
+  return format_ipv6 (bytes, scope, scope_len, port);
+}
+
+char *
+gkv_reader_address (GkvReader *reader, const char *teller)
+{
+  guint64 head = gkv_reader_varint (reader);
+  gsize len = head / 2;
+  const char *bytes;
+
+  if (len > GKV_WIRE_MAX_ADDRESS ||
+      ((head & ADDRESS_TEXT) == 0 && len != 0 && len != IPV4_SIZE + 2 && len != IPV6_SIZE + 2))
+    reader->failed = TRUE;
+  bytes = (const char *) gkv_reader_bytes (reader, len);
+  if (bytes == NULL)
+    return NULL;
+
+  if (head == 0)
+    return g_strdup ("");
+  if ((head & ADDRESS_TEXT) == 0)
+    return format_address ((const guint8 *) bytes, len, teller);
+  if (gkv_utf8_validate (bytes, len))
+    return g_strndup (bytes, len);
+
+  reader->failed = TRUE;
+  return NULL;
+}
+
+/* The bytes of an address of UDP, and their number; 0: it is another. */
+static gsize
+parse_address (const char *address, guint8 bytes[IPV6_SIZE + 2])
+{
+  gboolean is_ipv6 = address[0] == '[';
+  gsize len = is_ipv6 ? IPV6_SIZE : IPV4_SIZE;
+  const char *colon = strrchr (address, ':');
+  g_autofree char *host = NULL;
+  g_autofree char *again = NULL;
+  int scope_len;
+  const char *scope = find_scope (address, &scope_len);
+  guint64 port;
+
+  if (colon == NULL || (is_ipv6 && colon[-1] != ']') ||
+      !g_ascii_string_to_unsigned (colon + 1, 10, 0, G_MAXUINT16, &port, NULL))
+    return 0;
+
+  host = is_ipv6 ? g_strndup (address + 1, (scope_len > 0 ? scope : colon - 1) - address - 1)
+                 : g_strndup (address, colon - address);
+  if (inet_pton (is_ipv6 ? AF_INET6 : AF_INET, host, bytes) != 1 ||
+      (is_ipv6 && memcmp (bytes, mapped, sizeof mapped) == 0) || (scope_len > 0 && !is_link_local (bytes)))
+    return 0;
+
+  /* What comes out at the other side has to be what goes in here. */
+  again = is_ipv6 ? format_ipv6 (bytes, scope, scope_len, port) : format_ipv4 (bytes, port);
+  if (strcmp (again, address) != 0)
+    return 0;
+
+  bytes[len] = port >> 8;
+  bytes[len + 1] = port & 0xff;
+  return len + 2;
+}
+
+void
+gkv_put_address (GByteArray *out, const char *address)
+{
+  guint8 bytes[IPV6_SIZE + 2];
+  gsize len = parse_address (address, bytes);
+
+  if (len > 0 || *address == '\0')
+    {
+      gkv_put_varint (out, 2 * len);
+      g_byte_array_append (out, bytes, len);
+      return;
+    }
+
+  len = strlen (address);
+  gkv_put_varint (out, 2 * len + ADDRESS_TEXT);
+  g_byte_array_append (out, (const guint8 *) address, len);
 }
 
 GkvRange

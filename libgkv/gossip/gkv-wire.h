@@ -23,7 +23,7 @@ G_BEGIN_DECLS
 /* Bounds of what comes in. Keys and contents have theirs in the public headers. */
 #define GKV_WIRE_MAX_ID      255
 #define GKV_WIRE_MAX_CODEC   64
-#define GKV_WIRE_MAX_ADDRESS 128
+#define GKV_WIRE_MAX_ADDRESS 128 /* as text */
 #define GKV_WIRE_MAX_KEY     1024
 #define GKV_WIRE_MAX_CONTENT (16 * 1024 * 1024)
 #define GKV_WIRE_MAX_FIELDS  G_MAXUINT8
@@ -41,14 +41,14 @@ typedef enum
 {
   /* Identities (gkv-links, gkv-identities) */
   GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
-  GKV_MESSAGE_IDENT = 2,     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address string,
+  GKV_MESSAGE_IDENT = 2,     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address,
                                 members known varint, bytes taken at once varint (both may be missing) */
-  GKV_MESSAGE_DUPLICATE = 3, /* address string: another node that is alive has your id there */
+  GKV_MESSAGE_DUPLICATE = 3, /* address: another node that is alive has your id there */
   GKV_MESSAGE_CLOCK =
       4, /* minutes varint, id string: so far ahead of my clock is a record of yours, which that node wrote */
 
   /* Membership (gkv-membership, gkv-probes) */
-  GKV_MESSAGE_MEMBERS = 8, /* (status u8, generation u64, incarnation varint, id string, address string)… */
+  GKV_MESSAGE_MEMBERS = 8, /* (status u8, generation u64, incarnation varint, id string, address)… */
   GKV_MESSAGE_PING = 9,    /* sequence u16 */
   GKV_MESSAGE_ACK = 10,    /* sequence u16 */
   GKV_MESSAGE_PROBE = 11,  /* sequence u16, id string: ping that one for me */
@@ -109,6 +109,9 @@ const guint8 *gkv_reader_bytes (GkvReader *reader, gsize len);
 /* A varint length and so many bytes of UTF-8 without NUL; fails when longer than @max. Freed by the caller; NULL when
  * failed. */
 char *gkv_reader_string (GkvReader *reader, gsize max);
+/* An address as the transport has it. A link-local one gets the interface of @teller, the address at which it was heard
+ * of: so it is the empty string where that has none. Freed by the caller; NULL when failed. */
+char *gkv_reader_address (GkvReader *reader, const char *teller);
 GkvRange gkv_reader_range (GkvReader *reader);
 /* A remaining time in ms, -1 for none, as gkv_put_left () writes it. */
 gint64 gkv_reader_left (GkvReader *reader);
@@ -122,6 +125,8 @@ void gkv_put_u32 (GByteArray *out, guint32 value);
 void gkv_put_u64 (GByteArray *out, guint64 value);
 void gkv_put_varint (GByteArray *out, guint64 value);
 void gkv_put_string (GByteArray *out, const char *string);
+/* "a.b.c.d:port" takes 7 bytes, "[v6]:port" 19, whatever its interface, and another text its length and 1 or 2 more. */
+void gkv_put_address (GByteArray *out, const char *address);
 void gkv_put_range (GByteArray *out, GkvRange range);
 void gkv_put_left (GByteArray *out, gint64 left_ms);
 void gkv_put_incarnation (GByteArray *out, const GkvIncarnation *incarnation);

@@ -216,7 +216,7 @@ put_ident (Pair *pair, GByteArray *out, const char *id, guint64 life, const char
   gkv_put_u64 (body, pair->sides[0].engine->runtime->cluster_hash);
   gkv_put_u8 (body, 0);
   gkv_put_string (body, id);
-  gkv_put_string (body, advertise);
+  gkv_put_address (body, advertise);
   gkv_put_message (out, GKV_MESSAGE_IDENT, body->data, body->len);
 }
 
@@ -234,7 +234,7 @@ put_entry (GByteArray *body,
   gkv_put_u64 (entry, life);
   gkv_put_incarnation (entry, incarnation);
   gkv_put_string (entry, id);
-  gkv_put_string (entry, address);
+  gkv_put_address (entry, address);
   gkv_put_varint (body, entry->len);
   g_byte_array_append (body, entry->data, entry->len);
 }

@@ -162,7 +162,7 @@ forge_leaving (Pair *pair, GkvLink *link)
   gkv_put_u64 (body, cluster);
   gkv_put_u8 (body, 2);
   gkv_put_string (body, pair->sides[1].name);
-  gkv_put_string (body, "");
+  gkv_put_address (body, "");
   gkv_put_varint (body, 0);
   gkv_put_message (out, GKV_MESSAGE_IDENT, body->data, body->len);
 

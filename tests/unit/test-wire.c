@@ -230,6 +230,95 @@ test_hostile_records (void)
     }
 }
 
+static void
+test_addresses (void)
+{
+  static const struct
+  {
+    const char *address;
+    const char *teller;
+    guint size;
+    const char *received; /* NULL: as it was sent */
+  } cases[] = {
+    { "", "", 1, NULL },
+    { "192.0.2.1:7000", "", 7, NULL },
+    { "0.0.0.0:0", "", 7, NULL },
+    { "[2001:db8::1]:65535", "", 19, NULL },
+    { "[::1]:7000", "", 19, NULL },
+    { "[::]:7000", "", 19, NULL },
+    { "[::102:304]:7000", "", 19, NULL },
+    /* The receiver knows its own interfaces only. */
+    { "[fe80::1%2]:7000", "[fe80::2%6]:7000", 19, "[fe80::1%6]:7000" },
+    { "[fe80::1]:7000", "[fe80::2%6]:7000", 19, "[fe80::1%6]:7000" },
+    { "[fe80::1%2]:7000", "192.0.2.1:7000", 19, "" },
+    { "[fe80::1%2]:7000", "[2001:db8::1]:7000", 19, "" },
+    { "[2001:db8::1]:7000", "[fe80::2%6]:7000", 19, NULL },
+    /* Not as the transport "udp" writes them, or of another one. */
+    { "192.0.2.01:7000", "", 2 + 15, NULL },
+    { "192.0.2.1:07000", "", 2 + 14, NULL },
+    { "192.0.2.1:70000", "", 2 + 14, NULL },
+    { "[2001:DB8::1]:7000", "", 1 + 18, NULL },
+    { "[2001:db8::1%2]:7000", "", 1 + 20, NULL },
+    { "[::ffff:192.0.2.1]:7000", "", 1 + 23, NULL },
+    { "[::1.2.3.4]:7000", "", 1 + 16, NULL },
+    { "[]:1", "", 1 + 4, NULL },
+    { "[", "", 1 + 1, NULL },
+    { ":", "", 1 + 1, NULL },
+    { "box:1", "", 1 + 5, NULL },
+    { "n\303\266rd %3]", "[fe80::2%6]:7000", 1 + 9, NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GByteArray) out = g_byte_array_new ();
+      g_autofree char *received = NULL;
+      GkvReader reader;
+
+      gkv_put_address (out, cases[i].address);
+      g_test_message ("%s", cases[i].address);
+      g_assert_cmpuint (out->len, <=, cases[i].size);
+      g_assert_cmpuint (out->len + 1, >=, cases[i].size);
+      gkv_reader_init (&reader, out->data, out->len);
+      received = gkv_reader_address (&reader, cases[i].teller);
+      g_assert_cmpstr (received, ==, cases[i].received != NULL ? cases[i].received : cases[i].address);
+      g_assert_false (reader.failed);
+      g_assert_cmpuint (gkv_reader_get_left (&reader), ==, 0);
+    }
+}
+
+static void
+test_hostile_addresses (void)
+{
+  static const struct
+  {
+    const char *bytes;
+    gsize len;
+    const char *address; /* NULL: none */
+  } cases[] = {
+    { "", 0, NULL },
+    { "\x0c\xc0\x00\x02\x01\x1b", 6, NULL },
+    { "\x0a\xc0\x00\x02\x01\x1b", 6, NULL },
+    { "\x0e\xc0\x00\x02\x01\x1b\x58\x00", 8, NULL },
+    { "\x05\xff\xff", 3, NULL },
+    { "\x05x\x00", 3, NULL },
+    { "\x83\x02", 2, NULL },
+    { "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10, NULL },
+    { "\x01", 1, "" },
+    { "\x24\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x01\x1b\x58", 19, "192.0.2.1:7000" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *address = NULL;
+      GkvReader reader;
+
+      gkv_reader_init (&reader, cases[i].bytes, cases[i].len);
+      address = gkv_reader_address (&reader, "[fe80::2%6]:7000");
+      g_assert_cmpstr (address, ==, cases[i].address);
+      g_assert_true (reader.failed == (cases[i].address == NULL));
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -237,6 +326,8 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/wire/numbers", test_numbers);
   g_test_add_func ("/wire/strings", test_strings);
+  g_test_add_func ("/wire/addresses", test_addresses);
+  g_test_add_func ("/wire/addresses/hostile", test_hostile_addresses);
   g_test_add_func ("/wire/ranges", test_ranges);
   g_test_add_func ("/wire/records", test_records);
   g_test_add_func ("/wire/unknown-fields", test_unknown_fields);
