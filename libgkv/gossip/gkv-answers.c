@@ -216,6 +216,7 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
     {
       gkv_exchange_of (link)->given.many = TRUE;
       gkv_exchange_of (link)->invited = TRUE;
+      gkv_conversation_of (link)->gave_old = TRUE;
       gkv_put_range (gkv_links_begin_message (self->links), range);
       gkv_links_send (self->links, link, GKV_MESSAGE_INVITE);
     }

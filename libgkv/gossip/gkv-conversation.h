@@ -17,6 +17,9 @@ typedef struct
   gint64 unmatched_asked;        /* when it was queried last because this node wasn't synced */
   gboolean incomplete;           /* since the last exchange began, something wasn't got that is there */
 
+  gboolean gave_old;  /* or something was given, or offered, that may have been held before a parting */
+  gint64 heard_at[3]; /* when it was known to have received something, the latest first (gkv-partings) */
+
   /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
   guint64 ended_mine;
   guint64 ended_theirs;

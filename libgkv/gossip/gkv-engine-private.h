@@ -10,6 +10,7 @@
  *   gkv-offers       giving what the other lacks
  *   gkv-transfer     getting what was found to be missing
  *   gkv-pieces       getting a record that doesn't fit a datagram
+ *   gkv-inheritance  taking over the removals that another node remembers
  *   gkv-tombstones   garbage collection of tombstones
  *   gkv-ephemerals   records that end with their owners
  *   gkv-partings     what was held before this node was parted from others
@@ -31,6 +32,7 @@
 #include "gkv-answers.h"
 #include "gkv-engine.h"
 #include "gkv-identities.h"
+#include "gkv-inheritance.h"
 #include "gkv-records.h"
 
 G_BEGIN_DECLS
@@ -50,6 +52,7 @@ struct _GkvEngine
   GkvEphemerals *ephemerals;
   GkvTombstones *tombstones;
   GkvPartings *partings;
+  GkvInheritance *inheritance;
   GkvPieces *pieces;
   GkvTransfers *transfers;
   GkvOffers *offers;

@@ -79,6 +79,7 @@ on_link_removed (GkvLink *link, gpointer data)
 {
   GkvEngine *self = data;
 
+  gkv_inheritance_drop_link (self->inheritance, link);
   gkv_membership_forget_link (self->membership, link);
   gkv_conversation_clear (link);
 }
@@ -101,6 +102,9 @@ on_datagram_begins (GkvLink *link, gpointer data)
   GkvEngine *self = data;
 
   gkv_runtime_lock_store (self->runtime);
+  gkv_partings_begin_turn (self->partings);
+  if (gkv_link_is_current (link) && gkv_link_is_usable (link))
+    gkv_partings_hear (self->partings, link);
   gkv_rumours_begin_datagram (self->rumours);
 }
 
@@ -120,6 +124,9 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
 
   if (link->member == NULL && kind > GKV_MESSAGE_DUPLICATE)
     return;
+
+  if (kind == GKV_MESSAGE_ACK || kind == GKV_MESSAGE_SPREAD_ACK)
+    gkv_partings_note_heard (self->partings, link);
 
   switch (kind)
     {
@@ -179,6 +186,15 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
       gkv_tombstones_handle (self->tombstones, body);
       break;
 
+    case GKV_MESSAGE_SILENT:
+      gkv_partings_handle (self->partings, link, body);
+      break;
+
+    case GKV_MESSAGE_RECALL:
+    case GKV_MESSAGE_REMEMBERED:
+      gkv_inheritance_handle (self->inheritance, link, kind, body);
+      break;
+
     default:
       /* Of a later version: skipped. */
       break;
@@ -207,11 +223,13 @@ static void
 on_member_added (GkvMember *member, gpointer data)
 {
   gkv_standing_init (member);
+  gkv_partings_add_member (((GkvEngine *) data)->partings, member);
 }
 
 static void
 on_member_removed (GkvMember *member, gpointer data)
 {
+  gkv_partings_remove_member (((GkvEngine *) data)->partings, member);
   gkv_standing_clear (member);
 }
 
@@ -263,6 +281,7 @@ on_member_lost (GkvMember *member, gpointer data)
   GkvEngine *self = data;
 
   gkv_standing_end (member);
+  gkv_partings_lose (self->partings, member);
   gkv_ephemerals_hasten (self->ephemerals);
   if (member->link != NULL)
     gkv_exchange_free (self->exchanges, member->link);
@@ -351,6 +370,12 @@ on_visible_ended (GkvRecord *visible, gpointer data)
   gkv_records_hide (((GkvEngine *) data)->records, visible);
 }
 
+static gboolean
+on_offered (GkvLink *link, guint64 hash, guint64 away, gpointer data)
+{
+  return gkv_records_refuse (((GkvEngine *) data)->records, link, hash, away);
+}
+
 static void
 on_announced (GkvLink *link, guint64 hash, gpointer data)
 {
@@ -396,7 +421,34 @@ on_exchange_ended (GkvLink *link, GkvGiven *given, gpointer data)
 static void
 on_matched (GkvMember *member, gpointer data)
 {
-  consider_synced (data);
+  GkvEngine *self = data;
+
+  if (member->link != NULL && !gkv_conversation_of (member->link)->gave_old)
+    gkv_partings_settle (self->partings, member,
+                         gkv_standing_of (member)->remembers && gkv_inheritance_is_complete (self->inheritance));
+  consider_synced (self);
+}
+
+static void
+on_parted (gint64 since, gpointer data)
+{
+  gkv_inheritance_begin (((GkvEngine *) data)->inheritance, since);
+}
+
+static void
+on_returned (GkvLink *link, gint64 since, gpointer data)
+{
+  gkv_inheritance_ask (((GkvEngine *) data)->inheritance, link, since);
+}
+
+/* What was not taken while it was missing is to be given again. */
+static void
+on_inherited (GkvLink *from, gpointer data)
+{
+  GkvEngine *self = data;
+
+  gkv_partings_note_inherited (self->partings);
+  gkv_exchanges_hasten (self->exchanges);
 }
 
 static const GkvLinksListener links_listener = {
@@ -440,8 +492,11 @@ static const GkvEphemeralsListener ephemerals_listener = {
   .is_past = on_ephemeral_past,
   .visible_ended = on_visible_ended,
 };
+static const GkvPartingsListener partings_listener = { .parted = on_parted, .returned = on_returned };
+static const GkvInheritanceListener inheritance_listener = { .completed = on_inherited };
 static const GkvPiecesListener pieces_listener = {
   .received = on_record,
+  .refuses = on_offered,
   .announced = on_announced,
   .postponed = on_postponed,
   .has_room = on_has_room,
@@ -456,6 +511,14 @@ static const GkvExchangesListener exchanges_listener = {
 };
 
 /* Public */
+
+static void
+set_time (GkvEngine *self, const GkvTime *now)
+{
+  if (!self->runtime->leaving)
+    gkv_partings_note_time (self->partings, now, self->runtime->wake);
+  self->runtime->now = *now;
+}
 
 static GkvRuntime *
 make_runtime (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now)
@@ -479,6 +542,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
 {
   GkvEngine *self = g_new0 (GkvEngine, 1);
   GkvRuntime *runtime = make_runtime (config, store, clock, now);
+  guint max_removals = config->max_removals > 0 ? config->max_removals : GKV_MAX_REMOVALS;
 
   self->runtime = runtime;
   self->started = now->mono;
@@ -499,7 +563,9 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->ephemerals = gkv_ephemerals_new (runtime, self->members, self->membership, &ephemerals_listener, self);
   self->tombstones =
       gkv_tombstones_new (runtime, self->links, config->tombstone_life_ms * GKV_MS, config->max_tombstones);
-  self->partings = gkv_partings_new (runtime, self->links);
+  self->partings = gkv_partings_new (runtime, self->links, self->members, &partings_listener, self);
+  self->inheritance =
+      gkv_inheritance_new (runtime, self->links, self->members, max_removals, &inheritance_listener, self);
   self->pieces = gkv_pieces_new (runtime, self->links, self->partings, self->rumours, &pieces_listener, self);
   self->transfers = gkv_transfers_new (runtime, self->links, self->partings, self->pieces, &transfers_listener, self);
   self->offers = gkv_offers_new (runtime, self->links, self->partings, self->transfers);
@@ -509,11 +575,11 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->flushes = gkv_flushes_new (runtime, self->links, self->members, self->exchanges);
   self->answers = gkv_answers_new (runtime, self->links, self->transfers, self->offers, self->exchanges, self->sketches,
                                    self->flushes);
-  self->records =
-      gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->tombstones, self->flushes);
+  self->records = gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->tombstones,
+                                   self->inheritance, self->flushes);
 
   gkv_runtime_lock_store (runtime);
-  gkv_store_remember_removals (store, config->max_removals > 0 ? config->max_removals : GKV_MAX_REMOVALS);
+  gkv_store_remember_removals (store, max_removals);
   while (!gkv_store_keep_sketch_of (store, SKETCH_SLICE))
     gkv_runtime_breathe (runtime, SKETCH_SLICE * GKV_COST_RECORD / 2);
   gkv_records_take_in (self->records);
@@ -537,7 +603,6 @@ gkv_engine_free (GkvEngine *self)
   gkv_offers_free (self->offers);
   gkv_transfers_free (self->transfers);
   gkv_pieces_free (self->pieces);
-  gkv_partings_free (self->partings);
   gkv_tombstones_free (self->tombstones);
   gkv_ephemerals_free (self->ephemerals);
   gkv_ring_free (self->ring);
@@ -546,6 +611,8 @@ gkv_engine_free (GkvEngine *self)
   gkv_probes_free (self->probes);
   gkv_updates_free (self->updates);
   gkv_members_free (self->members);
+  gkv_inheritance_free (self->inheritance);
+  gkv_partings_free (self->partings);
   gkv_contacts_free (self->contacts);
   gkv_runtime_free (self->runtime);
   g_free (self);
@@ -579,7 +646,7 @@ gkv_engine_set_n_unresolved (GkvEngine *self, guint n_unresolved)
 void
 gkv_engine_add_contact (GkvEngine *self, const char *address, const GkvTime *now)
 {
-  self->runtime->now = *now;
+  set_time (self, now);
   gkv_contacts_add (self->contacts, address, TRUE);
 }
 
@@ -604,15 +671,16 @@ gkv_engine_describe_contact (GkvEngine *self, const char *address)
 void
 gkv_engine_receive (GkvEngine *self, const char *address, gconstpointer data, gsize len, const GkvTime *now)
 {
-  self->runtime->now = *now;
+  set_time (self, now);
   gkv_links_receive (self->links, address, data, len);
 }
 
 void
 gkv_engine_push (GkvEngine *self, GkvRecord *record, const GkvTime *now)
 {
-  self->runtime->now = *now;
+  set_time (self, now);
   gkv_runtime_lock_store (self->runtime);
+  gkv_partings_begin_turn (self->partings);
   gkv_records_push (self->records, record);
   gkv_runtime_unlock_store (self->runtime);
   gkv_runtime_wake_at (self->runtime, now->mono);
@@ -624,7 +692,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
   GkvRuntime *runtime = self->runtime;
   gboolean due = now->mono >= runtime->wake && !runtime->leaving;
 
-  runtime->now = *now;
+  set_time (self, now);
   if (due)
     {
       if (now->mono - runtime->wake > SLEPT || now->boot - now->mono - self->suspended > SLEPT)
@@ -637,6 +705,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
     }
 
   gkv_runtime_lock_store (runtime);
+  gkv_partings_begin_turn (self->partings);
   gkv_rumours_tick (self->rumours);
   if (due)
     {
@@ -650,6 +719,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_records_tick (self->records);
       gkv_ephemerals_tick (self->ephemerals);
       gkv_tombstones_tick (self->tombstones);
+      gkv_inheritance_tick (self->inheritance);
       consider_synced (self);
     }
   gkv_runtime_unlock_store (runtime);
@@ -661,7 +731,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
 void
 gkv_engine_leave (GkvEngine *self, const GkvTime *now)
 {
-  self->runtime->now = *now;
+  set_time (self, now);
   gkv_runtime_lock_store (self->runtime);
   gkv_rumours_tick (self->rumours);
   gkv_runtime_unlock_store (self->runtime);
@@ -685,7 +755,7 @@ gkv_engine_pop_event (GkvEngine *self, GkvEvent *event)
 guint64
 gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *now)
 {
-  self->runtime->now = *now;
+  set_time (self, now);
   return gkv_flushes_begin (self->flushes, n_peers);
 }
 

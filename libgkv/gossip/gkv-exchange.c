@@ -261,7 +261,7 @@ gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
   g_queue_init (&exchange->todo);
   conversation->exchange = exchange;
   self->listener.began (link, &exchange->given, self->data);
-  conversation->incomplete = FALSE;
+  conversation->incomplete = conversation->gave_old = FALSE;
   gkv_exchange_ask (self, link, GKV_RANGE_EVERYTHING, 0);
 }
 

@@ -82,8 +82,8 @@ GByteArray *gkv_links_begin_message (GkvLinks *self);
 void gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind);
 /* Sends a record when it fits a datagram, or else that it is there. */
 void gkv_links_send_record (GkvLinks *self, GkvLink *link, GkvRecord *record, GkvMessageKind kind);
-/* The same for one that is lacking there. @away: for how many seconds this node had been away that has held it since
- * before; 0: it hadn't. */
+/* The same for one that is lacking there. @away: GKV_AWAY_MAKE (), where this node was away and has held it since
+ * before; 0: it wasn't. */
 void gkv_links_give_record (GkvLinks *self, GkvLink *link, GkvRecord *record, guint64 away);
 /* Bytes that the body of a single message to a link may have. It may change from one turn to the next. */
 gsize gkv_links_get_max_body (GkvLinks *self, const GkvLink *link);

@@ -76,6 +76,7 @@ gkv_offers_send (GkvOffers *self, GkvLink *link, GPtrArray *records)
 {
   GByteArray *body = gkv_links_begin_message (self->links);
 
+  gkv_conversation_of (link)->gave_old |= records->len > 0;
   for (guint i = 0; i < records->len; i++)
     {
       gkv_put_item (body, g_ptr_array_index (records, i));

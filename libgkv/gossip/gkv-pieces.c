@@ -357,7 +357,7 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
     return;
 
   self->listener.announced (link, hash, self->data);
-  if (held != NULL && held->fingerprint.lo == fingerprint)
+  if ((held != NULL && held->fingerprint.lo == fingerprint) || self->listener.refuses (link, hash, away, self->data))
     {
       g_autoptr (GArray) arcs = gkv_rumours_join_arcs (self->rumours, NULL);
 

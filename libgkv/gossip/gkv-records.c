@@ -29,6 +29,7 @@ struct _GkvRecords
   GkvRumours *rumours;
   GkvEphemerals *ephemerals;
   GkvTombstones *tombstones;
+  GkvInheritance *inheritance;
   GkvFlushes *flushes;
 };
 
@@ -38,6 +39,7 @@ gkv_records_new (GkvRuntime *runtime,
                  GkvRumours *rumours,
                  GkvEphemerals *ephemerals,
                  GkvTombstones *tombstones,
+                 GkvInheritance *inheritance,
                  GkvFlushes *flushes)
 {
   GkvRecords *self = g_new0 (GkvRecords, 1);
@@ -47,6 +49,7 @@ gkv_records_new (GkvRuntime *runtime,
   self->rumours = rumours;
   self->ephemerals = ephemerals;
   self->tombstones = tombstones;
+  self->inheritance = inheritance;
   self->flushes = flushes;
   return self;
 }
@@ -203,10 +206,47 @@ gkv_records_write_again (GkvRecords *self, GkvRecord *lost)
   put_own (self, record);
 }
 
+/* The peer has held it since before it was away, and it may have been removed meanwhile. A joiner waits with that for
+ * the removals that others remember. */
+gboolean
+gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away)
+{
+  if (away == 0 || GKV_AWAY_IS_CHECKED (away) || gkv_store_lookup_hash (self->runtime->store, hash) != NULL ||
+      !gkv_inheritance_is_awaited (self->inheritance))
+    return FALSE;
+
+  gkv_conversation_of (from)->incomplete = TRUE;
+  return TRUE;
+}
+
+/* The peer has held it since before it was away, and removals of that time were forgotten for want of room. Such a
+ * record is kept: a key that returns can be removed again. */
+static gboolean
+is_doubtful (GkvRecords *self, const GkvRecord *record, guint64 away)
+{
+  gint64 since = self->runtime->now.boot - (gint64) GKV_AWAY_SECONDS (away) * GKV_SECOND;
+
+  return gkv_removals_has_dropped (gkv_store_get_removals (self->runtime->store), since, record->stamp) &&
+         !gkv_record_is_dead (record) &&
+         gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len) == NULL;
+}
+
+static void
+report_doubt (GkvRecords *self, const GkvLink *from, const GkvRecord *record)
+{
+  self->runtime->counters.records_doubted++;
+  gkv_runtime_report (self->runtime, from->address, GKV_ERROR_FAILED,
+                      "\"%s\", written by \"%s\", may have been removed while %s was away: more removals were made "
+                      "since "
+                      "than are remembered. It is kept, as are others perhaps; if it was removed, remove it again",
+                      gkv_record_get_key (record), gkv_record_get_origin (record), from->address);
+}
+
 gboolean
 gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
 {
   GkvStoreResult result;
+  gboolean doubted;
   GkvRecord *replaced = NULL;
 
   self->runtime->counters.records_received++;
@@ -216,6 +256,10 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
 
   if (gkv_tombstones_refuse (self->tombstones, from, record, left_ms))
     return FALSE;
+
+  if (!gkv_record_is_dead (record) && gkv_records_refuse (self, from, record->hash, away))
+    return FALSE;
+  doubted = away > 0 && is_doubtful (self, record, away);
 
   result = gkv_store_put (self->runtime->store, record, &replaced);
   if (result == GKV_STORE_REMOVED)
@@ -237,6 +281,8 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
     }
 
   self->runtime->counters.records_taken++;
+  if (doubted)
+    report_doubt (self, from, record);
 
   if (left_ms >= 0 && !gkv_record_is_dead (record))
     {

@@ -6,6 +6,7 @@
 
 #include "gkv-ephemerals.h"
 #include "gkv-flushes.h"
+#include "gkv-inheritance.h"
 #include "gkv-tombstones.h"
 
 G_BEGIN_DECLS
@@ -17,6 +18,7 @@ GkvRecords *gkv_records_new (GkvRuntime *runtime,
                              GkvRumours *rumours,
                              GkvEphemerals *ephemerals,
                              GkvTombstones *tombstones,
+                             GkvInheritance *inheritance,
                              GkvFlushes *flushes);
 void gkv_records_free (GkvRecords *self);
 /* Ends what has expired, and releases what was quarantined. */
@@ -28,6 +30,8 @@ void gkv_records_take_in (GkvRecords *self);
 void gkv_records_push (GkvRecords *self, GkvRecord *record);
 /* TRUE when it was new. @from: who sent it. @left_ms, @away: as of gkv-transfer. */
 gboolean gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away);
+/* Whether a record of that key from a sender that was away isn't taken as yet. */
+gboolean gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away);
 /* A peer's clock is far from ours. */
 void gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader);
 

@@ -37,6 +37,11 @@ typedef struct
   guint64 live_ticket;     /* the newest one when it was met, or came back */
   gboolean refuses;        /* its clock refuses something of ours; until it confirms */
   gboolean clock_reported; /* that it is far from ours */
+  gboolean remembers;      /* it has said that it remembers all removals */
+
+  /* gkv-partings; real times, 0: none */
+  gint64 lost_at;   /* when it was heard last before it was lost; it doesn't know that yet */
+  gint64 parted_at; /* the first such time since when it may lack what was held here then */
 } GkvStanding;
 
 static inline GkvStanding *

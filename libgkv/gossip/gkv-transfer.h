@@ -14,7 +14,7 @@ typedef struct _GkvTransfers GkvTransfers;
 typedef struct
 {
   /* A record has come. @left_ms: how long it still lives, or, as a dead one, is kept there; -1: without an end.
-   * @away: for how many seconds the sender had been away that has held it since before; 0: it wasn't. TRUE: it is new
+   * @away: GKV_AWAY_MAKE (), where the sender was away and has held it since before; 0: it wasn't. TRUE: it is new
    * here. */
   gboolean (*received) (GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away, gpointer data);
   /* Something that an exchange waited for has been got, or given up. */

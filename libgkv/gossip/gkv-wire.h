@@ -81,9 +81,20 @@ typedef enum
   GKV_MESSAGE_NONE = 39,   /* (hash u64)…: what was wanted isn't there any more */
   GKV_MESSAGE_OLD_RECORD = 40, /* away varint, kept varint, and a record that was requested */
 
-  /* Removals (gkv-tombstones) */
-  GKV_MESSAGE_COLLECTED = 48, /* (hash u64, fingerprint u64)…: a tombstone that was given here, and is collected */
+  /* Removals (gkv-tombstones, gkv-partings, gkv-inheritance) */
+  GKV_MESSAGE_COLLECTED = 48,  /* (hash u64, fingerprint u64)…: a tombstone that was given here, and is collected */
+  GKV_MESSAGE_SILENT = 49,     /* ms varint: so long nothing has come from you */
+  GKV_MESSAGE_RECALL = 50,     /* serial u32, seconds varint, from u64, until u64, bytes u32: removals that you
+                                   remember, please */
+  GKV_MESSAGE_REMEMBERED = 51, /* flags u8, serial u32, from u64, next u64, first u64, end u64, dropped varint, stamp
+                                  u64, age varint, (hash 16, stamp u64)… */
 } GkvMessageKind;
+
+/* How long the giver of a record was away that has held it since before: twice the seconds, and 1 when it remembers the
+ * removals of that time; never 0. */
+#define GKV_AWAY_MAKE(seconds, checked) (2 * ((guint64) (seconds) + 1) + ((checked) ? 1 : 0))
+#define GKV_AWAY_SECONDS(away)          (MIN ((away) / 2, (guint64) G_MAXUINT32))
+#define GKV_AWAY_IS_CHECKED(away)       (((away) &1) != 0)
 
 /* What a message of the kind SPREAD takes, with one arc beside the receiver's own. */
 #define GKV_SPREAD_SIZE (1 + 1 + 4 + 8 + 16)

@@ -18,6 +18,7 @@ struct _GkvDeadlines
 {
   GArray *heap;      /* Slot; the first is due first */
   GkvTable *indices; /* item → index in the heap */
+  gint64 shift;      /* of the deadlines in the heap against those of the caller */
 };
 
 GkvDeadlines *
@@ -93,12 +94,12 @@ find (GkvDeadlines *self, gpointer item, guint *index)
 void
 gkv_deadlines_set (GkvDeadlines *self, gpointer item, gint64 deadline)
 {
-  Slot slot = { item, deadline };
+  Slot slot = { item, deadline + self->shift };
   guint index;
 
   if (find (self, item, &index))
     {
-      get_slot (self, index)->deadline = MIN (get_slot (self, index)->deadline, deadline);
+      get_slot (self, index)->deadline = MIN (get_slot (self, index)->deadline, slot.deadline);
     }
   else
     {
@@ -131,7 +132,7 @@ gkv_deadlines_get (GkvDeadlines *self, gpointer item)
 {
   guint index;
 
-  return find (self, item, &index) ? get_slot (self, index)->deadline : -1;
+  return find (self, item, &index) ? MAX (get_slot (self, index)->deadline - self->shift, 0) : -1;
 }
 
 gpointer
@@ -140,7 +141,7 @@ gkv_deadlines_peek (GkvDeadlines *self, gint64 *deadline)
   if (self->heap->len == 0)
     return NULL;
 
-  *deadline = get_slot (self, 0)->deadline;
+  *deadline = get_slot (self, 0)->deadline - self->shift;
   return get_slot (self, 0)->item;
 }
 
@@ -157,5 +158,11 @@ count_due_below (GkvDeadlines *self, guint index, gint64 now)
 guint
 gkv_deadlines_count_due (GkvDeadlines *self, gint64 now)
 {
-  return count_due_below (self, 0, now);
+  return count_due_below (self, 0, now + self->shift);
+}
+
+void
+gkv_deadlines_shift (GkvDeadlines *self, gint64 by)
+{
+  self->shift += by;
 }

@@ -21,6 +21,8 @@ void gkv_deadlines_remove (GkvDeadlines *self, gpointer item);
 /* -1: none. */
 gint64 gkv_deadlines_get (GkvDeadlines *self, gpointer item);
 gpointer gkv_deadlines_peek (GkvDeadlines *self, gint64 *deadline);
+/* All deadlines come nearer by @by. O(1). */
+void gkv_deadlines_shift (GkvDeadlines *self, gint64 by);
 /* How many are due at @now. Takes time in proportion to that. */
 guint gkv_deadlines_count_due (GkvDeadlines *self, gint64 now);
 

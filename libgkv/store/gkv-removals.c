@@ -57,6 +57,8 @@ gkv_removals_new (guint max)
 
   self->max = CLAMP (max, 1, MAX_MAX);
   self->n_places = (self->max / SEGMENT + 2) * SEGMENT;
+  /* 0 is no number. */
+  self->first = self->end = SEGMENT;
   return self;
 }
 

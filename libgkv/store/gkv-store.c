@@ -54,6 +54,10 @@ struct _GkvStore
   guint64 n_tombstones;
   guint64 n_bytes;
   guint32 arrival;
+
+  /* The last gap in the clock of the deadlines, and between which arrivals it isn't to be counted; 0: there was none */
+  gint64 gap;
+  guint32 gap_from, gap_to;
 };
 
 static inline gboolean
@@ -684,16 +688,50 @@ gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline)
   gkv_deadlines_set (self->deadlines, record, deadline);
 }
 
+/* A gap is taken off all deadlines at once. A record that it isn't to be taken off gets it back here, when it is looked
+ * at, and then counts as one that arrived after that. */
+static gboolean
+give_back (GkvStore *self, GkvRecord *record)
+{
+  gint64 deadline;
+
+  if (self->gap == 0 || record->arrived < self->gap_from || record->arrived > self->gap_to)
+    return FALSE;
+
+  deadline = gkv_deadlines_get (self->deadlines, record);
+  gkv_deadlines_remove (self->deadlines, record);
+  gkv_deadlines_set (self->deadlines, record, deadline + self->gap);
+  record->arrived = self->gap_to + 1;
+  return TRUE;
+}
+
 gint64
 gkv_store_get_deadline (GkvStore *self, GkvRecord *record)
 {
+  if (record->flags & GKV_RECORD_TTL)
+    give_back (self, record);
   return record->flags & GKV_RECORD_TTL ? gkv_deadlines_get (self->deadlines, record) : -1;
 }
 
 GkvRecord *
 gkv_store_peek_deadline (GkvStore *self, gint64 *deadline)
 {
-  return gkv_deadlines_peek (self->deadlines, deadline);
+  GkvRecord *record;
+
+  do
+    record = gkv_deadlines_peek (self->deadlines, deadline);
+  while (record != NULL && give_back (self, record));
+  return record;
+}
+
+void
+gkv_store_shift_deadlines (GkvStore *self, gint64 by, guint32 since)
+{
+  gkv_deadlines_shift (self->deadlines, by);
+  self->gap = by;
+  self->gap_from = since;
+  self->gap_to = self->arrival;
+  self->arrival++;
 }
 
 guint

@@ -142,13 +142,14 @@ test_rumour_meanwhile (void)
   pair_clear (&pair);
 }
 
-/* Loses the first so many messages of each kind that comes after an introduction. */
-static guint n_lost[64];
+/* Loses the first so many messages of each kind that comes after an introduction but those about
+ * removals, for which nothing waits. */
+static guint n_lost[GKV_MESSAGE_COLLECTED];
 
 static gboolean
 lose_first (Pair *pair, guint from, guint to, GBytes *datagram)
 {
-  for (guint kind = GKV_MESSAGE_RUMOUR; kind < G_N_ELEMENTS (n_lost); kind++)
+  for (guint kind = GKV_MESSAGE_RUMOUR; kind < GKV_MESSAGE_COLLECTED; kind++)
     if (n_lost[kind] > 0 && pair_datagram_has (datagram, kind))
       {
         n_lost[kind]--;
