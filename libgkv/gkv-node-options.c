@@ -563,6 +563,53 @@ gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery)
 }
 
 /**
+ * gkv_node_get_remembered_removals: (get-property remembered-removals)
+ * @self: a node
+ *
+ * Gets how many removed keys the node remembers.
+ *
+ * May be called from any thread.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint
+gkv_node_get_remembered_removals (GkvNode *self)
+{
+  g_return_val_if_fail (GKV_IS_NODE (self), 0);
+
+  return self->options.remembered_removals;
+}
+
+/**
+ * gkv_node_set_remembered_removals: (set-property remembered-removals)
+ * @self: a node
+ * @remembered_removals: how many, at least 1
+ *
+ * Sets how many removed keys the node remembers. Ignored with a warning once the node has been started.
+ *
+ * Belongs to the thread that runs the node's main context.
+ *
+ * Since: 1.0
+ */
+void
+gkv_node_set_remembered_removals (GkvNode *self, guint remembered_removals)
+{
+  g_return_if_fail (GKV_IS_NODE (self));
+  g_return_if_fail (remembered_removals > 0);
+
+  if (self->options.remembered_removals == remembered_removals ||
+      !gkv_node_begin_change_and_lock (self, "remembered-removals"))
+    return;
+
+  self->options.remembered_removals = remembered_removals;
+  g_mutex_unlock (&self->lock);
+
+  g_object_notify (G_OBJECT (self), "remembered-removals");
+}
+
+/**
  * gkv_node_get_network_thread: (get-property network-thread)
  * @self: a node
  *

@@ -71,6 +71,7 @@ enum
   PROP_TRANSPORT,
   PROP_DISCOVERY,
   PROP_NETWORK_THREAD,
+  PROP_REMEMBERED_REMOVALS,
   PROP_PEERS,
   PROP_SYNCED,
 
@@ -234,6 +235,10 @@ gkv_node_get_property (GObject *object, guint prop_id, GValue *value, GParamSpec
       g_value_set_boolean (value, self->options.network_thread);
       break;
 
+    case PROP_REMEMBERED_REMOVALS:
+      g_value_set_uint (value, self->options.remembered_removals);
+      break;
+
     case PROP_PEERS:
       g_value_set_object (value, gkv_node_get_peers (self));
       break;
@@ -292,6 +297,10 @@ gkv_node_set_property (GObject *object, guint prop_id, const GValue *value, GPar
 
     case PROP_NETWORK_THREAD:
       gkv_node_set_network_thread (self, g_value_get_boolean (value));
+      break;
+
+    case PROP_REMEMBERED_REMOVALS:
+      gkv_node_set_remembered_removals (self, g_value_get_uint (value));
       break;
 
     default:
@@ -414,6 +423,20 @@ gkv_node_install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   props[PROP_NETWORK_THREAD] = g_param_spec_boolean ("network-thread", NULL, NULL, TRUE, option);
+
+  /**
+   * GkvNode:remembered-removals: (getter get_remembered_removals) (setter set_remembered_removals)
+   *
+   * How many removed keys the node remembers, at least 1: for as long as fewer were removed since a peer was last in
+   * touch, none of them returns with it. Each takes 32 bytes, and memory is taken as they are made.
+   *
+   * A key that a peer brings back after more removals than that is kept, counted as `records-doubted` in
+   * [method@Gkv.Node.get_stats], and reported by [signal@Gkv.Node::error].
+   *
+   * Since: 1.0
+   */
+  props[PROP_REMEMBERED_REMOVALS] =
+      g_param_spec_uint ("remembered-removals", NULL, NULL, 1, G_MAXUINT, GKV_MAX_REMOVALS, option);
 
   /**
    * GkvNode:peers: (getter get_peers)
@@ -581,6 +604,7 @@ gkv_node_make_config (GkvNode *self, const char *const *seeds, GkvTransport *tra
     .seeds = seeds,
     .gossip_interval_ms = self->options.gossip_interval,
     .own_thread = self->options.network_thread,
+    .max_removals = self->options.remembered_removals,
     .transport = transport,
     .discovery = self->options.discovery,
   };

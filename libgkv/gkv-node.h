@@ -178,6 +178,12 @@ GKV_AVAILABLE_IN_1_0
 void gkv_node_set_discovery (GkvNode *self, GkvDiscovery *discovery);
 
 GKV_AVAILABLE_IN_1_0
+guint gkv_node_get_remembered_removals (GkvNode *self);
+
+GKV_AVAILABLE_IN_1_0
+void gkv_node_set_remembered_removals (GkvNode *self, guint remembered_removals);
+
+GKV_AVAILABLE_IN_1_0
 gboolean gkv_node_get_network_thread (GkvNode *self);
 
 GKV_AVAILABLE_IN_1_0

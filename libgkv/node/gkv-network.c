@@ -94,6 +94,7 @@ struct _GkvNetwork
   char *cluster;
   GStrv first_seeds;
   guint gossip_interval_ms;
+  guint max_removals;
 };
 
 static GkvTime
@@ -817,6 +818,7 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
     .generation = gkv_map_get_generation (self->map),
     .random_seed = g_random_int (),
     .gossip_interval_ms = self->gossip_interval_ms,
+    .max_removals = self->max_removals,
     .max_datagram_size = gkv_transport_get_max_datagram_size (self->transport),
     .is_confined = gkv_network_is_confined,
     .store_lock = gkv_map_lock_after_others,
@@ -1048,6 +1050,7 @@ gkv_network_prepare_open (GkvNetwork *self, const GkvNetworkConfig *config, GErr
       self->discovery = config->discovery != NULL ? g_object_ref (config->discovery) : NULL;
       self->cancellable = g_cancellable_new ();
       self->gossip_interval_ms = config->gossip_interval_ms;
+      self->max_removals = config->max_removals;
       g_free (self->node_id);
       g_free (self->cluster);
       g_strfreev (self->first_seeds);

@@ -32,6 +32,7 @@ typedef struct
   const char *const *seeds;
   guint gossip_interval_ms;
   gboolean own_thread; /* the worker is wanted */
+  guint max_removals;
   GkvTransport *transport;
   GkvDiscovery *discovery; /* nullable */
 } GkvNetworkConfig;

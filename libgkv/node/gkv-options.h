@@ -22,6 +22,7 @@ typedef struct
   GStrv seeds;
   guint gossip_interval;
   gboolean network_thread;
+  guint remembered_removals;
   GkvCodec *codec; /* while the node is being made; then it is the map's */
   GkvTransport *transport;
   GkvDiscovery *discovery;

@@ -172,6 +172,8 @@ CALLS = {
         lambda: finish_async(lambda done: closing.close_async(None, done), closing.close_finish), is_true),
     "gkv_node_close_finish": (lambda: closing.get_local_address(), equals(None)),
     "gkv_node_set_network_thread": (lambda: Gkv.Node().set_network_thread(False), anything),
+    "gkv_node_set_remembered_removals": (lambda: Gkv.Node().set_remembered_removals(10), anything),
+    "gkv_node_get_remembered_removals": (lambda: Gkv.Node(remembered_removals=10).get_remembered_removals(), equals(10)),
     "gkv_node_get_network_thread": (lambda: Gkv.Node(network_thread=False).get_network_thread(), equals(False)),
     "gkv_node_get_node_id": (lambda: len(node.get_node_id()), equals(16)),
     "gkv_node_get_cluster": (lambda: (node.get_cluster(), Gkv.Node(cluster="c").get_cluster()), equals((None, "c"))),

@@ -167,6 +167,13 @@ sim_check_forgot (SimNode *node)
   set_given (node->cluster, NULL);
 }
 
+/* Whether it may have been removed by what @node has forgotten for want of room. */
+static gboolean
+has_forgotten (SimNode *node, const GkvRecord *record)
+{
+  return gkv_removals_has_dropped (gkv_store_get_removals (node->store), G_MININT64, record->stamp);
+}
+
 void
 sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced)
 {
@@ -187,7 +194,7 @@ sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced)
 
   /* Dead records are dropped, and what has one may then come from elsewhere; the record of an owner, too, that was held
    * dead and isn't. */
-  if (held != NULL && gkv_record_compare (record, held) <= 0 &&
+  if (held != NULL && gkv_record_compare (record, held) <= 0 && !has_forgotten (node, record) &&
       !(gkv_record_is_dead (held) && (gkv_record_is_dead (record) || (record->flags & GKV_RECORD_EPHEMERAL) != 0)))
     sim_cluster_complain (cluster, "%s went back from %s to %s", node->id, before, what);
   if (!is_same (replaced, shown))
@@ -384,9 +391,11 @@ is_made_again (SimCluster *cluster, const GkvRecord *dead)
 
   for (guint i = 0; writes != NULL && i < writes->len; i++)
     {
-      const GkvRecord *record = ((Write *) g_ptr_array_index (writes, i))->record;
+      const Write *write = g_ptr_array_index (writes, i);
+      const GkvRecord *record = write->record;
 
-      if (gkv_record_is_dead (record) && dead->stamp >= record->stamp && dead->stamp <= record->stamp + 1)
+      if ((gkv_record_is_dead (record) || write->end > 0) && dead->stamp >= record->stamp &&
+          dead->stamp <= record->stamp + 1)
         return TRUE;
     }
   return FALSE;
@@ -468,7 +477,7 @@ sim_check_is_removal (SimCluster *cluster, GkvRecord *record)
 /* What a node that still has its memory wrote, or has given to others, can't be lost: the same or a later record of the
  * key is held, or its end has been forgotten. */
 static void
-check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *held, guint *n_doubted)
+check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *held)
 {
   for (guint i = 0; i < writes->len; i++)
     {
@@ -485,11 +494,6 @@ check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *
       /* A tombstone that is made again from what is remembered has another writer. */
       if (held != NULL && dead && gkv_record_is_dead (held) && held->stamp >= write->record->stamp)
         continue;
-      if (!dead && *n_doubted > 0)
-        {
-          *n_doubted -= 1;
-          continue;
-        }
 
       what = describe (write->record);
       instead = describe (held);
@@ -579,7 +583,6 @@ sim_check_promises (SimCluster *cluster)
 {
   gboolean small = cluster->nodes->len <= MAX_COMPARED;
   SimNode *any = NULL;
-  guint n_doubted = 0;
   GHashTableIter iter;
   const char *key;
   GPtrArray *writes;
@@ -593,7 +596,8 @@ sim_check_promises (SimCluster *cluster)
         continue;
 
       any = any != NULL ? any : node;
-      n_doubted += sim_node_get_stat (node, "records-doubted");
+      if (node->options.max_removals == 0 && sim_node_get_stat (node, "records-doubted") > 0)
+        sim_cluster_complain (cluster, "%s doubts a record, though it can remember all removals", node->id);
       check_sums (node);
       if (!small)
         continue;
@@ -613,6 +617,6 @@ sim_check_promises (SimCluster *cluster)
 
       if (held != NULL)
         check_record (cluster, held);
-      check_lost (cluster, key, writes, held, &n_doubted);
+      check_lost (cluster, key, writes, held);
     }
 }

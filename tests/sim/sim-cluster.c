@@ -412,6 +412,7 @@ sim_node_start (SimNode *self)
     .max_datagram_size = get_max_datagram_size (self),
     .chain_length = CHAIN_LENGTH,
     .tombstone_life_ms = tombstone_life_ms,
+    .max_removals = options->max_removals,
     .max_tombstones = options->max_tombstones > 0 ? options->max_tombstones : self->cluster->max_tombstones,
     .forget_dead_ms = forget_dead_ms > 0 ? forget_dead_ms : tombstone_life_ms,
   };

@@ -36,6 +36,7 @@ typedef struct
   gint64 tombstone_life_ms;
   gint64 forget_dead_ms;
   guint max_tombstones;
+  guint max_removals;
   gboolean hides_address; /* others have to use the address that they see */
   guint interface;        /* its number, of a host that has only a link-local address; 0: it has another one */
   gint64 cpu_time;        /* µs that it takes for a datagram */

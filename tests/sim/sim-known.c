@@ -23,7 +23,6 @@ typedef struct
 
 static const Known table[] = {
   /* Faults that are left out altogether: what they break can't be told from what else would. */
-  { "sleeps", "a", NULL, SIM_FAULT_SLEEPS, 0, 143, "a lease goes twice; a write that was confirmed isn't held" },
   { "leaps", "h", NULL, SIM_FAULT_LEAPS, 0, 1, "what a clock that was far ahead has written stays hidden" },
   { "rebinding", "k", NULL, SIM_FAULT_REBINDING, 0, 4, "a live peer whose address changed is held dead" },
   { "corruption", "-", NULL, SIM_FAULT_CORRUPTION, 0, 14, "a record with other bytes is taken: nothing tells it" },
@@ -39,7 +38,7 @@ static const Known table[] = {
   { "partial-flushes", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_FLUSHES, 45, "a flush never ends though all hold it" },
   { "starts-synced", "u", NULL, SIM_FAULT_CRASHES | SIM_FAULT_RESTARTS | SIM_FAULT_LEAVES, SIM_CHECK_SYNCED, 519,
     "nodes that start at once sync with each other alone" },
-  { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS, SIM_CHECK_LEASES, 3818,
+  { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS | SIM_FAULT_SLEEPS, SIM_CHECK_LEASES, 3818,
     "who goes on after a pause loses its leases twice" },
   { "bursts-flushes", "-", NULL, SIM_FAULT_BURSTS, SIM_CHECK_FLUSHES, 202867, "a flush takes more than half a minute" },
   { "loss-deaths", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 618, "chance lets a live peer die" },

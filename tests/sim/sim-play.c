@@ -181,6 +181,8 @@ do_option (Play *self, SimNode *node, char **args)
     options->forget_dead_ms = read_time (self, args[1]) / SIM_MS;
   else if (strcmp (args[0], "max-tombstones") == 0)
     options->max_tombstones = read_number (self, args[1]);
+  else if (strcmp (args[0], "max-removals") == 0)
+    options->max_removals = read_number (self, args[1]);
   else if (strcmp (args[0], "hides-address") == 0)
     options->hides_address = TRUE;
   else if (strcmp (args[0], "interface") == 0)
@@ -565,6 +567,16 @@ expect_errors (Play *self, SimNode *node, char **args)
                           node->n_errors[code->value], args[0], most);
 }
 
+/* expect-stat NODES NAME LEAST MOST */
+static void
+expect_stat (Play *self, SimNode *node, char **args)
+{
+  guint64 n = node->state == SIM_NODE_UP ? sim_node_get_stat (node, args[0]) : 0;
+
+  if (node->state == SIM_NODE_UP && (n < read_number (self, args[1]) || n > read_number (self, args[2])))
+    sim_cluster_complain (self->cluster, "%s has %u %s, not %s to %s", node->id, (guint) n, args[0], args[1], args[2]);
+}
+
 static void
 expect_flushed (Play *self, SimNode *node, char **args)
 {
@@ -658,6 +670,7 @@ static const struct
   { "expect-alive", TRUE, 1, expect_alive },
   { "expect-synced", TRUE, 0, expect_synced },
   { "expect-errors", TRUE, 2, expect_errors },
+  { "expect-stat", TRUE, 3, expect_stat },
   { "expect-flushed", FALSE, 0, expect_flushed },
   { "expect-lost-leases", FALSE, 1, expect_lost_leases },
   { "expect-deaths", FALSE, 1, expect_deaths },

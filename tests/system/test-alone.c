@@ -196,6 +196,11 @@ test_late_options (void)
   g_test_assert_expected_messages ();
   g_assert_null (gkv_node_get_bind_address (node));
 
+  g_test_expect_message ("Gkv", G_LOG_LEVEL_WARNING, "*remembered-removals*");
+  gkv_node_set_remembered_removals (node, 10);
+  g_test_assert_expected_messages ();
+  g_assert_cmpuint (gkv_node_get_remembered_removals (node), ==, 4194304);
+
   gkv_node_set_gossip_interval (node, 700);
   g_assert_cmpuint (gkv_node_get_gossip_interval (node), ==, 700);
 }
