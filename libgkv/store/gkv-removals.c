@@ -257,6 +257,10 @@ gkv_removals_add (GkvRemovals *self, GkvFingerprint hash, GkvStamp stamp, gint64
         break;
       drop_first (self);
     }
+  /* Keys that are removed again and again leave nothing behind. */
+  for (guint i = 0; i < 2 && self->end > self->first && get_entry (self, get_place (self, self->first))->stamp == 0;
+       i++)
+    drop_first (self);
   append (self, hash, stamp, made);
   if (self->n > self->n_buckets)
     split_bucket (self);

@@ -135,6 +135,16 @@ test_answers (void)
   gkv_put_u64 (body, 1);
   check_answer (&pair, GKV_MESSAGE_ASK, body);
 
+  for (guint64 i = 0; i < 100000; i++)
+    gkv_removals_add (gkv_store_get_removals (pair.sides[0].store), (GkvFingerprint){ i, i }, 1, 0);
+  g_byte_array_set_size (body, 0);
+  gkv_put_u32 (body, 1);
+  gkv_put_varint (body, 0);
+  gkv_put_u64 (body, 1);
+  gkv_put_u64 (body, 0);
+  gkv_put_u32 (body, G_MAXUINT32);
+  check_answer (&pair, GKV_MESSAGE_RECALL, body);
+
   /* It works as before. */
   pair_run (&pair, 5 * SECOND, FALSE);
   pair_write (&pair, 0, "new", "value", 0);
@@ -593,6 +603,54 @@ test_gone_and_dripping (gconstpointer left)
   pair_clear (&pair);
 }
 
+/* One that says that this node was silent for years ends no lifetime, where others don't say so; and removals that
+ * nobody asked for, or with stamps of a far future, aren't remembered. */
+static void
+test_false_memory (void)
+{
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+  GkvRecord *record;
+  GkvEngine *engine;
+  Pair pair;
+
+  pair_init_three (&pair);
+  engine = pair.sides[0].engine;
+  gkv_put_u64 (body, 1);
+  send_message (&pair, "d:4", GKV_MESSAGE_TOKEN, body);
+  send_ident (&pair, "d:4", "d:4", 1);
+  pair_write (&pair, 0, "lease", "value", 0);
+  record = gkv_store_lookup (pair.sides[0].store, "lease", 5);
+  gkv_store_set_deadline (pair.sides[0].store, record, pair.now.boot + 3600 * SECOND);
+
+  g_byte_array_set_size (body, 0);
+  gkv_put_u16 (body, 1);
+  send_message (&pair, "d:4", GKV_MESSAGE_ACK, body);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  g_byte_array_set_size (body, 0);
+  gkv_put_varint (body, G_GUINT64_CONSTANT (1) << 40);
+  for (guint i = 0; i < 3; i++)
+    send_message (&pair, "d:4", GKV_MESSAGE_SILENT, body);
+  g_assert_cmpint (gkv_store_get_deadline (pair.sides[0].store, record) - pair.now.boot, >, 3000 * SECOND);
+
+  g_byte_array_set_size (body, 0);
+  gkv_put_u8 (body, 3);
+  gkv_put_u32 (body, 1);
+  gkv_put_u64 (body, 1);
+  gkv_put_u64 (body, 2);
+  gkv_put_u64 (body, 1);
+  gkv_put_u64 (body, 2);
+  gkv_put_varint (body, 0);
+  gkv_put_u64 (body, G_MAXUINT64);
+  gkv_put_varint (body, 0);
+  gkv_put_u64 (body, 7);
+  gkv_put_u64 (body, 7);
+  gkv_put_u64 (body, G_MAXUINT64);
+  send_message (&pair, "d:4", GKV_MESSAGE_REMEMBERED, body);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "removals-remembered"), ==, 0);
+  g_assert_nonnull (gkv_members_lookup (engine->members, "d:4"));
+  pair_clear (&pair);
+}
+
 /* The second comes late, with a large record, and is asked seldom; somebody else is there before. */
 static GkvRecord *
 init_late (Pair *pair, const char *value)
@@ -932,6 +990,7 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/hostile/gone-and-dripping/left", GINT_TO_POINTER (TRUE), test_gone_and_dripping);
   g_test_add_data_func ("/hostile/gone-and-dripping/begun-anew", GINT_TO_POINTER (FALSE), test_gone_and_dripping);
   g_test_add_func ("/hostile/false-pieces", test_false_pieces);
+  g_test_add_func ("/hostile/false-memory", test_false_memory);
   g_test_add_func ("/hostile/older-instead", test_older_instead);
   g_test_add_func ("/hostile/taken-over", test_taken_over);
   g_test_add_data_func ("/hostile/moved/silent", GINT_TO_POINTER (FALSE), test_moved);
