@@ -489,7 +489,10 @@ check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *
 
       if (!write->given && (writer->store == NULL || writer->memory != write->memory))
         continue;
-      if (held == NULL ? has_ended (writes, write->record) : gkv_record_compare (held, write->record) >= 0)
+      if (held != NULL && gkv_record_compare (held, write->record) >= 0)
+        continue;
+      /* What has ended is dropped everywhere; the dead mark of an earlier one may come after that. */
+      if ((held == NULL || gkv_record_is_dead (held)) && has_ended (writes, write->record))
         continue;
       /* A tombstone that is made again from what is remembered has another writer. */
       if (held != NULL && dead && gkv_record_is_dead (held) && held->stamp >= write->record->stamp)
