@@ -228,6 +228,26 @@ has_ended (GkvEphemerals *self, Owner *owner)
   return FALSE;
 }
 
+/* An owner that lives writes again what others mark, and then all have that. */
+gboolean
+gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record)
+{
+  Entry *entry;
+  GkvMember *member;
+
+  if ((record->flags & (GKV_RECORD_EPHEMERAL | GKV_RECORD_DEAD)) != (GKV_RECORD_EPHEMERAL | GKV_RECORD_DEAD) ||
+      strcmp (gkv_record_get_origin (record), self->runtime->id) == 0)
+    return FALSE;
+
+  entry = gkv_table_lookup (self->records, &record->hash);
+  if (entry == NULL || !is_owned (entry->owner, record))
+    return FALSE;
+
+  member = gkv_members_lookup (self->members, gkv_record_get_origin (record));
+  return member == NULL || member->generation < entry->owner->generation ||
+         (member->generation == entry->owner->generation && gkv_member_is_live (member));
+}
+
 /* Or written again, if they are ours and we have another generation now. At most @max. Returns how many; with the last
  * one the owner goes. */
 static guint

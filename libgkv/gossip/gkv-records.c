@@ -261,6 +261,13 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
     return FALSE;
   doubted = away > 0 && is_doubtful (self, record, away);
 
+  /* Its owner is to know, wherever it can be reached from here. */
+  if (gkv_ephemerals_doubt (self->ephemerals, record))
+    {
+      gkv_rumours_send_to (self->rumours, record, gkv_runtime_hash_id (self->runtime, gkv_record_get_origin (record)));
+      return FALSE;
+    }
+
   result = gkv_store_put (self->runtime->store, record, &replaced);
   if (result == GKV_STORE_REMOVED)
     {
