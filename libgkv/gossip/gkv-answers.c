@@ -92,7 +92,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
       if (range.depth == 0)
         {
           gkv_flushes_agree (self->flushes, link);
-          gkv_exchange_agree (self->exchanges, link);
+          gkv_exchange_agree (self->exchanges, link, 0);
         }
     }
   else if (mine.count <= MAX_LISTED || range.depth == 16)
@@ -132,9 +132,9 @@ handle_same (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 
   if (range.depth == 0)
     {
-      gkv_exchange_agree (self->exchanges, link);
-      if (flags & SAME_FLAG_SYNCED)
-        gkv_runtime_set_synced (self->runtime);
+      if (gkv_link_is_current (link))
+        gkv_standing_of (link->member)->says_synced = (flags & SAME_FLAG_SYNCED) != 0;
+      gkv_exchange_agree (self->exchanges, link, gkv_exchange_of (link)->number);
     }
   gkv_exchange_consider_end (self->exchanges, link);
 }
@@ -175,21 +175,106 @@ add_to_array (GkvRecord *record, gpointer user_data)
   return TRUE;
 }
 
+static int
+compare_items (gconstpointer a, gconstpointer b)
+{
+  guint64 x = ((const GkvItem *) a)->hash, y = ((const GkvItem *) b)->hash;
+
+  return (x > y) - (x < y);
+}
+
+/* The first of sorted items whose hash is at least @hash, or their number. */
+static guint
+find_item (GArray *items, guint64 hash)
+{
+  guint low = 0, high = items->len;
+
+  while (low < high)
+    {
+      guint middle = (low + high) / 2;
+
+      if (g_array_index (items, GkvItem, middle).hash < hash)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+
+  return low;
+}
+
+static guint
+count_items (GArray *items, guint64 hash)
+{
+  guint first = find_item (items, hash), end = first;
+
+  while (end < items->len && g_array_index (items, GkvItem, end).hash == hash)
+    end++;
+  return end - first;
+}
+
+static gboolean
+has_several (GPtrArray *records, guint index)
+{
+  const GkvRecord *record = g_ptr_array_index (records, index);
+
+  return (index > 0 && ((GkvRecord *) g_ptr_array_index (records, index - 1))->hash == record->hash) ||
+         (index + 1 < records->len && ((GkvRecord *) g_ptr_array_index (records, index + 1))->hash == record->hash);
+}
+
+/* Whether one that has these @items lacks a record of ours. Where a hash is that of several keys it isn't known which
+ * of them an item is of, and all is given but what is listed just so. */
+static gboolean
+is_lacking (GArray *items, GPtrArray *mine, guint index)
+{
+  const GkvRecord *record = g_ptr_array_index (mine, index);
+  guint first = find_item (items, record->hash);
+  guint n = count_items (items, record->hash);
+
+  for (guint i = first; i < first + n; i++)
+    {
+      const GkvItem *item = &g_array_index (items, GkvItem, i);
+
+      if (item->stamp == record->stamp && item->fingerprint == (guint32) record->fingerprint.lo)
+        return FALSE;
+    }
+
+  return n != 1 || has_several (mine, index) || record->stamp >= g_array_index (items, GkvItem, first).stamp;
+}
+
+/* Gives of a range what one that has these @items lacks. */
+static void
+give_rest (GkvAnswers *self, GkvLink *link, GkvRange range, GArray *items)
+{
+  g_autoptr (GPtrArray) mine = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+
+  /* At most so many as are given, and one leaf more. */
+  gkv_store_foreach (self->runtime->store, range, 0, add_to_array, mine);
+  for (guint i = 0; i < mine->len; i++)
+    if (is_lacking (items, mine, i))
+      {
+        GkvRecord *record = g_ptr_array_index (mine, i);
+
+        g_ptr_array_add (given, gkv_record_ref (record));
+        gkv_given_add (&gkv_exchange_of (link)->given, record, 0);
+      }
+  if (gkv_offers_give (self->offers, link, given))
+    gkv_exchange_of (link)->invited = TRUE;
+}
+
 static void
 handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
   const guint8 *all = reader->data;
   GkvRange range = gkv_reader_range (reader);
-  g_autoptr (GHashTable) listed = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
-  g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
+  g_autoptr (GArray) items = g_array_new (FALSE, FALSE, sizeof (GkvItem));
   GkvSummary mine;
 
   while (gkv_reader_get_left (reader) > 0)
     {
       GkvItem item = gkv_reader_item (reader);
-      GkvItem *copy = g_memdup2 (&item, sizeof item);
 
-      g_hash_table_replace (listed, &copy->hash, copy);
+      g_array_append_val (items, item);
     }
 
   if (reader->failed || !gkv_exchange_is_answer (link, &range, 0))
@@ -198,6 +283,7 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
   if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, all, reader->len))
     return;
 
+  g_array_sort (items, compare_items);
   gkv_store_summarise (self->runtime->store, range, &mine);
   if (mine.count > MAX_GIVEN && gkv_exchange_of (link)->full && range.depth < 16)
     {
@@ -222,37 +308,16 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
     }
   else
     {
-      g_autoptr (GPtrArray) records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-
-      /* At most so many as are given, and one leaf more. */
-      gkv_store_foreach (self->runtime->store, range, 0, add_to_array, records);
-      for (guint i = 0; i < records->len; i++)
-        {
-          GkvRecord *record = g_ptr_array_index (records, i);
-          GkvItem *item = g_hash_table_lookup (listed, &record->hash);
-
-          if (item == NULL || gkv_item_is_given (item, record))
-            {
-              g_ptr_array_add (given, gkv_record_ref (record));
-              gkv_given_add (&gkv_exchange_of (link)->given, record, item != NULL ? item->stamp : 0);
-            }
-        }
-      if (gkv_offers_give (self->offers, link, given))
-        gkv_exchange_of (link)->invited = TRUE;
+      give_rest (self, link, range, items);
     }
 
-  {
-    GHashTableIter iter;
-    GkvItem *item;
+  for (guint i = 0; i < items->len; i++)
+    {
+      const GkvItem *item = &g_array_index (items, GkvItem, i);
 
-    g_hash_table_iter_init (&iter, listed);
-    while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &item))
-      {
-        gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-        if (gkv_item_is_wanted (item, gkv_store_lookup_hash (self->runtime->store, item->hash)))
-          gkv_transfer_want (self->transfers, link, item->hash);
-      }
-  }
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      gkv_offers_consider (self->offers, link, item, count_items (items, item->hash));
+    }
 
   gkv_exchange_consider_end (self->exchanges, link);
 }

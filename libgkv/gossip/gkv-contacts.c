@@ -191,6 +191,14 @@ gkv_contacts_add (GkvContacts *self, const char *address, gboolean by_applicatio
 }
 
 gboolean
+gkv_contacts_is_named (GkvContacts *self, const char *address)
+{
+  const GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+
+  return contact != NULL && contact->by_application;
+}
+
+gboolean
 gkv_contacts_have_unreached (GkvContacts *self)
 {
   GHashTableIter iter;

@@ -35,6 +35,8 @@ guint gkv_contacts_get_n (GkvContacts *self);
 GkvContactState gkv_contacts_describe (GkvContacts *self, const char *address);
 /* Whether a peer that is alive replies there, or this very node. */
 gboolean gkv_contacts_is_reached (GkvContacts *self, const char *address);
+/* Whether the application, or discovery, has named this address. */
+gboolean gkv_contacts_is_named (GkvContacts *self, const char *address);
 /* Whether there is a seed where no peer has replied. */
 gboolean gkv_contacts_have_unreached (GkvContacts *self);
 

@@ -6,6 +6,33 @@
 
 #include "gkv-conversation.h"
 
+/* A reply takes no longer than that. */
+#define REPLY_PATIENCE (200 * GKV_MS)
+
+/* So many questions in a row may have got lost, or their replies; and so many have not, at 30 % loss each way but once
+ * in a million times. */
+#define MANY_REFUSALS 5
+#define ALL_REFUSALS  20
+
+/* As many as records may come in pieces at once. */
+#define MAX_ELSEWHERE 4096
+
+guint
+gkv_record_name_hash (gconstpointer name)
+{
+  const GkvRecordName *self = name;
+
+  return (guint) (self->hash ^ self->hash >> 32) ^ self->version;
+}
+
+gboolean
+gkv_record_name_equal (gconstpointer a, gconstpointer b)
+{
+  const GkvRecordName *x = a, *y = b;
+
+  return x->hash == y->hash && x->version == y->version;
+}
+
 void
 gkv_conversation_init (GkvLink *link)
 {
@@ -15,7 +42,70 @@ gkv_conversation_init (GkvLink *link)
 void
 gkv_conversation_clear (GkvLink *link)
 {
+  g_clear_pointer (&gkv_conversation_of (link)->elsewhere, g_array_unref);
+  g_clear_pointer (&gkv_conversation_of (link)->awaited, g_array_unref);
   g_clear_pointer (&link->of_repair, g_free);
+}
+
+void
+gkv_conversation_note_asked (GkvLink *link, gint64 now)
+{
+  GkvConversation *conversation = gkv_conversation_of (link);
+
+  if (conversation->asked_since == 0)
+    conversation->asked_since = now;
+  if (conversation->asked_at == 0)
+    conversation->asked_at = now;
+}
+
+void
+gkv_conversation_note_received (GkvLink *link, gint64 now)
+{
+  GkvConversation *conversation = gkv_conversation_of (link);
+
+  if (conversation->asked_at == 0 || now - conversation->asked_at < REPLY_PATIENCE)
+    return;
+
+  conversation->n_refusals++;
+  conversation->asked_at = 0;
+}
+
+void
+gkv_conversation_note_got (GkvLink *link)
+{
+  GkvConversation *conversation = gkv_conversation_of (link);
+
+  conversation->asked_since = conversation->asked_at = 0;
+  conversation->n_refusals = 0;
+}
+
+gboolean
+gkv_conversation_withholds (const GkvLink *link, gint64 now, gint64 patience)
+{
+  const GkvConversation *conversation = gkv_conversation_of (link);
+
+  return conversation->n_refusals >= MANY_REFUSALS && now - conversation->asked_since > patience;
+}
+
+gboolean
+gkv_conversation_withholds_all (const GkvLink *link)
+{
+  return gkv_conversation_of (link)->n_refusals >= ALL_REFUSALS;
+}
+
+gboolean
+gkv_conversation_add_elsewhere (GkvLink *link, guint64 hash, guint32 version)
+{
+  GkvConversation *conversation = gkv_conversation_of (link);
+  GkvRecordName name = { hash, version };
+
+  if (conversation->elsewhere == NULL)
+    conversation->elsewhere = g_array_new (FALSE, FALSE, sizeof (GkvRecordName));
+  if (conversation->elsewhere->len >= MAX_ELSEWHERE)
+    return FALSE;
+
+  g_array_append_val (conversation->elsewhere, name);
+  return TRUE;
 }
 
 void

@@ -8,6 +8,16 @@
 
 G_BEGIN_DECLS
 
+/* What names a record: the hash of its key, and the low bits of its fingerprint. */
+typedef struct
+{
+  guint64 hash;
+  guint32 version;
+} GkvRecordName;
+
+guint gkv_record_name_hash (gconstpointer name);
+gboolean gkv_record_name_equal (gconstpointer a, gconstpointer b);
+
 typedef struct
 {
   struct _GkvExchange *exchange; /* gkv-exchange; NULL: none under way */
@@ -19,6 +29,16 @@ typedef struct
 
   gboolean gave_old;  /* or something was given, or offered, that may have been held before a parting */
   gint64 heard_at[3]; /* when it was known to have received something, the latest first (gkv-partings) */
+  /* Whether it gives what it is asked for. */
+  gint64 asked_since; /* since when it was asked, and gave nothing; 0: there is nothing to be got */
+  gint64 asked_at;    /* when it was asked, and nothing else came since; 0: it isn't counted yet */
+  guint n_refusals;   /* how often it was asked, something else came, and nothing of what was asked for */
+
+  /* Names of what came in pieces from other nodes when it was found to be there as well: since the last exchange
+   * began; and those that an exchange which has ended is waiting for, with its number. NULL: none. */
+  GArray *elsewhere;
+  GArray *awaited;
+  guint64 awaited_by;
 
   /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
   guint64 ended_mine;
@@ -39,6 +59,17 @@ gkv_conversation_of (const GkvLink *link)
 /* A link was added, or is about to be freed: nothing is under way on it. */
 void gkv_conversation_init (GkvLink *link);
 void gkv_conversation_clear (GkvLink *link);
+/* Something is asked for there; something has come from there; and that was something of what was asked for. */
+void gkv_conversation_note_asked (GkvLink *link, gint64 now);
+void gkv_conversation_note_received (GkvLink *link, gint64 now);
+void gkv_conversation_note_got (GkvLink *link);
+/* Whether the node there lives, and gives nothing of what it is asked for, for longer than @patience. Of one from which
+ * nothing comes at all that isn't said. */
+gboolean gkv_conversation_withholds (const GkvLink *link, gint64 now, gint64 patience);
+/* The same beyond all doubt. */
+gboolean gkv_conversation_withholds_all (const GkvLink *link);
+/* What is wanted from there comes in pieces from another node. FALSE: there is no room to remember it. */
+gboolean gkv_conversation_add_elsewhere (GkvLink *link, guint64 hash, guint32 version);
 /* Another node may be there, or both hold the same: exchanges in vain are counted from the start. */
 void gkv_conversation_forget_repeats (GkvLink *link);
 

@@ -4,6 +4,7 @@
  *
  *   gkv-records      what comes into the store, and what follows from it
  *   gkv-answers      anti-entropy: what is said to a query, and what follows from the reply
+ *   gkv-synced       whether this node holds what the cluster held when it came
  *   gkv-flushes      which peers hold what was written here
  *   gkv-sketches     finding what differs all at once, where that is little,
  *   gkv-exchange     or range by range
@@ -34,6 +35,7 @@
 #include "gkv-identities.h"
 #include "gkv-inheritance.h"
 #include "gkv-records.h"
+#include "gkv-synced.h"
 
 G_BEGIN_DECLS
 
@@ -58,13 +60,10 @@ struct _GkvEngine
   GkvOffers *offers;
   GkvExchanges *exchanges;
   GkvSketches *sketches;
+  GkvSynced *synced;
   GkvFlushes *flushes;
   GkvAnswers *answers;
   GkvRecords *records;
-
-  /* When it is synced */
-  gint64 started;
-  guint n_unresolved;
 
   gint64 suspended; /* for how long the machine was, in all */
 };

@@ -14,58 +14,6 @@
 /* A process, or a machine, that slept for so long decides about nobody by the replies that it slept through. */
 #define SLEPT (GKV_SECOND / 4)
 
-/* Synced */
-
-/* A peer of which only others have reported, and that never replied here, is waited for only as long as it may take to
- * meet it. */
-static gboolean
-is_awaited (GkvEngine *self, const GkvMember *member)
-{
-  gboolean met = member->link != NULL && gkv_link_is_usable (member->link);
-
-  return gkv_member_is_live (member) && !gkv_standing_of (member)->matched &&
-         (met || self->runtime->now.mono - member->generation_since < GKV_ALONE_AFTER);
-}
-
-/* TRUE once an exchange with every peer that answers has ended, or when there is nobody to wait for. None of them waits
- * for a record that comes in pieces from another peer; so that is waited for here. */
-static void
-consider_synced (GkvEngine *self)
-{
-  GHashTableIter iter;
-  GkvMember *member;
-  guint n_matched = 0;
-
-  if (self->runtime->synced)
-    return;
-
-  if (self->runtime->n_alive == 0)
-    {
-      if (gkv_contacts_have_unreached (self->contacts) || self->n_unresolved > 0)
-        return;
-
-      if (self->runtime->now.mono - self->started < GKV_ALONE_AFTER)
-        {
-          gkv_runtime_wake_at (self->runtime, self->started + GKV_ALONE_AFTER);
-          return;
-        }
-    }
-
-  gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    {
-      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (is_awaited (self, member))
-        return;
-      n_matched += gkv_member_is_live (member) && gkv_standing_of (member)->matched;
-    }
-  if (self->runtime->n_alive > 0 && n_matched == 0)
-    return;
-
-  if (!gkv_pieces_are_missing (self->pieces))
-    gkv_runtime_set_synced (self->runtime);
-}
-
 /* What the parts report to each other, in the order of the layers */
 
 static void
@@ -114,6 +62,7 @@ on_datagram_ended (GkvLink *link, gpointer data)
   GkvEngine *self = data;
 
   gkv_identities_end_datagram (self->identities, link);
+  gkv_conversation_note_received (link, self->runtime->now.mono);
   gkv_runtime_unlock_store (self->runtime);
 }
 
@@ -272,7 +221,10 @@ on_probe_failed (GkvMember *member, gpointer data)
 static void
 on_liveness_changed (GkvMember *member, gpointer data)
 {
-  gkv_flushes_note_liveness (((GkvEngine *) data)->flushes, member);
+  GkvEngine *self = data;
+
+  gkv_standing_of (member)->live_since = self->runtime->now.mono;
+  gkv_flushes_note_liveness (self->flushes, member);
 }
 
 static void
@@ -284,7 +236,7 @@ on_member_lost (GkvMember *member, gpointer data)
   gkv_partings_lose (self->partings, member);
   gkv_ephemerals_hasten (self->ephemerals);
   if (member->link != NULL)
-    gkv_exchange_free (self->exchanges, member->link);
+    gkv_exchange_end_all (self->exchanges, member->link);
 }
 
 static void
@@ -306,7 +258,7 @@ on_conversation_ended (GkvLink *link, gpointer data)
 {
   GkvEngine *self = data;
 
-  gkv_exchange_free (self->exchanges, link);
+  gkv_exchange_end_all (self->exchanges, link);
   gkv_transfer_end (self->transfers, link);
 }
 
@@ -320,6 +272,12 @@ static void
 on_generation_raised (gpointer data)
 {
   gkv_ephemerals_hasten (((GkvEngine *) data)->ephemerals);
+}
+
+static void
+on_stated (GkvLink *link, gboolean synced, guint64 n_records, gpointer data)
+{
+  gkv_synced_note_statement (((GkvEngine *) data)->synced, link, synced, n_records);
 }
 
 static void
@@ -377,15 +335,15 @@ on_offered (GkvLink *link, guint64 hash, guint64 away, gpointer data)
 }
 
 static void
-on_announced (GkvLink *link, guint64 hash, gpointer data)
+on_announced (GkvLink *link, guint64 hash, guint32 version, gpointer data)
 {
-  gkv_transfer_forget_want (link, hash);
+  gkv_transfer_forget_want (link, hash, version);
 }
 
 static void
-on_postponed (GkvLink *link, guint64 hash, gpointer data)
+on_postponed (GkvLink *link, guint64 hash, guint32 version, gpointer data)
 {
-  gkv_transfer_expect (((GkvEngine *) data)->transfers, link, hash);
+  gkv_transfer_expect (((GkvEngine *) data)->transfers, link, hash, version);
 }
 
 static void
@@ -395,9 +353,9 @@ on_has_room (gpointer data)
 }
 
 static void
-on_gave_up (gpointer data)
+on_pieces_ended (guint64 hash, guint32 version, gboolean got, gpointer data)
 {
-  gkv_exchanges_doubt (((GkvEngine *) data)->exchanges);
+  gkv_exchanges_end_pieces (((GkvEngine *) data)->exchanges, hash, version, got);
 }
 
 static void
@@ -419,20 +377,29 @@ on_exchange_ended (GkvLink *link, GkvGiven *given, gpointer data)
 }
 
 static void
-on_matched (GkvMember *member, gpointer data)
+on_repeats (GkvLink *link, gpointer data)
+{
+  gkv_probes_ask (((GkvEngine *) data)->probes, link);
+}
+
+static void
+on_matched (GkvLink *link, guint64 number, gpointer data)
 {
   GkvEngine *self = data;
 
-  if (member->link != NULL && !gkv_conversation_of (member->link)->gave_old)
-    gkv_partings_settle (self->partings, member,
-                         gkv_standing_of (member)->remembers && gkv_inheritance_is_complete (self->inheritance));
-  consider_synced (self);
+  if (!gkv_conversation_of (link)->gave_old)
+    gkv_partings_settle (self->partings, link->member,
+                         gkv_standing_of (link->member)->remembers && gkv_inheritance_is_complete (self->inheritance));
+  gkv_synced_consider (self->synced);
 }
 
 static void
 on_parted (gint64 since, gpointer data)
 {
-  gkv_inheritance_begin (((GkvEngine *) data)->inheritance, since);
+  GkvEngine *self = data;
+
+  gkv_synced_part (self->synced);
+  gkv_inheritance_begin (self->inheritance, since);
 }
 
 static void
@@ -481,7 +448,7 @@ static const GkvMembershipListener membership_listener = {
   .link_forgotten = on_link_forgotten,
   .generation_raised = on_generation_raised,
 };
-static const GkvIdentitiesListener identities_listener = { .introduced = on_introduced };
+static const GkvIdentitiesListener identities_listener = { .introduced = on_introduced, .stated = on_stated };
 static const GkvRumoursListener rumours_listener = {
   .received = on_rumour,
   .acknowledged = on_acknowledged,
@@ -500,13 +467,14 @@ static const GkvPiecesListener pieces_listener = {
   .announced = on_announced,
   .postponed = on_postponed,
   .has_room = on_has_room,
-  .gave_up = on_gave_up,
+  .ended = on_pieces_ended,
   .progressed = on_progressed,
 };
 static const GkvTransfersListener transfers_listener = { .received = on_record, .progressed = on_progressed };
 static const GkvExchangesListener exchanges_listener = {
   .began = on_exchange_began,
   .ended = on_exchange_ended,
+  .repeats = on_repeats,
   .matched = on_matched,
 };
 
@@ -545,7 +513,6 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   guint max_removals = config->max_removals > 0 ? config->max_removals : GKV_MAX_REMOVALS;
 
   self->runtime = runtime;
-  self->started = now->mono;
   self->suspended = now->boot - now->mono;
   self->links = gkv_links_new (runtime, &links_listener, self);
   self->contacts = gkv_contacts_new (runtime, self->links, &contacts_listener, self);
@@ -569,9 +536,11 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->pieces = gkv_pieces_new (runtime, self->links, self->partings, self->rumours, &pieces_listener, self);
   self->transfers = gkv_transfers_new (runtime, self->links, self->partings, self->pieces, &transfers_listener, self);
   self->offers = gkv_offers_new (runtime, self->links, self->partings, self->transfers);
-  self->exchanges = gkv_exchanges_new (runtime, self->links, self->members, self->pieces, self->transfers,
-                                       MAX (config->gossip_interval_ms, 1) * GKV_MS, &exchanges_listener, self);
+  self->exchanges =
+      gkv_exchanges_new (runtime, self->links, self->members, self->membership, self->pieces, self->transfers,
+                         MAX (config->gossip_interval_ms, 1) * GKV_MS, &exchanges_listener, self);
   self->sketches = gkv_sketches_new (runtime, self->links, self->transfers, self->offers, self->exchanges);
+  self->synced = gkv_synced_new (runtime, self->contacts, self->members, self->membership);
   self->flushes = gkv_flushes_new (runtime, self->links, self->members, self->exchanges);
   self->answers = gkv_answers_new (runtime, self->links, self->transfers, self->offers, self->exchanges, self->sketches,
                                    self->flushes);
@@ -598,6 +567,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_records_free (self->records);
   gkv_answers_free (self->answers);
   gkv_flushes_free (self->flushes);
+  gkv_synced_free (self->synced);
   gkv_sketches_free (self->sketches);
   gkv_exchanges_free (self->exchanges);
   gkv_offers_free (self->offers);
@@ -640,7 +610,7 @@ gkv_engine_set_advertise_address (GkvEngine *self, const char *address)
 void
 gkv_engine_set_n_unresolved (GkvEngine *self, guint n_unresolved)
 {
-  self->n_unresolved = n_unresolved;
+  gkv_synced_set_n_unresolved (self->synced, n_unresolved);
 }
 
 void
@@ -699,6 +669,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
         {
           gkv_probes_cancel (self->probes, NULL);
           gkv_membership_note_slept (self->membership);
+          gkv_synced_note_slept (self->synced);
         }
       self->suspended = now->boot - now->mono;
       runtime->wake = G_MAXINT64;
@@ -720,7 +691,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_ephemerals_tick (self->ephemerals);
       gkv_tombstones_tick (self->tombstones);
       gkv_inheritance_tick (self->inheritance);
-      consider_synced (self);
+      gkv_synced_consider (self->synced);
     }
   gkv_runtime_unlock_store (runtime);
 

@@ -40,11 +40,13 @@ typedef struct
   GQueue records; /* Entry */
 } Owner;
 
-typedef struct
+/* What an owner has of one hash: one record, or several keys have that hash. */
+typedef struct _Entry
 {
   guint64 hash;
   Owner *owner;
-  GList link; /* in its records */
+  GList link;          /* in its records */
+  struct _Entry *next; /* of another owner; NULL: that is all of this hash */
 } Entry;
 
 struct _GkvEphemerals
@@ -54,7 +56,8 @@ struct _GkvEphemerals
   GkvMembership *membership;
   GkvEphemeralsListener listener;
   gpointer data;
-  GkvTable *records;  /* hash* → Entry, owned */
+  GkvTable *records; /* hash* → the first Entry; all are owned */
+  guint n_entries;
   GHashTable *owners; /* set of Owner, owned */
   gint64 due;
 };
@@ -80,6 +83,20 @@ owner_free (Owner *owner)
   g_free (owner);
 }
 
+static void
+entry_free (gpointer data)
+{
+  Entry *entry = data;
+
+  while (entry != NULL)
+    {
+      Entry *next = entry->next;
+
+      g_free (entry);
+      entry = next;
+    }
+}
+
 GkvEphemerals *
 gkv_ephemerals_new (GkvRuntime *runtime,
                     GkvMembers *members,
@@ -94,7 +111,7 @@ gkv_ephemerals_new (GkvRuntime *runtime,
   self->membership = membership;
   self->listener = *listener;
   self->data = data;
-  self->records = gkv_table_new (g_int64_hash, g_int64_equal, g_free);
+  self->records = gkv_table_new (g_int64_hash, g_int64_equal, entry_free);
   self->owners = g_hash_table_new_full (owner_hash, owner_equal, (GDestroyNotify) owner_free, NULL);
   return self;
 }
@@ -142,44 +159,80 @@ ensure_owner (GkvEphemerals *self, GkvRecord *record)
   return owner;
 }
 
+/* The table has the first of them by its own hash. */
 static void
 remove_entry (GkvEphemerals *self, Entry *entry)
 {
   Owner *owner = entry->owner;
+  Entry *first = gkv_table_lookup (self->records, &entry->hash);
 
   g_queue_unlink (&owner->records, &entry->link);
   if (owner->records.length == 0)
     g_hash_table_remove (self->owners, owner);
+
+  self->n_entries--;
+  if (first != entry)
+    {
+      while (first->next != entry)
+        first = first->next;
+      first->next = entry->next;
+      g_free (entry);
+      return;
+    }
+
+  first = g_steal_pointer (&entry->next);
   gkv_table_remove (self->records, &entry->hash);
+  if (first != NULL)
+    gkv_table_insert (self->records, &first->hash, first);
 }
 
-void
-gkv_ephemerals_forget (GkvEphemerals *self, guint64 hash)
+/* What is seen of a key that has this hash, and belongs to the owner; NULL: nothing. @record: (out): what is held. */
+static GkvRecord *
+find_owned (GkvEphemerals *self, const Owner *owner, guint64 hash, GkvRecord **record)
 {
-  Entry *entry = gkv_table_lookup (self->records, &hash);
+  GkvRecord *visible;
 
-  if (entry != NULL)
-    remove_entry (self, entry);
+  for (guint n = 0; (*record = gkv_store_lookup_nth (self->runtime->store, hash, n)) != NULL; n++)
+    {
+      visible = gkv_store_get_visible (self->runtime->store, *record);
+      if (visible != NULL && is_watched (visible) && is_owned (owner, visible))
+        return visible;
+    }
+
+  return NULL;
+}
+
+/* Those of the hash of @record whose owners have nothing of it any more go. Returns that of its own owner, or NULL. */
+static Entry *
+look_at_entries (GkvEphemerals *self, GkvRecord *record)
+{
+  Entry *entry = gkv_table_lookup (self->records, &record->hash);
+  Entry *found = NULL;
+
+  while (entry != NULL)
+    {
+      Entry *next = entry->next;
+      GkvRecord *held;
+
+      if (is_watched (record) && is_owned (entry->owner, record))
+        found = entry;
+      else if (find_owned (self, entry->owner, entry->hash, &held) == NULL)
+        remove_entry (self, entry);
+      entry = next;
+    }
+
+  return found;
 }
 
 void
 gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record)
 {
-  Entry *entry;
+  Entry *entry = self->n_entries > 0 ? look_at_entries (self, record) : NULL;
+  Entry *last;
 
-  if (gkv_table_get_size (self->records) > 0)
-    {
-      entry = gkv_table_lookup (self->records, &record->hash);
-      if (entry != NULL && is_watched (record) && is_owned (entry->owner, record))
-        {
-          entry->owner->fine = self->runtime->now.mono;
-          return;
-        }
-      if (entry != NULL)
-        remove_entry (self, entry);
-    }
-
-  if (!is_watched (record))
+  if (entry != NULL)
+    entry->owner->fine = self->runtime->now.mono;
+  if (entry != NULL || !is_watched (record))
     return;
 
   entry = g_new0 (Entry, 1);
@@ -188,7 +241,14 @@ gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record)
   entry->owner->fine = self->runtime->now.mono;
   entry->link.data = entry;
   g_queue_push_tail_link (&entry->owner->records, &entry->link);
-  gkv_table_insert (self->records, &entry->hash, entry);
+  self->n_entries++;
+  last = gkv_table_lookup (self->records, &entry->hash);
+  while (last != NULL && last->next != NULL)
+    last = last->next;
+  if (last != NULL)
+    last->next = entry;
+  else
+    gkv_table_insert (self->records, &entry->hash, entry);
   gkv_runtime_wake_at (self->runtime, self->due);
 }
 
@@ -260,20 +320,23 @@ mark_records (GkvEphemerals *self, Owner *owner, guint max)
   for (guint i = 0; i < n; i++)
     {
       Entry *entry = g_queue_peek_head (&owner->records);
-      GkvRecord *record = gkv_store_lookup_hash (self->runtime->store, entry->hash);
-      GkvRecord *visible = record != NULL ? gkv_store_get_visible (self->runtime->store, record) : NULL;
+      GkvRecord *record;
+      GkvRecord *visible = find_owned (self, owner, entry->hash, &record);
 
-      if (visible != NULL && !(is_watched (visible) && is_owned (owner, visible)))
-        visible = NULL;
+      guint n_before = self->n_entries;
 
-      /* The last one takes the owner with it. */
-      remove_entry (self, entry);
-      if (visible != NULL && visible == record && ours)
+      if (visible == NULL)
+        remove_entry (self, entry);
+      else if (visible == record && ours)
         self->listener.is_past (record, self->data);
-      else if (visible != NULL && visible == record)
+      else if (visible == record)
         self->listener.ended (record, self->data);
-      else if (visible != NULL)
+      else
         self->listener.visible_ended (visible, self->data);
+
+      /* What was marked goes by being watched, and the last one takes the owner with it. What stays isn't ours. */
+      if (visible != NULL && self->n_entries == n_before && find_owned (self, owner, entry->hash, &record) == visible)
+        remove_entry (self, entry);
       gkv_runtime_breathe (self->runtime, 2 * GKV_COST_RECORD);
     }
 
@@ -305,7 +368,7 @@ consider_owners (GkvEphemerals *self)
 guint
 gkv_ephemerals_get_n (GkvEphemerals *self)
 {
-  return gkv_table_get_size (self->records);
+  return self->n_entries;
 }
 
 void
@@ -318,7 +381,7 @@ gkv_ephemerals_hasten (GkvEphemerals *self)
 void
 gkv_ephemerals_tick (GkvEphemerals *self)
 {
-  if (gkv_table_get_size (self->records) == 0)
+  if (self->n_entries == 0)
     return;
 
   if (self->runtime->now.mono >= self->due)

@@ -30,8 +30,6 @@ void gkv_ephemerals_tick (GkvEphemerals *self);
 
 /* @record has come into the store. */
 void gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record);
-/* The record of this key has left the store, and none has taken its place. */
-void gkv_ephemerals_forget (GkvEphemerals *self, guint64 hash);
 /* Whether a mark of @record (that its owner's generation has ended) isn't to be taken: it isn't ours, that generation
  * isn't known here to have ended, and we hold what is marked. */
 gboolean gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record);

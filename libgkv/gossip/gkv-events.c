@@ -274,9 +274,9 @@ add_more_errors (GkvEvents *self, int code)
 }
 
 void
-gkv_events_add_synced (GkvEvents *self)
+gkv_events_add_synced (GkvEvents *self, gboolean synced)
 {
-  push (self, GKV_EVENT_SYNCED)->synced = TRUE;
+  push (self, GKV_EVENT_SYNCED)->synced = synced;
 }
 
 void

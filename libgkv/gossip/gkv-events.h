@@ -19,7 +19,7 @@ void gkv_events_add_changed (GkvEvents *self, GkvRecord *record, GkvRecord *repl
 /* Takes @info. */
 void gkv_events_add_peer (GkvEvents *self, GkvEventKind kind, GkvPeerInfo *info);
 void gkv_events_add_error (GkvEvents *self, int code, const char *message);
-void gkv_events_add_synced (GkvEvents *self);
+void gkv_events_add_synced (GkvEvents *self, gboolean synced);
 void gkv_events_add_confirmed (GkvEvents *self);
 
 /* FALSE: nothing is there. */

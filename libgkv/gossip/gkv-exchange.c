@@ -54,6 +54,7 @@ struct _GkvExchanges
   GkvRuntime *runtime;
   GkvLinks *links;
   GkvMembers *members;
+  GkvMembership *membership;
   GkvPieces *pieces;
   GkvTransfers *transfers;
   GkvExchangesListener listener;
@@ -62,6 +63,8 @@ struct _GkvExchanges
   gint64 gossip_due;
   gboolean hastened;     /* with several peers then, as something is known to be missing */
   GPtrArray *exchanging; /* links with an exchange under way */
+  GPtrArray *awaiting;   /* links whose exchange has ended, and waits for pieces from other nodes */
+  guint64 number;        /* of the one that was begun last */
   gint64 due;
   gint64 unsynced_due; /* while this node isn't synced */
 };
@@ -70,6 +73,7 @@ GkvExchanges *
 gkv_exchanges_new (GkvRuntime *runtime,
                    GkvLinks *links,
                    GkvMembers *members,
+                   GkvMembership *membership,
                    GkvPieces *pieces,
                    GkvTransfers *transfers,
                    gint64 interval,
@@ -81,12 +85,14 @@ gkv_exchanges_new (GkvRuntime *runtime,
   self->runtime = runtime;
   self->links = links;
   self->members = members;
+  self->membership = membership;
   self->pieces = pieces;
   self->transfers = transfers;
   self->interval = interval;
   self->listener = *listener;
   self->data = data;
   self->exchanging = g_ptr_array_new ();
+  self->awaiting = g_ptr_array_new ();
   self->due = G_MAXINT64;
   self->gossip_due = runtime->now.mono + interval;
   return self;
@@ -96,6 +102,7 @@ void
 gkv_exchanges_free (GkvExchanges *self)
 {
   g_ptr_array_unref (self->exchanging);
+  g_ptr_array_unref (self->awaiting);
   g_free (self);
 }
 
@@ -111,6 +118,12 @@ guint
 gkv_exchanges_get_n (GkvExchanges *self)
 {
   return self->exchanging->len;
+}
+
+guint64
+gkv_exchanges_get_number (GkvExchanges *self)
+{
+  return self->number;
 }
 
 static GkvLink *
@@ -197,6 +210,7 @@ gkv_exchange_ask (GkvExchanges *self, GkvLink *link, GkvRange range, guint chunk
   GkvAsked asked = { .range = range, .chunk = chunk, .sent = self->runtime->now.mono };
 
   send_ask (self, link, &asked);
+  gkv_conversation_note_asked (link, self->runtime->now.mono);
   g_array_append_val (gkv_exchange_of (link)->asked, asked);
   look_at (self, self->runtime->now.mono + ASK_PATIENCE);
 }
@@ -259,9 +273,11 @@ gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
   exchange = g_new0 (GkvExchange, 1);
   exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
   g_queue_init (&exchange->todo);
+  exchange->number = ++self->number;
   conversation->exchange = exchange;
   self->listener.began (link, &exchange->given, self->data);
   conversation->incomplete = conversation->gave_old = FALSE;
+  g_clear_pointer (&conversation->elsewhere, g_array_unref);
   gkv_exchange_ask (self, link, GKV_RANGE_EVERYTHING, 0);
 }
 
@@ -281,24 +297,90 @@ gkv_exchange_free (GkvExchanges *self, GkvLink *link)
   g_free (exchange);
 }
 
-/* Nothing is left to fetch: both have held the same. */
+/* Nothing of what it held when that exchange began is left to fetch. */
 static void
-matched (GkvExchanges *self, GkvLink *link)
+matched (GkvExchanges *self, GkvLink *link, guint64 number)
 {
   if (!gkv_link_is_current (link))
     return;
 
+  gkv_conversation_note_got (link);
   gkv_standing_of (link->member)->matched = TRUE;
-  self->listener.matched (link->member, self->data);
+  self->listener.matched (link, number, self->data);
+}
+
+static void
+stop_awaiting (GkvExchanges *self, GkvLink *link)
+{
+  g_clear_pointer (&gkv_conversation_of (link)->awaited, g_array_unref);
+  g_ptr_array_remove_fast (self->awaiting, link);
+}
+
+/* It has ended, and what it found is here, but for what comes in pieces from other nodes. It isn't begun again for
+ * that: there may always be something that is under way. */
+static void
+consider_matched (GkvExchanges *self, GkvLink *link, guint64 number)
+{
+  GkvConversation *conversation = gkv_conversation_of (link);
+
+  if (conversation->elsewhere == NULL)
+    {
+      matched (self, link, number);
+    }
+  else if (conversation->awaited == NULL)
+    {
+      conversation->awaited = g_steal_pointer (&conversation->elsewhere);
+      conversation->awaited_by = number;
+      g_ptr_array_add (self->awaiting, link);
+    }
 }
 
 void
-gkv_exchange_agree (GkvExchanges *self, GkvLink *link)
+gkv_exchanges_end_pieces (GkvExchanges *self, guint64 hash, guint32 version, gboolean got)
+{
+  for (guint i = self->awaiting->len; i > 0; i--)
+    {
+      GkvLink *link = g_ptr_array_index (self->awaiting, i - 1);
+      GkvConversation *conversation = gkv_conversation_of (link);
+      guint n_before = conversation->awaited->len;
+
+      for (guint j = n_before; j > 0; j--)
+        {
+          const GkvRecordName *name = &g_array_index (conversation->awaited, GkvRecordName, j - 1);
+
+          if (name->hash == hash && name->version == version)
+            g_array_remove_index_fast (conversation->awaited, j - 1);
+        }
+
+      if (conversation->awaited->len == n_before || (got && conversation->awaited->len > 0))
+        continue;
+
+      stop_awaiting (self, link);
+      if (got)
+        matched (self, link, conversation->awaited_by);
+      else
+        gkv_exchange_begin (self, link);
+    }
+}
+
+void
+gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint64 number)
 {
   gkv_conversation_forget_repeats (link);
   if (gkv_link_is_current (link))
     gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
-  matched (self, link);
+  if (number > 0 && gkv_conversation_of (link)->awaited != NULL)
+    stop_awaiting (self, link);
+  matched (self, link, number);
+}
+
+void
+gkv_exchange_end_all (GkvExchanges *self, GkvLink *link)
+{
+  gkv_exchange_free (self, link);
+  if (gkv_conversation_of (link)->awaited != NULL)
+    stop_awaiting (self, link);
+  gkv_conversation_note_got (link);
 }
 
 /* All that the other found to be missing here has been got. Whether more is missing is asked, where it matters. */
@@ -335,6 +417,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
   GkvConversation *conversation = gkv_conversation_of (link);
   GkvExchange *exchange = gkv_exchange_of (link);
   gboolean checked;
+  guint64 number;
 
   if (exchange == NULL)
     {
@@ -354,6 +437,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
   if (!conversation->incomplete)
     self->listener.ended (link, &exchange->given, self->data);
   checked = exchange->differs && !exchange->invited;
+  number = exchange->number;
   gkv_exchange_free (self, link);
 
   /* Records that got lost on the way are asked for again soon, as long as that gets us anywhere. */
@@ -364,7 +448,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
       return;
     }
 
-  matched (self, link);
+  consider_matched (self, link, number);
   if (checked)
     check (self, link);
 }
@@ -490,6 +574,7 @@ static void
 repeat_questions (GkvExchanges *self, GkvLink *link)
 {
   GArray *asked = gkv_exchange_of (link)->asked;
+  gboolean again = FALSE;
 
   for (guint i = 0; i < asked->len; i++)
     {
@@ -509,9 +594,13 @@ repeat_questions (GkvExchanges *self, GkvLink *link)
 
       question->sent = self->runtime->now.mono;
       send_ask (self, link, question);
+      gkv_conversation_note_asked (link, self->runtime->now.mono);
+      again = TRUE;
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       look_at (self, self->runtime->now.mono + ASK_PATIENCE);
     }
+  if (again)
+    self->listener.repeats (link, self->data);
 }
 
 /* A long interval's question rides on a probe; so long it is waited for. */
@@ -544,23 +633,6 @@ gkv_exchanges_ride (GkvExchanges *self, GkvMember *member)
   gkv_exchange_begin (self, member->link);
 }
 
-void
-gkv_exchanges_doubt (GkvExchanges *self)
-{
-  GHashTableIter iter;
-  GkvMember *member;
-
-  if (self->runtime->synced)
-    return;
-
-  gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    gkv_standing_of (member)->matched = FALSE;
-  for (guint i = 0; i < self->exchanging->len; i++)
-    gkv_conversation_of (get_exchanging (self, i))->incomplete = TRUE;
-  gkv_exchanges_hasten (self);
-}
-
 /* When a member may be asked whether it holds anything that this node, which isn't synced, lacks. */
 static gint64
 get_unmatched_due (const GkvMember *member)
@@ -578,6 +650,7 @@ static void
 ask_unmatched (GkvExchanges *self)
 {
   gint64 next = self->runtime->now.mono + UNSYNCED_QUIET;
+  gint64 suspicion = gkv_membership_get_suspicion (self->membership);
   GHashTableIter iter;
   GkvMember *member;
 
@@ -596,7 +669,11 @@ ask_unmatched (GkvExchanges *self)
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (!gkv_member_is_live (member) || gkv_standing_of (member)->matched || member->link == NULL ||
           gkv_conversation_of (member->link)->n_repeats > 0 || gkv_exchange_of (member->link) != NULL ||
-          !gkv_transfer_is_idle (member->link))
+          gkv_conversation_of (member->link)->awaited != NULL || !gkv_transfer_is_idle (member->link))
+        continue;
+
+      /* Those that withhold what they have don't take the places of the others. */
+      if (gkv_conversation_withholds (member->link, self->runtime->now.mono, suspicion) && self->exchanging->len > 0)
         continue;
 
       if (self->runtime->now.mono >= get_unmatched_due (member))

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "gkv-membership.h"
 #include "gkv-standing.h"
 #include "gkv-transfer.h"
 
@@ -34,6 +35,7 @@ struct _GkvExchange
   gboolean invited;   /* the other fetches what it lacks at its own pace */
   gboolean full;      /* no sums are trusted: all is listed */
   gboolean differs;
+  guint64 number;       /* of those that this node has begun */
   guint64 mine, theirs; /* both sides' digests at the start */
 };
 
@@ -45,13 +47,16 @@ typedef struct
   void (*began) (GkvLink *link, GkvGiven *given, gpointer data);
   /* It has looked at everything. @given may be taken. */
   void (*ended) (GkvLink *link, GkvGiven *given, gpointer data);
-  /* Nothing is left to fetch from that member. */
-  void (*matched) (GkvMember *member, gpointer data);
+  /* The node there is asked again: whether it lives is to be asked as well. */
+  void (*repeats) (GkvLink *link, gpointer data);
+  /* All is here that the member there held when the exchange with this @number began, or before. */
+  void (*matched) (GkvLink *link, guint64 number, gpointer data);
 } GkvExchangesListener;
 
 GkvExchanges *gkv_exchanges_new (GkvRuntime *runtime,
                                  GkvLinks *links,
                                  GkvMembers *members,
+                                 GkvMembership *membership,
                                  GkvPieces *pieces,
                                  GkvTransfers *transfers,
                                  gint64 interval,
@@ -62,8 +67,10 @@ void gkv_exchanges_tick (GkvExchanges *self);
 void gkv_exchanges_set_interval (GkvExchanges *self, gint64 interval);
 /* Has exchanges begin soon. */
 void gkv_exchanges_hasten (GkvExchanges *self);
-/* Those that have ended, or are under way, have passed over something that doesn't come. */
-void gkv_exchanges_doubt (GkvExchanges *self);
+/* The pieces of a record have come, or don't come any more. */
+void gkv_exchanges_end_pieces (GkvExchanges *self, guint64 hash, guint32 version, gboolean got);
+/* The number of the one that was begun last. */
+guint64 gkv_exchanges_get_number (GkvExchanges *self);
 /* A member was just probed: what is due is asked along with that. */
 void gkv_exchanges_ride (GkvExchanges *self, GkvMember *member);
 guint gkv_exchanges_get_n (GkvExchanges *self);
@@ -79,10 +86,12 @@ gkv_exchange_of (const GkvLink *link)
 
 void gkv_exchange_begin (GkvExchanges *self, GkvLink *link);
 void gkv_exchange_free (GkvExchanges *self, GkvLink *link);
+/* Neither that one nor what it waits for goes on. */
+void gkv_exchange_end_all (GkvExchanges *self, GkvLink *link);
 /* Something that the exchange waited for has been got, or given up: it may have ended. */
 void gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link);
 /* They hold just what we hold. */
-void gkv_exchange_agree (GkvExchanges *self, GkvLink *link);
+void gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint64 number);
 /* One side's full exchange is enough for both. */
 void gkv_exchange_put_off_full (GkvExchanges *self, GkvLink *link);
 /* Whether it is the sum that a full exchange asks with. */

@@ -398,6 +398,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   /* Not said by the first versions. */
   guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 wanted = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
+  guint64 n_records = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
 
   if (reader->failed || *id == '\0' || cluster_hash != self->runtime->cluster_hash)
     return;
@@ -433,6 +434,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   if (!gkv_identities_identify (self, link, id, generation, &incarnation, advertise))
     return;
 
+  self->listener.stated (link, (flags & GKV_IDENT_FLAG_SYNCED) != 0, n_records, self->data);
   if (flags & GKV_IDENT_FLAG_ANSWER)
     gkv_links_send_ident (self->links, link, 0);
   introduce (self, link, n_known);

@@ -232,6 +232,7 @@ announce (GkvLinks *self, GkvLink *link, GkvRecord *record, gint64 left_ms, guin
   body = gkv_links_begin_message (self);
   gkv_put_u64 (body, record->hash);
   gkv_put_u64 (body, record->fingerprint.lo);
+  gkv_put_u64 (body, record->fingerprint.hi);
   gkv_put_u32 (body, size);
   gkv_put_left (body, left_ms);
   if (away > 0)
@@ -390,9 +391,14 @@ gkv_links_send_token (GkvLinks *self, const char *address, guint64 echo)
 void
 gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
 {
+  GkvSummary held = { 0 };
   GByteArray *body;
 
   link->last_ident = self->runtime->now.mono;
+  if (self->runtime->synced)
+    flags |= GKV_IDENT_FLAG_SYNCED;
+  if (!(flags & GKV_IDENT_FLAG_LEAVING))
+    gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &held);
 
   body = gkv_links_begin_message (self);
   gkv_put_u64 (body, get_token (self, link, link->address));
@@ -407,6 +413,7 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
   gkv_put_address (body, self->runtime->advertise != NULL ? self->runtime->advertise : "");
   gkv_put_varint (body, self->runtime->n_alive);
   gkv_put_varint (body, self->runtime->max_datagram);
+  gkv_put_varint (body, held.count);
   gkv_links_send (self, link, GKV_MESSAGE_IDENT);
 }
 

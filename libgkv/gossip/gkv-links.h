@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 
 #define GKV_IDENT_FLAG_ANSWER  1
 #define GKV_IDENT_FLAG_LEAVING 2
+#define GKV_IDENT_FLAG_SYNCED  4
 
 typedef struct _GkvLinks GkvLinks;
 

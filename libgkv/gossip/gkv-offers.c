@@ -54,21 +54,27 @@ gkv_reader_item (GkvReader *reader)
   return item;
 }
 
-gboolean
-gkv_item_is_wanted (const GkvItem *theirs, const GkvRecord *mine)
+/* Two keys may have one hash, and an item doesn't tell which of them it is of. Where each side has one record of it
+ * they are taken for versions of one key; if they aren't, one side has both from then on, and all is shown. */
+void
+gkv_offers_consider (GkvOffers *self, GkvLink *link, const GkvItem *theirs, guint n_theirs)
 {
-  if (mine == NULL)
-    return TRUE;
+  GkvStamp stamp = 0;
+  GkvRecord *mine;
+  guint n;
 
-  return theirs->stamp > mine->stamp ||
-         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
-}
+  for (n = 0; (mine = gkv_store_lookup_nth (self->runtime->store, theirs->hash, n)) != NULL; n++)
+    {
+      if (mine->stamp == theirs->stamp && (guint32) mine->fingerprint.lo == theirs->fingerprint)
+        return;
 
-gboolean
-gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine)
-{
-  return mine->stamp > theirs->stamp ||
-         (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo);
+      stamp = mine->stamp;
+    }
+
+  /* When the stamps tie, both sides show theirs. */
+  if (n != 1 || n_theirs > 1 || theirs->stamp >= stamp)
+    gkv_transfer_want (self->transfers, link, theirs->hash, theirs->fingerprint,
+                       n == 0 || (n == 1 && theirs->stamp > stamp));
 }
 
 void
@@ -127,10 +133,10 @@ gkv_offers_handle (GkvOffers *self, GkvLink *link, GkvReader *reader)
         break;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      mine = gkv_store_lookup_hash (self->runtime->store, item.hash);
-      if (gkv_item_is_wanted (&item, mine))
-        gkv_transfer_want (self->transfers, link, item.hash);
-      if (mine != NULL && gkv_item_is_given (&item, mine))
-        gkv_partings_give (self->partings, link, mine);
+      gkv_offers_consider (self, link, &item, 1);
+      for (guint n = 0; (mine = gkv_store_lookup_nth (self->runtime->store, item.hash, n)) != NULL; n++)
+        if (mine->stamp > item.stamp ||
+            (mine->stamp == item.stamp && (guint32) mine->fingerprint.lo != item.fingerprint))
+          gkv_partings_give (self->partings, link, mine);
     }
 }

@@ -22,13 +22,13 @@ typedef struct
 
 void gkv_put_item (GByteArray *body, const GkvRecord *record);
 GkvItem gkv_reader_item (GkvReader *reader);
-/* Whether what the other has may win over what we have. When the stamps tie, both sides show theirs. */
-gboolean gkv_item_is_wanted (const GkvItem *theirs, const GkvRecord *mine);
-gboolean gkv_item_is_given (const GkvItem *theirs, const GkvRecord *mine);
 
 GkvOffers *gkv_offers_new (GkvRuntime *runtime, GkvLinks *links, GkvPartings *partings, GkvTransfers *transfers);
 void gkv_offers_free (GkvOffers *self);
 
+/* Has a record of the other side be fetched if it may win over what is held here, or is of another key. @n_theirs: so
+ * many of that hash it is known to have. */
+void gkv_offers_consider (GkvOffers *self, GkvLink *link, const GkvItem *theirs, guint n_theirs);
 /* Gives records, each with a reference, to one that lacks them: few and small ones are sent at once; otherwise they are
  * offered, and the other fetches them at its own pace: TRUE. */
 gboolean gkv_offers_give (GkvOffers *self, GkvLink *link, GPtrArray *records);

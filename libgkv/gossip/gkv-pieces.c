@@ -29,8 +29,8 @@
 /* A record that comes in pieces. */
 typedef struct
 {
-  guint64 hash;
-  guint64 fingerprint;
+  GkvRecordName name;
+  GkvFingerprint fingerprint;
   gint64 left_ms;
   guint64 away;
   GkvLink *link; /* where it comes from now */
@@ -56,6 +56,50 @@ assembly_free (Assembly *assembly)
   g_free (assembly);
 }
 
+static guint
+fingerprint_hash (gconstpointer fingerprint)
+{
+  const GkvFingerprint *self = fingerprint;
+
+  return (guint) (self->lo ^ self->hi);
+}
+
+static gboolean
+fingerprint_equal (gconstpointer a, gconstpointer b)
+{
+  return gkv_fingerprint_equal (a, b);
+}
+
+static GkvFingerprint
+read_fingerprint (GkvReader *reader)
+{
+  GkvFingerprint fingerprint;
+
+  fingerprint.lo = gkv_reader_u64 (reader);
+  fingerprint.hi = gkv_reader_u64 (reader);
+  return fingerprint;
+}
+
+static void
+put_fingerprint (GByteArray *body, const GkvFingerprint *fingerprint)
+{
+  gkv_put_u64 (body, fingerprint->lo);
+  gkv_put_u64 (body, fingerprint->hi);
+}
+
+/* Two keys may have one hash. NULL: none is held that is just that. */
+static GkvRecord *
+find_held (GkvStore *store, guint64 hash, const GkvFingerprint *fingerprint)
+{
+  GkvRecord *record;
+
+  for (guint n = 0; (record = gkv_store_lookup_nth (store, hash, n)) != NULL; n++)
+    if (gkv_fingerprint_equal (&record->fingerprint, fingerprint))
+      return record;
+
+  return NULL;
+}
+
 struct _GkvPieces
 {
   GkvRuntime *runtime;
@@ -64,7 +108,8 @@ struct _GkvPieces
   GkvRumours *rumours;
   GkvPiecesListener listener;
   gpointer data;
-  GHashTable *assemblies; /* hash* → records that come in pieces, owned */
+  GHashTable *assemblies; /* GkvFingerprint* → records that come in pieces, owned */
+  GHashTable *by_name;    /* GkvRecordName* → the last of these with that name, borrowed */
   gsize n_bytes;
 };
 
@@ -84,13 +129,15 @@ gkv_pieces_new (GkvRuntime *runtime,
   self->rumours = rumours;
   self->listener = *listener;
   self->data = data;
-  self->assemblies = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) assembly_free);
+  self->assemblies = g_hash_table_new_full (fingerprint_hash, fingerprint_equal, NULL, (GDestroyNotify) assembly_free);
+  self->by_name = g_hash_table_new (gkv_record_name_hash, gkv_record_name_equal);
   return self;
 }
 
 void
 gkv_pieces_free (GkvPieces *self)
 {
+  g_hash_table_unref (self->by_name);
   g_hash_table_unref (self->assemblies);
   g_free (self);
 }
@@ -107,38 +154,63 @@ gkv_pieces_get_n_bytes (GkvPieces *self)
   return self->n_bytes;
 }
 
-/* @got: what was announced has come. */
 static void
-end_assembly (GkvPieces *self, Assembly *assembly, gboolean got)
+forget_name (GkvPieces *self, Assembly *assembly)
+{
+  if (g_hash_table_lookup (self->by_name, &assembly->name) == assembly)
+    g_hash_table_remove (self->by_name, &assembly->name);
+}
+
+static void
+end_assembly (GkvPieces *self, Assembly *assembly)
 {
   self->n_bytes -= assembly->size;
   gkv_conversation_of (assembly->link)->n_assemblies--;
-  g_hash_table_remove (self->assemblies, &assembly->hash);
+  forget_name (self, assembly);
+  g_hash_table_remove (self->assemblies, &assembly->fingerprint);
   self->listener.has_room (self->data);
-  if (!got)
-    self->listener.gave_up (self->data);
+}
+
+/* It doesn't come any more. */
+static void
+give_up (GkvPieces *self, Assembly *assembly)
+{
+  GkvRecordName name = assembly->name;
+
+  end_assembly (self, assembly);
+  self->listener.ended (name.hash, name.version, FALSE, self->data);
 }
 
 void
 gkv_pieces_drop_link (GkvPieces *self, GkvLink *link)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
+  g_autoptr (GArray) names = NULL;
   GHashTableIter iter;
   Assembly *assembly;
 
   if (conversation->n_assemblies == 0)
     return;
 
+  names = g_array_new (FALSE, FALSE, sizeof (GkvRecordName));
+
   g_hash_table_iter_init (&iter, self->assemblies);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
     if (assembly->link == link)
       {
+        g_array_append_val (names, assembly->name);
+        forget_name (self, assembly);
         self->n_bytes -= assembly->size;
         g_hash_table_iter_remove (&iter);
       }
   conversation->n_assemblies = 0;
   self->listener.has_room (self->data);
-  self->listener.gave_up (self->data);
+  for (guint i = 0; i < names->len; i++)
+    {
+      const GkvRecordName *name = &g_array_index (names, GkvRecordName, i);
+
+      self->listener.ended (name->hash, name->version, FALSE, self->data);
+    }
 }
 
 gboolean
@@ -148,48 +220,50 @@ gkv_pieces_have_room (GkvPieces *self)
 }
 
 gboolean
-gkv_pieces_are_coming (GkvPieces *self, guint64 hash)
+gkv_pieces_are_coming (GkvPieces *self, guint64 hash, guint32 version)
 {
-  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+  GkvRecordName name = { hash, version };
+  Assembly *assembly = g_hash_table_lookup (self->by_name, &name);
 
   return assembly != NULL && self->runtime->now.mono - assembly->progress < 2 * PIECE_PATIENCE;
 }
 
-gboolean
-gkv_pieces_are_missing (GkvPieces *self)
-{
-  GHashTableIter iter;
-  Assembly *assembly;
-
-  g_hash_table_iter_init (&iter, self->assemblies);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &assembly))
-    if (assembly->arcs == NULL)
-      return TRUE;
-
-  return FALSE;
-}
-
 /* Sending */
+
+/* It was replaced, or is forgotten: what is there instead is given. */
+static void
+say_gone (GkvPieces *self, GkvLink *link, guint64 hash, const GkvFingerprint *fingerprint)
+{
+  GByteArray *body = gkv_links_begin_message (self->links);
+  GkvRecord *record;
+
+  put_fingerprint (body, fingerprint);
+  gkv_put_u32 (body, 0);
+  gkv_links_send (self->links, link, GKV_MESSAGE_DATA);
+  for (guint n = 0; (record = gkv_store_lookup_nth (self->runtime->store, hash, n)) != NULL; n++)
+    if (gkv_links_spend (self->links, MIN (gkv_record_get_wire_size (record), self->runtime->max_datagram)))
+      gkv_partings_give (self->partings, link, record);
+}
 
 static void
 handle_get (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
   guint64 hash = gkv_reader_u64 (reader);
-  guint64 fingerprint = gkv_reader_u64 (reader);
+  GkvFingerprint fingerprint = read_fingerprint (reader);
   gsize offset = gkv_reader_u32 (reader);
   gsize len = gkv_reader_u32 (reader);
-  GkvRecord *held = gkv_store_lookup_hash (self->runtime->store, hash);
+  GkvRecord *held = find_held (self->runtime->store, hash, &fingerprint);
   g_autoptr (GkvRecord) record = held != NULL ? gkv_record_ref (held) : NULL;
   g_autoptr (GByteArray) head = NULL;
   gsize size;
 
-  if (reader->failed || record == NULL || offset % PIECE != 0)
+  if (reader->failed || offset % PIECE != 0)
     return;
 
   gkv_conversation_of (link)->pieces_sent = self->runtime->now.mono;
-  if (record->fingerprint.lo != fingerprint)
+  if (record == NULL)
     {
-      gkv_partings_give (self->partings, link, record);
+      say_gone (self, link, hash, &fingerprint);
       return;
     }
 
@@ -204,8 +278,7 @@ handle_get (GkvPieces *self, GkvLink *link, GkvReader *reader)
       gsize n = MIN (PIECE, size - offset);
       gsize in_head = offset < head->len ? MIN (n, head->len - offset) : 0;
 
-      gkv_put_u64 (body, hash);
-      gkv_put_u64 (body, fingerprint);
+      put_fingerprint (body, &fingerprint);
       gkv_put_u32 (body, offset);
       if (in_head > 0)
         g_byte_array_append (body, head->data + offset, in_head);
@@ -244,8 +317,8 @@ get_more (GkvPieces *self, Assembly *assembly)
         break;
 
       body = gkv_links_begin_message (self->links);
-      gkv_put_u64 (body, assembly->hash);
-      gkv_put_u64 (body, assembly->fingerprint);
+      gkv_put_u64 (body, assembly->name.hash);
+      put_fingerprint (body, &assembly->fingerprint);
       gkv_put_u32 (body, start * PIECE);
       gkv_put_u32 (body, len * PIECE);
       gkv_links_send (self->links, assembly->link, GKV_MESSAGE_GET);
@@ -258,12 +331,12 @@ get_more (GkvPieces *self, Assembly *assembly)
 
 /* Asks for nothing: it is on its way from elsewhere, or waits for room. */
 static void
-say_coming (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprint)
+say_coming (GkvPieces *self, GkvLink *link, guint64 hash, const GkvFingerprint *fingerprint)
 {
   GByteArray *body = gkv_links_begin_message (self->links);
 
   gkv_put_u64 (body, hash);
-  gkv_put_u64 (body, fingerprint);
+  put_fingerprint (body, fingerprint);
   gkv_put_u32 (body, 0);
   gkv_put_u32 (body, 0);
   gkv_links_send (self->links, link, GKV_MESSAGE_GET);
@@ -296,12 +369,14 @@ join_assembly (GkvPieces *self, Assembly *assembly, GkvLink *link)
 
   if (self->runtime->now.mono - assembly->progress <= 2 * PIECE_PATIENCE)
     {
-      say_coming (self, link, assembly->hash, assembly->fingerprint);
+      say_coming (self, link, assembly->name.hash, &assembly->fingerprint);
+      gkv_conversation_add_elsewhere (link, assembly->name.hash, assembly->fingerprint.lo);
       return;
     }
 
   /* The one that is alive sends the rest. */
   gkv_conversation_of (assembly->link)->n_assemblies--;
+  gkv_conversation_add_elsewhere (assembly->link, assembly->name.hash, assembly->fingerprint.lo);
   assembly->link = link;
   gkv_conversation_of (link)->n_assemblies++;
   assembly->tries = 0;
@@ -310,21 +385,21 @@ join_assembly (GkvPieces *self, Assembly *assembly, GkvLink *link)
 
 /* NULL: there is no room. */
 static Assembly *
-begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprint, guint32 size)
+begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, const GkvFingerprint *fingerprint, guint32 size)
 {
   Assembly *assembly;
 
   if (self->n_bytes + size > MAX_ASSEMBLY_BYTES || !gkv_pieces_have_room (self))
     {
       /* It is asked for again in a while. */
-      self->listener.postponed (link, hash, self->data);
+      self->listener.postponed (link, hash, fingerprint->lo, self->data);
       say_coming (self, link, hash, fingerprint);
       return NULL;
     }
 
   assembly = g_new0 (Assembly, 1);
-  assembly->hash = hash;
-  assembly->fingerprint = fingerprint;
+  assembly->name = (GkvRecordName){ hash, fingerprint->lo };
+  assembly->fingerprint = *fingerprint;
   pass_on_later (self, assembly);
   assembly->link = link;
   assembly->size = size;
@@ -335,7 +410,8 @@ begin_assembly (GkvPieces *self, GkvLink *link, guint64 hash, guint64 fingerprin
   assembly->progress = self->runtime->now.mono;
   self->n_bytes += size;
   gkv_conversation_of (link)->n_assemblies++;
-  g_hash_table_insert (self->assemblies, &assembly->hash, assembly);
+  g_hash_table_insert (self->assemblies, &assembly->fingerprint, assembly);
+  g_hash_table_replace (self->by_name, &assembly->name, assembly);
   get_more (self, assembly);
   return assembly;
 }
@@ -344,20 +420,20 @@ static void
 handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
   guint64 hash = gkv_reader_u64 (reader);
-  guint64 fingerprint = gkv_reader_u64 (reader);
+  GkvFingerprint fingerprint = read_fingerprint (reader);
   guint32 size = gkv_reader_u32 (reader);
   gint64 left_ms = gkv_reader_left (reader);
   guint64 away = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
-  GkvRecord *held = gkv_store_lookup_hash (self->runtime->store, hash);
-  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+  Assembly *assembly = g_hash_table_lookup (self->assemblies, &fingerprint);
   GkvLink *before = assembly != NULL ? assembly->link : link;
+  GkvRecord *held = find_held (self->runtime->store, hash, &fingerprint);
 
   /* A record that one that is gone announces isn't waited for. */
   if (reader->failed || size == 0 || size > MAX_LARGE_RECORD || !gkv_link_is_live (link))
     return;
 
-  self->listener.announced (link, hash, self->data);
-  if ((held != NULL && held->fingerprint.lo == fingerprint) || self->listener.refuses (link, hash, away, self->data))
+  self->listener.announced (link, hash, fingerprint.lo, self->data);
+  if (held != NULL || self->listener.refuses (link, hash, away, self->data))
     {
       g_autoptr (GArray) arcs = gkv_rumours_join_arcs (self->rumours, NULL);
 
@@ -366,15 +442,15 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
-  if (assembly != NULL && assembly->fingerprint == fingerprint && assembly->size == size)
+  if (assembly != NULL && assembly->name.hash == hash && assembly->size == size)
     {
       join_assembly (self, assembly, link);
     }
   else
     {
       if (assembly != NULL)
-        end_assembly (self, assembly, FALSE);
-      assembly = begin_assembly (self, link, hash, fingerprint, size);
+        give_up (self, assembly);
+      assembly = begin_assembly (self, link, hash, &fingerprint, size);
       if (assembly != NULL)
         {
           assembly->left_ms = left_ms;
@@ -393,6 +469,8 @@ finish_assembly (GkvPieces *self, Assembly *assembly)
   GkvLink *link = assembly->link;
   g_autoptr (GArray) arcs = g_steal_pointer (&assembly->arcs);
   guint64 away = assembly->away;
+  GkvFingerprint fingerprint = assembly->fingerprint;
+  GkvRecordName name = assembly->name;
   GkvReader reader;
   gint64 left_ms;
 
@@ -402,33 +480,48 @@ finish_assembly (GkvPieces *self, Assembly *assembly)
   record = gkv_runtime_read_record (self->runtime, &reader, &left_ms);
   gkv_runtime_lock_store (self->runtime);
   left_ms = assembly->left_ms;
-  end_assembly (self, assembly,
-                record != NULL && record->hash == assembly->hash && record->fingerprint.lo == assembly->fingerprint);
+  end_assembly (self, assembly);
 
   if (record == NULL)
     self->runtime->counters.records_refused++;
   else
     gkv_rumours_serve (self->rumours, record, arcs, self->listener.received (link, record, left_ms, away, self->data));
 
+  self->listener.ended (name.hash, name.version,
+                        record != NULL && record->hash == name.hash &&
+                            gkv_fingerprint_equal (&record->fingerprint, &fingerprint),
+                        self->data);
   self->listener.progressed (link, self->data);
 }
 
 static void
 handle_data (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
-  guint64 hash = gkv_reader_u64 (reader);
-  guint64 fingerprint = gkv_reader_u64 (reader);
+  GkvFingerprint fingerprint = read_fingerprint (reader);
   guint32 offset = gkv_reader_u32 (reader);
   gsize len = gkv_reader_get_left (reader);
-  Assembly *assembly = g_hash_table_lookup (self->assemblies, &hash);
+  Assembly *assembly = g_hash_table_lookup (self->assemblies, &fingerprint);
   guint piece = offset / PIECE;
 
-  if (reader->failed || assembly == NULL || assembly->fingerprint != fingerprint || offset % PIECE != 0 ||
-      piece >= assembly->n_pieces || len != MIN (PIECE, assembly->size - offset) || assembly->have[piece])
+  if (reader->failed || assembly == NULL)
+    return;
+
+  /* It isn't there any more. */
+  if (len == 0 && assembly->link == link)
+    {
+      gkv_conversation_of (link)->incomplete = TRUE;
+      give_up (self, assembly);
+      self->listener.progressed (link, self->data);
+      return;
+    }
+
+  if (offset % PIECE != 0 || piece >= assembly->n_pieces || len != MIN (PIECE, assembly->size - offset) ||
+      assembly->have[piece])
     return;
 
   memcpy (assembly->data + offset, gkv_reader_bytes (reader, len), len);
   assembly->have[piece] = TRUE;
+  gkv_conversation_note_got (link);
   assembly->n_have++;
   assembly->progress = self->runtime->now.mono;
   assembly->tries = 0;
@@ -494,7 +587,7 @@ gkv_pieces_tick (GkvPieces *self)
         {
           GkvLink *link = assembly->link;
 
-          end_assembly (self, assembly, FALSE);
+          give_up (self, assembly);
           gkv_conversation_of (link)->incomplete = TRUE;
           self->listener.progressed (link, self->data);
         }

@@ -19,13 +19,13 @@ typedef struct
   /* TRUE: it isn't taken now, so that its pieces need not be got. @away: as of gkv-transfer. */
   gboolean (*refuses) (GkvLink *link, guint64 hash, guint64 away, gpointer data);
   /* That it is there was announced, and its pieces are got, or it is held already. */
-  void (*announced) (GkvLink *link, guint64 hash, gpointer data);
+  void (*announced) (GkvLink *link, guint64 hash, guint32 version, gpointer data);
   /* There is no room for it now: it is to be asked for again in a while. */
-  void (*postponed) (GkvLink *link, guint64 hash, gpointer data);
+  void (*postponed) (GkvLink *link, guint64 hash, guint32 version, gpointer data);
   /* There is room for more. */
   void (*has_room) (gpointer data);
-  /* Something that was announced doesn't come: exchanges with others have passed over it. */
-  void (*gave_up) (gpointer data);
+  /* The pieces of a record have come, or don't come any more: exchanges with others have passed over it. */
+  void (*ended) (guint64 hash, guint32 version, gboolean got, gpointer data);
   /* Something that an exchange waited for has been got, or given up. */
   void (*progressed) (GkvLink *link, gpointer data);
 } GkvPiecesListener;
@@ -43,10 +43,8 @@ void gkv_pieces_handle (GkvPieces *self, GkvLink *link, GkvMessageKind kind, Gkv
 void gkv_pieces_drop_link (GkvPieces *self, GkvLink *link);
 
 gboolean gkv_pieces_have_room (GkvPieces *self);
-/* Pieces of the record of this key have come lately. */
-gboolean gkv_pieces_are_coming (GkvPieces *self, guint64 hash);
-/* Pieces are to come of a record that others held before: of a rumour that doesn't count. */
-gboolean gkv_pieces_are_missing (GkvPieces *self);
+/* Pieces of this record, named by the hash of its key and the low bits of its fingerprint, have come lately. */
+gboolean gkv_pieces_are_coming (GkvPieces *self, guint64 hash, guint32 version);
 /* Records that come in pieces, and their bytes. */
 guint gkv_pieces_get_n (GkvPieces *self);
 gsize gkv_pieces_get_n_bytes (GkvPieces *self);

@@ -211,7 +211,7 @@ gkv_records_write_again (GkvRecords *self, GkvRecord *lost)
 gboolean
 gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away)
 {
-  if (away == 0 || GKV_AWAY_IS_CHECKED (away) || gkv_store_lookup_hash (self->runtime->store, hash) != NULL ||
+  if (away == 0 || GKV_AWAY_IS_CHECKED (away) || gkv_store_lookup_nth (self->runtime->store, hash, 0) != NULL ||
       !gkv_inheritance_is_awaited (self->inheritance))
     return FALSE;
 

@@ -73,13 +73,13 @@ gkv_runtime_random (GkvRuntime *self, guint32 below)
 }
 
 void
-gkv_runtime_set_synced (GkvRuntime *self)
+gkv_runtime_set_synced (GkvRuntime *self, gboolean synced)
 {
-  if (self->synced)
+  if (self->synced == synced)
     return;
 
-  self->synced = TRUE;
-  gkv_events_add_synced (self->events);
+  self->synced = synced;
+  gkv_events_add_synced (self->events, synced);
 }
 
 guint64

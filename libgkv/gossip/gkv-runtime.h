@@ -79,8 +79,8 @@ void gkv_runtime_wake_at (GkvRuntime *self, gint64 mono);
 /* The same on the clock of remaining lifetimes. */
 void gkv_runtime_wake_at_boot (GkvRuntime *self, gint64 boot);
 guint32 gkv_runtime_random (GkvRuntime *self, guint32 below);
-/* It is synced from now on. */
-void gkv_runtime_set_synced (GkvRuntime *self);
+/* Whether it is synced from now on. */
+void gkv_runtime_set_synced (GkvRuntime *self, gboolean synced);
 /* Ids come from elsewhere: keyed, so that nobody can make many that fall together. */
 guint64 gkv_runtime_hash_id (GkvRuntime *self, const char *id);
 /* Reports an error, once in a while: the same code about the same address (nullable) is one thing. */

@@ -135,55 +135,63 @@ add_difference (guint64 hash, guint32 version, gboolean ours, gpointer user_data
   g_array_append_val ((GArray *) user_data, difference);
 }
 
+static int
+compare_differences (gconstpointer a, gconstpointer b)
+{
+  const Difference *x = a, *y = b;
+
+  if (x->hash != y->hash)
+    return x->hash < y->hash ? -1 : 1;
+
+  return x->ours - y->ours;
+}
+
+/* Whether the other side has something of that hash as well. They are sorted: of those of one hash the first is the
+ * other's, if any is, and the last is ours. */
+static gboolean
+has_counterpart (GArray *differences, guint index)
+{
+  const Difference *difference = &g_array_index (differences, Difference, index);
+  guint i = index;
+
+  if (difference->ours)
+    while (i > 0 && g_array_index (differences, Difference, i - 1).hash == difference->hash)
+      i--;
+  else
+    while (i + 1 < differences->len && g_array_index (differences, Difference, i + 1).hash == difference->hash)
+      i++;
+
+  return g_array_index (differences, Difference, i).ours != difference->ours;
+}
+
 /* Fetches what they have, and gives what we have. Of a key that both have, neither sketch shows which wins: ours is
  * offered, and they give theirs, or want ours. */
 static void
 settle (GkvSketches *self, GkvLink *link, GArray *differences)
 {
-  g_autoptr (GHashTable) ours = g_hash_table_new (g_int64_hash, g_int64_equal);
   g_autoptr (GPtrArray) given = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
   g_autoptr (GPtrArray) offered = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  GHashTableIter iter;
-  guint64 *hash;
-
+  g_array_sort (differences, compare_differences);
   for (guint i = 0; i < differences->len; i++)
     {
-      Difference *difference = &g_array_index (differences, Difference, i);
+      const Difference *difference = &g_array_index (differences, Difference, i);
+      GkvRecord *held;
 
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      held = gkv_store_lookup_version (self->runtime->store, difference->hash, difference->version);
       if (difference->ours)
-        g_hash_table_add (ours, &difference->hash);
-    }
-
-  for (guint i = 0; i < differences->len; i++)
-    {
-      Difference *difference = &g_array_index (differences, Difference, i);
-      GkvRecord *held;
-
-      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      held = gkv_store_lookup_hash (self->runtime->store, difference->hash);
-      if (difference->ours || (held != NULL && (guint32) held->fingerprint.lo == difference->version))
-        continue;
-
-      if (held != NULL && g_hash_table_remove (ours, &difference->hash))
         {
-          g_ptr_array_add (offered, gkv_record_ref (held));
-          gkv_transfer_expect (self->transfers, link, difference->hash);
+          if (held != NULL)
+            g_ptr_array_add (has_counterpart (differences, i) ? offered : given, gkv_record_ref (held));
         }
-      else
+      else if (held == NULL && has_counterpart (differences, i))
         {
-          gkv_transfer_want (self->transfers, link, difference->hash);
+          gkv_transfer_expect (self->transfers, link, difference->hash, difference->version);
         }
-    }
-
-  g_hash_table_iter_init (&iter, ours);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &hash, NULL))
-    {
-      GkvRecord *held;
-
-      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      held = gkv_store_lookup_hash (self->runtime->store, *hash);
-      if (held != NULL)
-        g_ptr_array_add (given, gkv_record_ref (held));
+      else if (held == NULL)
+        {
+          gkv_transfer_want (self->transfers, link, difference->hash, difference->version, TRUE);
+        }
     }
 
   for (guint i = 0; i < given->len; i++)

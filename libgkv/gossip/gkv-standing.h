@@ -30,7 +30,11 @@ void gkv_given_clear (GkvGiven *given);
 
 typedef struct
 {
-  gboolean matched;        /* an exchange with this generation of it has ended with nothing left to fetch */
+  gboolean matched;     /* an exchange with this generation of it has ended with nothing left to fetch */
+  gboolean says_synced; /* that it is */
+  guint64 n_claimed;    /* records that it says it holds, when it was met: */
+  gint64 claimed_at;
+  gint64 live_since;       /* when it was met, or came back */
   guint n_checks;          /* exchanges that were repeated at once to see whether all is the same now */
   guint64 confirmed;       /* the newest flush ticket that it has confirmed */
   GkvGiven owed;           /* what it is still to be found to hold before it confirms another one */

@@ -178,7 +178,7 @@ gkv_tombstones_handle (GkvTombstones *self, GkvReader *reader)
     {
       guint64 hash = gkv_reader_u64 (reader);
       guint64 fingerprint = gkv_reader_u64 (reader);
-      GkvRecord *held = gkv_store_lookup_hash (self->runtime->store, hash);
+      GkvRecord *held = gkv_store_lookup_version (self->runtime->store, hash, fingerprint);
 
       if (reader->failed)
         return;

@@ -31,11 +31,19 @@
 /* What it costs to look at a record for a page, beside sending it. */
 #define LOOK_COST 32
 
-#define WANT_SIZE 8
+/* In WANT: it wins over what is held here, so that what is held there of that hash is older. */
+#define FLAG_WINS 1
 
+#define WANT_SIZE (8 + 4 + 1)
+
+/* Of one hash, beside what was wanted: so many that are there instead are named. */
+#define MAX_INSTEAD 16
+
+/* Two keys may have one hash: so it is a version that is wanted. */
 typedef struct
 {
-  guint64 hash;
+  GkvRecordName name;
+  gboolean wins;
   GList link;        /* in want_queue, or in asked_queue */
   gint64 sent;       /* 0: waits for its turn */
   gboolean expected; /* ours was offered: theirs comes unasked if it is newer */
@@ -54,11 +62,12 @@ typedef struct
 
 typedef struct _GkvTransfer
 {
-  GHashTable *wants;  /* hash* → Want, owned */
-  GQueue want_queue;  /* Want, borrowed: those that wait for their turn */
-  GQueue asked_queue; /* Want, borrowed: those asked for or expected, the oldest first */
-  guint n_wanted;     /* those asked for */
-  GQueue pulls;       /* Pull*; the first are under way */
+  GHashTable *wants;    /* GkvRecordName* → Want, owned */
+  GHashTable *expected; /* hash* → the last Want that is expected of that hash, borrowed */
+  GQueue want_queue;    /* Want, borrowed: those that wait for their turn */
+  GQueue asked_queue;   /* Want, borrowed: those asked for or expected, the oldest first */
+  guint n_wanted;       /* those asked for */
+  GQueue pulls;         /* Pull*; the first are under way */
   guint page_bytes;
 } GkvTransfer;
 
@@ -132,7 +141,8 @@ ensure_transfer (GkvTransfers *self, GkvLink *link)
   if (transfer == NULL)
     {
       transfer = g_new0 (GkvTransfer, 1);
-      transfer->wants = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+      transfer->wants = g_hash_table_new_full (gkv_record_name_hash, gkv_record_name_equal, NULL, g_free);
+      transfer->expected = g_hash_table_new (g_int64_hash, g_int64_equal);
       transfer->page_bytes = PAGE_FIRST;
       g_queue_init (&transfer->want_queue);
       g_queue_init (&transfer->asked_queue);
@@ -154,6 +164,7 @@ end_transfer (GkvTransfers *self, GkvLink *link)
 
   g_ptr_array_remove_fast (self->transferring, link);
   g_queue_clear_full (&transfer->pulls, g_free);
+  g_hash_table_unref (transfer->expected);
   g_hash_table_unref (transfer->wants);
   g_free (transfer);
 }
@@ -177,36 +188,58 @@ gkv_transfer_is_idle (const GkvLink *link)
 
 /* Sending */
 
+/* Theirs was found to be older than ours. */
 static gboolean
 forget_expected (GkvLink *link, guint64 hash)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
-  Want *want = conversation->transfer != NULL ? g_hash_table_lookup (conversation->transfer->wants, &hash) : NULL;
+  Want *want = conversation->transfer != NULL ? g_hash_table_lookup (conversation->transfer->expected, &hash) : NULL;
 
-  if (want == NULL || !want->expected)
-    return FALSE;
+  return want != NULL && gkv_transfer_forget_want (link, hash, want->name.version);
+}
 
-  gkv_transfer_forget_want (link, hash);
-  return TRUE;
+/* What was wanted isn't there any more. What is there instead is given, and named, as it may get lost. */
+static void
+give_instead (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
+{
+  GByteArray *body = g_byte_array_sized_new (64);
+  GkvRecord *record;
+  guint n = 0;
+
+  gkv_put_u64 (body, hash);
+  gkv_put_u32 (body, version);
+  gkv_put_u8 (body, 0);
+  for (; n < MAX_INSTEAD && (record = gkv_store_lookup_nth (self->runtime->store, hash, n)) != NULL; n++)
+    {
+      gkv_put_u64 (body, record->stamp);
+      gkv_put_u32 (body, record->fingerprint.lo);
+      gkv_partings_give (self->partings, link, record);
+      gkv_links_spend (self->links, MIN (gkv_record_get_wire_size (record), self->runtime->max_datagram));
+    }
+  body->data[12] = n;
+  gkv_links_spend (self->links, body->len);
+
+  g_byte_array_append (gkv_links_begin_message (self->links), body->data, body->len);
+  gkv_links_send (self->links, link, GKV_MESSAGE_NONE);
+  g_byte_array_unref (body);
 }
 
 static void
 handle_want (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 {
-  g_autoptr (GByteArray) gone = g_byte_array_new ();
   gboolean decided = FALSE;
 
-  while (gkv_reader_get_left (reader) >= WANT_SIZE && gone->len + 8 <= gkv_links_get_max_body (self->links, link) &&
-         gkv_links_spend (self->links, WANT_SIZE))
+  while (gkv_reader_get_left (reader) >= WANT_SIZE && gkv_links_spend (self->links, WANT_SIZE))
     {
       guint64 hash = gkv_reader_u64 (reader);
+      guint32 version = gkv_reader_u32 (reader);
+      guint8 flags = gkv_reader_u8 (reader);
       GkvRecord *record;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      record = gkv_store_lookup_hash (self->runtime->store, hash);
-
-      /* Ours is newer: theirs isn't needed. */
-      decided = forget_expected (link, hash) || decided;
+      record = gkv_store_lookup_version (self->runtime->store, hash, version);
+      if (flags & FLAG_WINS)
+        decided = forget_expected (link, hash) || decided;
 
       if (record != NULL)
         {
@@ -215,15 +248,10 @@ handle_want (GkvTransfers *self, GkvLink *link, GkvReader *reader)
         }
       else
         {
-          gkv_put_u64 (gone, hash);
+          give_instead (self, link, hash, version);
         }
     }
 
-  if (gone->len > 0)
-    {
-      g_byte_array_append (gkv_links_begin_message (self->links), gone->data, gone->len);
-      gkv_links_send (self->links, link, GKV_MESSAGE_NONE);
-    }
   if (decided)
     self->listener.progressed (link, self->data);
 }
@@ -237,6 +265,7 @@ typedef struct
   guint n_seen;
   gboolean more;
   guint64 next;
+  guint64 last;  /* the hash of the one that was seen last */
   guint n_slice; /* seen since others could get at the store */
   gboolean paused;
 } Page;
@@ -246,8 +275,10 @@ send_paged (GkvRecord *record, gpointer user_data)
 {
   Page *page = user_data;
   gsize size = MIN (gkv_record_get_wire_size (record), page->transfers->runtime->max_datagram);
+  gboolean next = page->n_seen == 0 || record->hash != page->last;
 
-  if (page->n_slice == PAGE_SLICE)
+  /* Those of one hash come together: a page begins with a hash. */
+  if (next && page->n_slice >= PAGE_SLICE)
     {
       page->paused = TRUE;
       page->next = record->hash;
@@ -255,7 +286,8 @@ send_paged (GkvRecord *record, gpointer user_data)
     }
 
   page->n_slice++;
-  if (page->n_seen >= PAGE_MAX_RECORDS || (page->n_sent > 0 && size > page->bytes_left))
+  page->last = record->hash;
+  if (next && (page->n_seen >= PAGE_MAX_RECORDS || (page->n_sent > 0 && size > page->bytes_left)))
     {
       page->more = TRUE;
       page->next = record->hash;
@@ -328,40 +360,55 @@ want_more (GkvTransfers *self, GkvLink *link)
       g_queue_push_tail_link (&transfer->asked_queue, &want->link);
       transfer->n_wanted++;
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
-      gkv_put_u64 (body, want->hash);
+      gkv_put_u64 (body, want->name.hash);
+      gkv_put_u32 (body, want->name.version);
+      gkv_put_u8 (body, want->wins ? FLAG_WINS : 0);
     }
   if (body->len > 0)
     {
       gkv_links_send (self->links, link, GKV_MESSAGE_WANT);
+      gkv_conversation_note_asked (link, self->runtime->now.mono);
       look_at (self, self->runtime->now.mono + WANT_PATIENCE);
     }
 }
 
-void
-gkv_transfer_forget_want (GkvLink *link, guint64 hash)
+gboolean
+gkv_transfer_forget_want (GkvLink *link, guint64 hash, guint32 version)
 {
   GkvTransfer *transfer = gkv_conversation_of (link)->transfer;
+  GkvRecordName name = { hash, version };
   Want *want = NULL;
 
   if (transfer != NULL && g_hash_table_size (transfer->wants) > 0)
-    want = g_hash_table_lookup (transfer->wants, &hash);
+    want = g_hash_table_lookup (transfer->wants, &name);
   if (want == NULL)
-    return;
+    return FALSE;
 
   g_queue_unlink (want->sent == 0 ? &transfer->want_queue : &transfer->asked_queue, &want->link);
   if (want->sent != 0 && !want->expected)
     transfer->n_wanted--;
-  g_hash_table_remove (transfer->wants, &hash);
+  if (g_hash_table_lookup (transfer->expected, &hash) == want)
+    g_hash_table_remove (transfer->expected, &hash);
+  g_hash_table_remove (transfer->wants, &name);
+  return TRUE;
 }
 
 static Want *
-add_want (GkvTransfers *self, GkvLink *link, guint64 hash)
+add_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
 {
   GkvTransfer *transfer = ensure_transfer (self, link);
+  GkvRecordName name = { hash, version };
   Want *want;
 
-  if (g_hash_table_contains (transfer->wants, &hash) || gkv_pieces_are_coming (self->pieces, hash))
+  if (g_hash_table_contains (transfer->wants, &name))
     return NULL;
+
+  if (gkv_pieces_are_coming (self->pieces, hash, version))
+    {
+      if (!gkv_conversation_add_elsewhere (link, hash, version))
+        gkv_conversation_of (link)->incomplete = TRUE;
+      return NULL;
+    }
 
   if (g_hash_table_size (transfer->wants) >= MAX_WANTS)
     {
@@ -370,35 +417,38 @@ add_want (GkvTransfers *self, GkvLink *link, guint64 hash)
     }
 
   want = g_new0 (Want, 1);
-  want->hash = hash;
+  want->name = name;
   want->link.data = want;
-  g_hash_table_insert (transfer->wants, &want->hash, want);
+  g_hash_table_insert (transfer->wants, &want->name, want);
   return want;
 }
 
 void
-gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash)
+gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version, gboolean wins)
 {
-  Want *want = add_want (self, link, hash);
+  Want *want = add_want (self, link, hash, version);
 
   if (want == NULL)
     return;
 
+  want->wins = wins;
   g_queue_push_tail_link (&gkv_conversation_of (link)->transfer->want_queue, &want->link);
   look_at (self, self->runtime->now.mono);
 }
 
 void
-gkv_transfer_expect (GkvTransfers *self, GkvLink *link, guint64 hash)
+gkv_transfer_expect (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
 {
-  Want *want = add_want (self, link, hash);
+  GkvTransfer *transfer = ensure_transfer (self, link);
+  Want *want = add_want (self, link, hash, version);
 
   if (want == NULL)
     return;
 
   want->expected = TRUE;
   want->sent = self->runtime->now.mono;
-  g_queue_push_tail_link (&gkv_conversation_of (link)->transfer->asked_queue, &want->link);
+  g_queue_push_tail_link (&transfer->asked_queue, &want->link);
+  g_hash_table_replace (transfer->expected, &want->name.hash, want);
   look_at (self, self->runtime->now.mono + WANT_PATIENCE);
 }
 
@@ -418,6 +468,7 @@ send_pull (GkvTransfers *self, GkvLink *link, Pull *pull)
   gkv_put_u64 (body, pull->from);
   gkv_put_u32 (body, gkv_conversation_of (link)->transfer->page_bytes);
   gkv_links_send (self->links, link, GKV_MESSAGE_PULL);
+  gkv_conversation_note_asked (link, self->runtime->now.mono);
   look_at (self, self->runtime->now.mono + PAGE_PATIENCE);
 }
 
@@ -564,18 +615,23 @@ handle_record (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader
     }
 
   conversation->stirred = self->runtime->now.mono;
-  self->listener.received (link, record, gkv_record_is_dead (record) ? kept_ms : left_ms, away, self->data);
+  if (self->listener.received (link, record, gkv_record_is_dead (record) ? kept_ms : left_ms, away, self->data))
+    gkv_conversation_note_got (link);
 
   if (transfer == NULL)
     return;
 
-  gkv_transfer_forget_want (link, record->hash);
+  if (gkv_transfer_forget_want (link, record->hash, record->fingerprint.lo))
+    gkv_conversation_note_got (link);
   if (transfer->pulls.length > 0)
     {
       GList *place = find_pull (transfer, TRUE, record->hash);
 
       if (place != NULL)
-        ((Pull *) place->data)->n_got++;
+        {
+          ((Pull *) place->data)->n_got++;
+          gkv_conversation_note_got (link);
+        }
     }
   if (transfer->want_queue.length > 0)
     want_more (self, link);
@@ -583,15 +639,37 @@ handle_record (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader
     self->listener.progressed (link, self->data);
 }
 
+/* Whether it is held, or something that wins over it. Another key of that hash may have a higher stamp: then that isn't
+ * known. */
+static gboolean
+is_overruled (GkvTransfers *self, guint64 hash, GkvStamp stamp, guint32 version)
+{
+  GkvRecord *first = gkv_store_lookup_nth (self->runtime->store, hash, 0);
+
+  return gkv_store_lookup_version (self->runtime->store, hash, version) != NULL ||
+         (first != NULL && first->stamp > stamp && gkv_store_lookup_nth (self->runtime->store, hash, 1) == NULL);
+}
+
 static void
 handle_none (GkvTransfers *self, GkvLink *link, GkvReader *reader)
 {
-  if (gkv_conversation_of (link)->transfer == NULL)
+  guint64 hash = gkv_reader_u64 (reader);
+  guint32 version = gkv_reader_u32 (reader);
+  guint n_instead = gkv_reader_u8 (reader);
+
+  if (reader->failed || !gkv_transfer_forget_want (link, hash, version))
     return;
 
-  while (gkv_reader_get_left (reader) >= 8)
-    gkv_transfer_forget_want (link, gkv_reader_u64 (reader));
-  want_more (self, link);
+  for (guint i = 0; i < n_instead; i++)
+    {
+      GkvStamp stamp = gkv_reader_u64 (reader);
+      guint32 instead = gkv_reader_u32 (reader);
+
+      if (!reader->failed && !is_overruled (self, hash, stamp, instead))
+        gkv_transfer_want (self, link, hash, instead, FALSE);
+    }
+  if (gkv_conversation_of (link)->transfer->want_queue.length > 0)
+    want_more (self, link);
   self->listener.progressed (link, self->data);
 }
 
@@ -640,13 +718,15 @@ tick_wants (GkvTransfers *self, GkvLink *link)
     {
       if (++want->tries >= WANT_TRIES)
         {
-          gkv_transfer_forget_want (link, want->hash);
+          gkv_transfer_forget_want (link, want->name.hash, want->name.version);
           conversation->incomplete = TRUE;
           continue;
         }
 
       if (!want->expected)
         transfer->n_wanted--;
+      else if (g_hash_table_lookup (transfer->expected, &want->name.hash) == want)
+        g_hash_table_remove (transfer->expected, &want->name.hash);
       want->expected = FALSE;
       want->sent = 0;
       g_queue_unlink (&transfer->asked_queue, &want->link);

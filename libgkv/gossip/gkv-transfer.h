@@ -35,11 +35,13 @@ void gkv_transfers_hasten (GkvTransfers *self);
 /* With how many something is under way. */
 guint gkv_transfers_get_n (GkvTransfers *self);
 
-void gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash);
+/* A record is named by the hash of its key and the low bits of its fingerprint. @wins: over what is held here. */
+void gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version, gboolean wins);
 /* Ours was offered: the other sends its own if that is newer, or wants ours. If neither comes, theirs is wanted. */
-void gkv_transfer_expect (GkvTransfers *self, GkvLink *link, guint64 hash);
+void gkv_transfer_expect (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version);
 void gkv_transfer_pull (GkvTransfers *self, GkvLink *link, GkvRange range);
-void gkv_transfer_forget_want (GkvLink *link, guint64 hash);
+/* FALSE: nothing was wanted. */
+gboolean gkv_transfer_forget_want (GkvLink *link, guint64 hash, guint32 version);
 gboolean gkv_transfer_is_idle (const GkvLink *link);
 /* Nothing is got from there any more. */
 void gkv_transfer_end (GkvTransfers *self, GkvLink *link);

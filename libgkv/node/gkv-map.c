@@ -387,7 +387,7 @@ static GkvRecord *
 gkv_map_find_with_value_locked (GkvMap *self, const char *key, GVariant **value)
 {
   gsize key_len = strlen (key);
-  guint64 hash = gkv_hash_64 (gkv_store_get_hash_key (self->store), key, key_len);
+  guint64 hash = gkv_hash_place (gkv_store_get_hash_key (self->store), key, key_len);
   GkvRecord *record = gkv_value_cache_find (self->cache, hash, key, key_len, value);
 
   if (record == NULL)

@@ -45,6 +45,20 @@ gkv_hash_64 (const GkvHashKey *key, gconstpointer data, gsize len)
   return get_result (&s);
 }
 
+static guint64 place_mask = G_MAXUINT64;
+
+guint64
+gkv_hash_place (const GkvHashKey *key, gconstpointer data, gsize len)
+{
+  return gkv_hash_64 (key, data, len) & place_mask;
+}
+
+void
+gkv_hash_shorten_places (guint bits)
+{
+  place_mask = bits < 64 ? ~(G_MAXUINT64 >> bits) : G_MAXUINT64;
+}
+
 void
 gkv_hasher_init (GkvHasher *self, const GkvHashKey *key)
 {

@@ -32,6 +32,10 @@ GkvHashKey gkv_hash_key_for_cluster (const char *cluster);
 guint gkv_hash_string (gconstpointer string);
 
 guint64 gkv_hash_64 (const GkvHashKey *key, gconstpointer data, gsize len);
+/* The place of a key in a store. Two keys may have one, and everything has to stand that. */
+guint64 gkv_hash_place (const GkvHashKey *key, gconstpointer data, gsize len);
+/* For tests, before there is any store: from here on all places have at most so many bits. */
+void gkv_hash_shorten_places (guint bits);
 GkvFingerprint gkv_hash_128 (const GkvHashKey *key, gconstpointer data, gsize len);
 
 /* The same, in parts: words, and bytes padded with zeros to whole words. Whoever adds bytes adds their length too.

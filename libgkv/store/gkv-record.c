@@ -65,7 +65,7 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   record->fields_len = fields_len;
   record->content_len = content_len;
   record->arrived = 0;
-  record->hash = gkv_hash_64 (hash_key, key, key_len);
+  record->hash = gkv_hash_place (hash_key, key, key_len);
   record->stamp = stamp;
   record->writer = gkv_writer_ref (writer);
 

@@ -308,21 +308,33 @@ lookup (GkvStore *self, guint64 hash, const char *key, gsize key_len)
 GkvRecord *
 gkv_store_lookup (GkvStore *self, const char *key, gsize key_len)
 {
-  return lookup (self, gkv_hash_64 (&self->hash_key, key, key_len), key, key_len);
+  return lookup (self, gkv_hash_place (&self->hash_key, key, key_len), key, key_len);
 }
 
 GkvRecord *
-gkv_store_lookup_hash (GkvStore *self, guint64 hash)
+gkv_store_lookup_nth (GkvStore *self, guint64 hash, guint n)
 {
   Leaf *leaf = find_leaf (self, hash);
   GkvRecord *record;
   guint index;
 
-  if (leaf == NULL || (index = leaf_lower_bound (leaf, hash)) == leaf->node.count)
+  if (leaf == NULL || (index = leaf_lower_bound (leaf, hash) + n) >= leaf->node.count)
     return NULL;
 
   record = leaf_get_records (leaf)[index];
   return record->hash == hash ? record : NULL;
+}
+
+GkvRecord *
+gkv_store_lookup_version (GkvStore *self, guint64 hash, guint32 version)
+{
+  GkvRecord *record;
+
+  for (guint n = 0; (record = gkv_store_lookup_nth (self, hash, n)) != NULL; n++)
+    if ((guint32) record->fingerprint.lo == version)
+      return record;
+
+  return NULL;
 }
 
 GkvRecord *
@@ -345,7 +357,7 @@ gkv_store_find_visible (GkvStore *self, guint64 hash, const char *key, gsize key
 GkvRecord *
 gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_len)
 {
-  return gkv_store_find_visible (self, gkv_hash_64 (&self->hash_key, key, key_len), key, key_len);
+  return gkv_store_find_visible (self, gkv_hash_place (&self->hash_key, key, key_len), key, key_len);
 }
 
 /* Changing */

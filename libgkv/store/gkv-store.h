@@ -145,7 +145,10 @@ const GkvSketch *gkv_store_get_sketch (GkvStore *self);
 /* Walks the winning records of a range in the order of their hashes, from the first whose hash is at least @from. */
 void gkv_store_foreach (GkvStore *self, GkvRange range, guint64 from, GkvStoreFunc func, gpointer user_data);
 
-/* The winning record with this hash of its key, borrowed, or NULL. */
-GkvRecord *gkv_store_lookup_hash (GkvStore *self, guint64 hash);
+/* The winning record with this hash of its key, borrowed, or NULL. Two keys may have the same one: @n counts them from
+ * 0, and NULL comes after the last. */
+GkvRecord *gkv_store_lookup_nth (GkvStore *self, guint64 hash, guint n);
+/* The one with these low bits of its fingerprint. */
+GkvRecord *gkv_store_lookup_version (GkvStore *self, guint64 hash, guint32 version);
 
 G_END_DECLS

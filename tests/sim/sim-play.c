@@ -742,6 +742,7 @@ sim_play (const SimRun *run, const char *name, SimScenario *scenario, SimChecks 
       return TRUE;
     }
 
+  sim_run_choose_hashes (run);
   self.cluster = sim_cluster_new (scenario->seed);
   self.cluster->verbose = run->verbose;
   self.memory = g_ptr_array_new_with_free_func (g_free);

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint64 seed;
-  guint n_nodes; /* 0: chosen by the seed */
+  guint n_nodes;   /* 0: chosen by the seed */
+  guint hash_bits; /* of the hash of a key; 0: chosen by the seed */
   gboolean verbose;
   guint faults;   /* SimFaults, instead of those that the seed chooses; 0: as it does */
   gboolean print; /* the scenario, if it is made before it is played, instead of playing it */
@@ -38,6 +39,8 @@ gboolean sim_run_swarm (const SimRun *run);
 gboolean sim_run_churn (const SimRun *run);
 
 /* What all runs share (sim-run.c) */
+/* How long the hashes of keys are: to be called before there is a cluster. */
+void sim_run_choose_hashes (const SimRun *run);
 SimCluster *sim_run_begin (const SimRun *run, const char *name);
 guint sim_run_choose_n_nodes (const SimRun *run, SimCluster *cluster, guint least, guint most);
 SimNode *sim_run_pick (SimCluster *cluster, SimNodeState state);

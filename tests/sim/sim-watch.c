@@ -65,6 +65,7 @@ typedef struct
 typedef struct
 {
   SimNode *node;
+  guint n_starts;     /* of it: a later run holds something else, and is to be synced itself */
   GPtrArray *records; /* GkvRecord */
 } Snapshot;
 
@@ -217,6 +218,7 @@ sim_watch_started (SimNode *node)
 
       snapshot = g_new0 (Snapshot, 1);
       snapshot->node = other;
+      snapshot->n_starts = other->n_starts;
       snapshot->records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
       gkv_store_foreach (other->store, (GkvRange){ 0 }, 0, add_to_snapshot, snapshot->records);
       g_ptr_array_add (snapshots, snapshot);
@@ -231,6 +233,14 @@ is_refused (SimNode *node, GkvRecord *record)
   return gkv_stamp_get_ahead_ms (record->stamp, sim_node_get_time (node).wall) > GKV_CLOCK_QUARANTINE_BOUND_MS;
 }
 
+/* A tombstone needn't be held by those who come after it was collected. */
+static gboolean
+is_collected (SimNode *node, GkvRecord *record)
+{
+  return gkv_record_is_dead (record) &&
+         gkv_store_lookup (node->store, gkv_record_get_key (record), record->key_len) == NULL;
+}
+
 static GkvRecord *
 find_missing (SimNode *node, const Snapshot *snapshot)
 {
@@ -238,7 +248,7 @@ find_missing (SimNode *node, const Snapshot *snapshot)
     {
       GkvRecord *record = g_ptr_array_index (snapshot->records, i);
 
-      if (!holds (node, record) && !is_refused (node, record))
+      if (!holds (node, record) && !is_refused (node, record) && !is_collected (snapshot->node, record))
         return record;
     }
 
@@ -257,7 +267,8 @@ check_synced (SimNode *node, GPtrArray *snapshots)
     {
       const Snapshot *snapshot = g_ptr_array_index (snapshots, i);
 
-      if (sim_node_get_peer_state (node, snapshot->node->id) != GKV_PEER_STATE_ALIVE)
+      if (snapshot->node->n_starts != snapshot->n_starts ||
+          sim_node_get_peer_state (node, snapshot->node->id) != GKV_PEER_STATE_ALIVE)
         continue;
 
       holder = snapshot->node;

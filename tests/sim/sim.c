@@ -36,6 +36,7 @@ static gint64 only_seed = -1;
 static gint64 first_seed = 1;
 static int n_seeds = 100;
 static int n_nodes = 0;
+static int hash_bits = -1;
 static gboolean verbose;
 static gboolean hash;
 static gboolean print;
@@ -55,6 +56,8 @@ static const GOptionEntry options[] = {
   { "with", 0, 0, G_OPTION_ARG_STRING_ARRAY, &with, "Leave in a fault that is known, or \"all\"", "NAME" },
   { "fault", 0, 0, G_OPTION_ARG_STRING_ARRAY, &faults, "A swarm with this fault and no other but those named so",
     "NAME" },
+  { "hash-bits", 0, 0, G_OPTION_ARG_INT, &hash_bits,
+    "Of the hash of a key; without this it is the seed that chooses, 64 most often", "N" },
   { "known", 0, 0, G_OPTION_ARG_NONE, &list_known, "List the faults that are known", NULL },
   { "verbose", 0, 0, G_OPTION_ARG_NONE, &verbose, "Tell what happens", NULL },
   G_OPTION_ENTRY_NULL,
@@ -196,6 +199,7 @@ main (int argc, char *argv[])
     }
 
   run.n_nodes = MAX (n_nodes, 0);
+  run.hash_bits = CLAMP (hash_bits, 0, 64);
   run.verbose = verbose;
   run.print = print;
   if (scenario_path != NULL)

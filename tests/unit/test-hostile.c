@@ -115,6 +115,7 @@ test_answers (void)
   large = gkv_store_lookup (pair.sides[0].store, "large", 5);
   gkv_put_u64 (body, large->hash);
   gkv_put_u64 (body, large->fingerprint.lo);
+  gkv_put_u64 (body, large->fingerprint.hi);
   gkv_put_u32 (body, 0);
   gkv_put_u32 (body, G_MAXUINT32);
   check_answer (&pair, GKV_MESSAGE_GET, body);
@@ -125,6 +126,7 @@ test_answers (void)
 
   g_byte_array_set_size (body, 0);
   gkv_put_u64 (body, gkv_store_lookup (pair.sides[0].store, "key-1", 5)->hash);
+  gkv_put_u32 (body, gkv_store_lookup (pair.sides[0].store, "key-1", 5)->fingerprint.lo);
   gkv_put_u8 (body, 0);
   check_answer (&pair, GKV_MESSAGE_WANT, body);
 
@@ -375,6 +377,7 @@ send_large (Pair *pair, const char *address, GkvRecord *record, guint size)
 
   gkv_put_u64 (body, record->hash);
   gkv_put_u64 (body, record->fingerprint.lo);
+  gkv_put_u64 (body, record->fingerprint.hi);
   gkv_put_u32 (body, size);
   gkv_put_varint (body, 0);
   send_message (pair, address, GKV_MESSAGE_LARGE, body);
@@ -386,8 +389,8 @@ send_piece (Pair *pair, const char *address, GkvRecord *record, GByteArray *all,
   g_autoptr (GByteArray) body = g_byte_array_new ();
   guint offset = piece * PIECE;
 
-  gkv_put_u64 (body, record->hash);
   gkv_put_u64 (body, record->fingerprint.lo);
+  gkv_put_u64 (body, record->fingerprint.hi);
   gkv_put_u32 (body, offset);
   g_byte_array_append (body, all->data + offset, MIN (PIECE, all->len - offset));
   send_message (pair, address, GKV_MESSAGE_DATA, body);
@@ -714,13 +717,13 @@ test_false_pieces (void)
   gkv_put_record (zeros, record, -1);
   memset (zeros->data, 0, zeros->len);
   send_large (&pair, "d:4", record, zeros->len);
-  while (piece < 80 && (member == NULL || !gkv_standing_of (member)->matched))
+  while (piece < 80 && (member == NULL || gkv_conversation_of (member->link)->awaited == NULL))
     {
       send_piece (&pair, "d:4", record, zeros, piece++);
       pair_run (&pair, SECOND / 4, FALSE);
       member = gkv_members_lookup (pair.sides[0].engine->members, "b:2");
     }
-  g_assert_true (gkv_standing_of (member)->matched);
+  g_assert_nonnull (gkv_conversation_of (member->link)->awaited);
   g_assert_null (gkv_store_lookup (pair.sides[0].store, "large", 5));
   while (piece * PIECE < zeros->len)
     send_piece (&pair, "d:4", record, zeros, piece++);

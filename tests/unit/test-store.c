@@ -89,7 +89,7 @@ check_counts (GkvStore *store, GHashTable *model)
   while (g_hash_table_iter_next (&iter, (gpointer *) &key, (gpointer *) &record))
     {
       g_assert_true (gkv_store_lookup (store, key, strlen (key)) == record);
-      g_assert_true (gkv_store_lookup_hash (store, record->hash) == record);
+      g_assert_true (gkv_store_lookup_nth (store, record->hash, 0) == record);
       g_assert_true (gkv_store_lookup_visible (store, key, strlen (key)) ==
                      (gkv_record_is_dead (record) ? NULL : record));
       n_visible += !gkv_record_is_dead (record);
@@ -341,7 +341,7 @@ check_model (Model *model)
   for (guint i = 0; i < N_KEYS; i++)
     {
       const Slot *slot = &model->slots[i];
-      GkvRecord *found = gkv_store_lookup_hash (model->store, get_coarse_hash (i));
+      GkvRecord *found = gkv_store_lookup_nth (model->store, get_coarse_hash (i), 0);
 
       if (slot->held == NULL)
         continue;
