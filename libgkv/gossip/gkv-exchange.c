@@ -274,6 +274,7 @@ gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
   exchange->asked = g_array_new (FALSE, FALSE, sizeof (GkvAsked));
   g_queue_init (&exchange->todo);
   exchange->number = ++self->number;
+  exchange->synced = gkv_link_is_current (link) && gkv_standing_of (link->member)->says_synced;
   conversation->exchange = exchange;
   self->listener.began (link, &exchange->given, self->data);
   conversation->incomplete = conversation->gave_old = FALSE;
@@ -299,13 +300,14 @@ gkv_exchange_free (GkvExchanges *self, GkvLink *link)
 
 /* Nothing of what it held when that exchange began is left to fetch. */
 static void
-matched (GkvExchanges *self, GkvLink *link, guint64 number)
+matched (GkvExchanges *self, GkvLink *link, guint64 number, gboolean synced)
 {
   if (!gkv_link_is_current (link))
     return;
 
   gkv_conversation_note_got (link);
   gkv_standing_of (link->member)->matched = TRUE;
+  gkv_standing_of (link->member)->matched_synced |= synced;
   self->listener.matched (link, number, self->data);
 }
 
@@ -319,18 +321,19 @@ stop_awaiting (GkvExchanges *self, GkvLink *link)
 /* It has ended, and what it found is here, but for what comes in pieces from other nodes. It isn't begun again for
  * that: there may always be something that is under way. */
 static void
-consider_matched (GkvExchanges *self, GkvLink *link, guint64 number)
+consider_matched (GkvExchanges *self, GkvLink *link, guint64 number, gboolean synced)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
 
   if (conversation->elsewhere == NULL)
     {
-      matched (self, link, number);
+      matched (self, link, number, synced);
     }
   else if (conversation->awaited == NULL)
     {
       conversation->awaited = g_steal_pointer (&conversation->elsewhere);
       conversation->awaited_by = number;
+      conversation->awaited_synced = synced;
       g_ptr_array_add (self->awaiting, link);
     }
 }
@@ -357,7 +360,7 @@ gkv_exchanges_end_pieces (GkvExchanges *self, guint64 hash, guint32 version, gbo
 
       stop_awaiting (self, link);
       if (got)
-        matched (self, link, conversation->awaited_by);
+        matched (self, link, conversation->awaited_by, conversation->awaited_synced);
       else
         gkv_exchange_begin (self, link);
     }
@@ -371,7 +374,7 @@ gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint64 number)
     gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
   if (number > 0 && gkv_conversation_of (link)->awaited != NULL)
     stop_awaiting (self, link);
-  matched (self, link, number);
+  matched (self, link, number, gkv_link_is_current (link) && gkv_standing_of (link->member)->says_synced);
 }
 
 void
@@ -416,7 +419,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
   GkvExchange *exchange = gkv_exchange_of (link);
-  gboolean checked;
+  gboolean checked, synced;
   guint64 number;
 
   if (exchange == NULL)
@@ -438,6 +441,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
     self->listener.ended (link, &exchange->given, self->data);
   checked = exchange->differs && !exchange->invited;
   number = exchange->number;
+  synced = exchange->synced;
   gkv_exchange_free (self, link);
 
   /* Records that got lost on the way are asked for again soon, as long as that gets us anywhere. */
@@ -448,7 +452,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
       return;
     }
 
-  consider_matched (self, link, number);
+  consider_matched (self, link, number, synced);
   if (checked)
     check (self, link);
 }
@@ -667,7 +671,7 @@ ask_unmatched (GkvExchanges *self)
   while (self->exchanging->len < MAX_EXCHANGES && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (!gkv_member_is_live (member) || gkv_standing_of (member)->matched || member->link == NULL ||
+      if (!gkv_member_is_live (member) || gkv_standing_of (member)->matched_synced || member->link == NULL ||
           gkv_conversation_of (member->link)->n_repeats > 0 || gkv_exchange_of (member->link) != NULL ||
           gkv_conversation_of (member->link)->awaited != NULL || !gkv_transfer_is_idle (member->link))
         continue;

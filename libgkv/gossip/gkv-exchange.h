@@ -36,6 +36,7 @@ struct _GkvExchange
   gboolean full;      /* no sums are trusted: all is listed */
   gboolean differs;
   guint64 number;       /* of those that this node has begun */
+  gboolean synced;      /* the node there said that it is, when it began */
   guint64 mine, theirs; /* both sides' digests at the start */
 };
 

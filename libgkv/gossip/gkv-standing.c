@@ -48,7 +48,7 @@ gkv_standing_end (GkvMember *member)
 {
   GkvStanding *standing = gkv_standing_of (member);
 
-  standing->matched = FALSE;
+  standing->matched = standing->matched_synced = FALSE;
   standing->n_checks = 0;
   gkv_given_clear (&standing->owed);
 }

@@ -30,9 +30,10 @@ void gkv_given_clear (GkvGiven *given);
 
 typedef struct
 {
-  gboolean matched;     /* an exchange with this generation of it has ended with nothing left to fetch */
-  gboolean says_synced; /* that it is */
-  guint64 n_claimed;    /* records that it says it holds, when it was met: */
+  gboolean matched;        /* an exchange with this generation of it has ended with nothing left to fetch */
+  gboolean says_synced;    /* that it is */
+  gboolean matched_synced; /* it said so already when one of these exchanges began */
+  guint64 n_claimed;       /* records that it says it holds, when it was met: */
   gint64 claimed_at;
   gint64 live_since;       /* when it was met, or came back */
   guint n_checks;          /* exchanges that were repeated at once to see whether all is the same now */

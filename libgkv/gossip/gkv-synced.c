@@ -132,8 +132,9 @@ look_at_peers (GkvSynced *self, Peers *peers)
         {
           peers->n_matched++;
           peers->is_alone = FALSE;
-          peers->n_vouching += standing->says_synced && !named;
-          if (standing->says_synced && named && (peers->first == NULL || standing->n_claimed > peers->first->n_claimed))
+          peers->n_vouching += standing->matched_synced && !named;
+          if (standing->matched_synced && named &&
+              (peers->first == NULL || standing->n_claimed > peers->first->n_claimed))
             peers->first = standing;
         }
       else if (is_awaited (self, member))
@@ -245,7 +246,7 @@ gkv_synced_part (GkvSynced *self)
   gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
-      gkv_standing_of (member)->matched = FALSE;
+      gkv_standing_of (member)->matched = gkv_standing_of (member)->matched_synced = FALSE;
       gkv_standing_of (member)->n_checks = 0;
     }
   gkv_runtime_set_synced (self->runtime, FALSE);

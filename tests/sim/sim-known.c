@@ -36,8 +36,6 @@ static const Known table[] = {
   { "partial-deaths", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_DEATHS, 31, "who isn't connected directly is held dead" },
   { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 31, "and its leases go and come for ever" },
   { "partial-flushes", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_FLUSHES, 45, "a flush never ends though all hold it" },
-  { "starts-synced", "u", NULL, SIM_FAULT_CRASHES | SIM_FAULT_RESTARTS | SIM_FAULT_LEAVES, SIM_CHECK_SYNCED, 519,
-    "nodes that start at once sync with each other alone" },
   { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS | SIM_FAULT_SLEEPS, SIM_CHECK_LEASES, 3818,
     "who goes on after a pause loses its leases twice" },
   { "bursts-flushes", "-", NULL, SIM_FAULT_BURSTS, SIM_CHECK_FLUSHES, 202867, "a flush takes more than half a minute" },
@@ -47,7 +45,6 @@ static const Known table[] = {
   /* Checks that are left out in a run. */
   { "faults-deaths", "e, f", "faults", 0, SIM_CHECK_DEATHS, 2, "as cuts-deaths" },
   { "faults-leases", "e", "faults", 0, SIM_CHECK_LEASES, 7, "as cuts-leases" },
-  { "faults-synced", "u", "faults", 0, SIM_CHECK_SYNCED, 61, "nodes that start at once sync with each other" },
 
   { NULL, NULL, NULL, 0, 0, 0, NULL },
 };

@@ -120,6 +120,18 @@ pair_restart (Pair *pair, guint side)
   start (pair, side);
 }
 
+void
+pair_restart_empty (Pair *pair, guint side)
+{
+  GkvHashKey key = *gkv_store_get_hash_key (pair->sides[side].store);
+
+  gkv_engine_free (pair->sides[side].engine);
+  gkv_store_free (pair->sides[side].store);
+  pair->sides[side].store = gkv_store_new (&key);
+  pair->sides[side].down = FALSE;
+  start (pair, side);
+}
+
 static GkvRecord *
 make_record (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags)
 {

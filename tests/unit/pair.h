@@ -76,6 +76,8 @@ void pair_put_both (Pair *pair, const char *key, const char *value);
 
 /* Begins a new life on what is held. */
 void pair_restart (Pair *pair, guint side);
+/* The same with nothing. */
+void pair_restart_empty (Pair *pair, guint side);
 
 /* Says that it leaves, and does nothing any more. */
 void pair_leave (Pair *pair, guint side);

@@ -172,6 +172,67 @@ test_loss (gconstpointer data)
   pair_clear (&pair);
 }
 
+/* The second answers pings, and nothing that it is asked for. */
+static gboolean
+withhold (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  static const GkvMessageKind kinds[] = { GKV_MESSAGE_SAME,   GKV_MESSAGE_RANGE,  GKV_MESSAGE_ITEMS,
+                                          GKV_MESSAGE_SKETCH, GKV_MESSAGE_RECORD, GKV_MESSAGE_PAGE };
+
+  for (guint i = 0; from == 1 && i < G_N_ELEMENTS (kinds); i++)
+    if (pair_datagram_has (datagram, kinds[i]))
+      return TRUE;
+
+  /* Nor does it ask. */
+  return from == 1 && pair_datagram_has (datagram, GKV_MESSAGE_ASK);
+}
+
+/* It holds nobody up for ever. (What it says that it lives in is lost with the rest here, so that it takes longer.) */
+static void
+test_withheld (void)
+{
+  const Case the = { NULL, 3, { 10, 10, 10 }, 10 };
+  Pair pair;
+
+  begin (&pair, &the);
+  pair.loses = withhold;
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 2);
+  g_assert_true (gkv_engine_get_synced (pair.sides[0].engine));
+  g_assert_nonnull (gkv_store_lookup_visible (pair.sides[0].store, "key-2-0", 7));
+  pair_clear (&pair);
+}
+
+/* The first has named two, of which one has ended: it doesn't wait for that. */
+static void
+test_one_has_ended (void)
+{
+  Pair pair;
+
+  pair_init_three (&pair);
+  fill (&pair, 1, 10, 10);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair.sides[2].down = TRUE;
+  pair_restart_empty (&pair, 0);
+  pair_run (&pair, SOON, FALSE);
+  g_assert_true (gkv_engine_get_synced (pair.sides[0].engine));
+  g_assert_nonnull (gkv_store_lookup_visible (pair.sides[0].store, "key-1-0", 7));
+  pair_clear (&pair);
+}
+
+/* Whom the application has named is waited for. */
+static void
+test_seeds_unreached (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  pair.sides[1].down = TRUE;
+  pair_run (&pair, 20 * SECOND, FALSE);
+  g_assert_false (gkv_engine_get_synced (pair.sides[0].engine));
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -187,6 +248,10 @@ main (int argc, char *argv[])
     }
   g_test_add_func ("/synced/written-meanwhile", test_written_meanwhile);
   g_test_add_func ("/synced/rumour-meanwhile", test_rumour_meanwhile);
+
+  g_test_add_func ("/synced/withheld", test_withheld);
+  g_test_add_func ("/synced/one-has-ended", test_one_has_ended);
+  g_test_add_func ("/synced/seeds-unreached", test_seeds_unreached);
 
   return g_test_run ();
 }
