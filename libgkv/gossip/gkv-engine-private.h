@@ -18,6 +18,7 @@
  *   gkv-rumours      dissemination: new records are sent on at once
  *   gkv-ring         the order in which rumours are passed on
  *   gkv-identities   who is at the other end of a link
+ *   gkv-moves        members that are heard at another address than before
  *   gkv-membership   which nodes are alive, as far as is known
  *   gkv-probes       probing members, directly and through others
  *   gkv-updates      membership updates, which are piggybacked
@@ -48,6 +49,7 @@ struct _GkvEngine
   GkvUpdates *updates;
   GkvProbes *probes;
   GkvMembership *membership;
+  GkvMoves *moves;
   GkvIdentities *identities;
   GkvRing *ring;
   GkvRumours *rumours;

@@ -89,6 +89,11 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
       gkv_records_handle_clock (self->records, link, body);
       break;
 
+    case GKV_MESSAGE_WHO:
+    case GKV_MESSAGE_HERE:
+      gkv_moves_handle (self->moves, link, kind, body);
+      break;
+
     case GKV_MESSAGE_MEMBERS:
       gkv_membership_handle (self->membership, link, body);
       break;
@@ -281,6 +286,12 @@ on_stated (GkvLink *link, gboolean synced, guint64 n_records, gpointer data)
 }
 
 static void
+on_copied (GkvMember *member, GkvLink *one, GkvLink *other, gpointer data)
+{
+  gkv_identities_note_copied (((GkvEngine *) data)->identities, member, one, other);
+}
+
+static void
 on_introduced (GkvLink *link, gpointer data)
 {
   gkv_exchange_begin (((GkvEngine *) data)->exchanges, link);
@@ -448,6 +459,7 @@ static const GkvMembershipListener membership_listener = {
   .link_forgotten = on_link_forgotten,
   .generation_raised = on_generation_raised,
 };
+static const GkvMovesListener moves_listener = { .copied = on_copied };
 static const GkvIdentitiesListener identities_listener = { .introduced = on_introduced, .stated = on_stated };
 static const GkvRumoursListener rumours_listener = {
   .received = on_rumour,
@@ -523,8 +535,9 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
   self->membership = gkv_membership_new (runtime, self->links, self->contacts, self->members, self->updates,
                                          self->probes, config->forget_dead_ms * GKV_MS, config->chain_length,
                                          config->is_confined, &membership_listener, self);
+  self->moves = gkv_moves_new (runtime, self->links, self->members, self->membership, &moves_listener, self);
   self->identities = gkv_identities_new (runtime, self->links, self->contacts, self->members, self->updates,
-                                         self->probes, self->membership, &identities_listener, self);
+                                         self->probes, self->membership, self->moves, &identities_listener, self);
   self->ring = gkv_ring_new (runtime, self->members);
   self->rumours = gkv_rumours_new (runtime, self->links, self->members, self->ring, &rumours_listener, self);
   self->ephemerals = gkv_ephemerals_new (runtime, self->members, self->membership, &ephemerals_listener, self);
@@ -577,6 +590,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_ephemerals_free (self->ephemerals);
   gkv_ring_free (self->ring);
   gkv_identities_free (self->identities);
+  gkv_moves_free (self->moves);
   gkv_membership_free (self->membership);
   gkv_probes_free (self->probes);
   gkv_updates_free (self->updates);
@@ -682,6 +696,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
     {
       gkv_contacts_tick (self->contacts);
       gkv_membership_tick (self->membership);
+      gkv_moves_tick (self->moves);
       gkv_probes_tick (self->probes);
       gkv_exchanges_tick (self->exchanges);
       gkv_flushes_tick (self->flushes);

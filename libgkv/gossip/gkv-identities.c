@@ -24,6 +24,9 @@
 #define DUPLICATE_PERIOD (60 * GKV_SECOND)
 #define DUPLICATE_QUIET  (60 * GKV_SECOND)
 
+/* The other one is a copy of your process, in the same run. */
+#define DUPLICATE_FLAG_COPY 1
+
 struct _GkvIdentities
 {
   GkvRuntime *runtime;
@@ -33,6 +36,7 @@ struct _GkvIdentities
   GkvUpdates *updates;
   GkvProbes *probes;
   GkvMembership *membership;
+  GkvMoves *moves;
   GkvIdentitiesListener listener;
   gpointer data;
 };
@@ -45,6 +49,7 @@ gkv_identities_new (GkvRuntime *runtime,
                     GkvUpdates *updates,
                     GkvProbes *probes,
                     GkvMembership *membership,
+                    GkvMoves *moves,
                     const GkvIdentitiesListener *listener,
                     gpointer data)
 {
@@ -57,6 +62,7 @@ gkv_identities_new (GkvRuntime *runtime,
   self->updates = updates;
   self->probes = probes;
   self->membership = membership;
+  self->moves = moves;
   self->listener = *listener;
   self->data = data;
   return self;
@@ -69,16 +75,34 @@ gkv_identities_free (GkvIdentities *self)
 }
 
 static void
-notify_duplicate (GkvIdentities *self, GkvMember *member, GkvLink *other)
+notify_both (GkvIdentities *self, GkvMember *member, GkvLink *one, GkvLink *other, guint8 flags)
 {
+  GByteArray *body;
+
   if (member->last_duplicate != 0 && self->runtime->now.mono - member->last_duplicate < DUPLICATE_PERIOD)
     return;
 
   member->last_duplicate = self->runtime->now.mono;
-  gkv_put_address (gkv_links_begin_message (self->links), other->address);
-  gkv_links_send (self->links, member->link, GKV_MESSAGE_DUPLICATE);
-  gkv_put_address (gkv_links_begin_message (self->links), member->link->address);
+  body = gkv_links_begin_message (self->links);
+  gkv_put_address (body, other->address);
+  gkv_put_u8 (body, flags);
+  gkv_links_send (self->links, one, GKV_MESSAGE_DUPLICATE);
+  body = gkv_links_begin_message (self->links);
+  gkv_put_address (body, one->address);
+  gkv_put_u8 (body, flags);
   gkv_links_send (self->links, other, GKV_MESSAGE_DUPLICATE);
+}
+
+static void
+notify_duplicate (GkvIdentities *self, GkvMember *member, GkvLink *other)
+{
+  notify_both (self, member, member->link, other, 0);
+}
+
+void
+gkv_identities_note_copied (GkvIdentities *self, GkvMember *member, GkvLink *one, GkvLink *other)
+{
+  notify_both (self, member, one, other, DUPLICATE_FLAG_COPY);
 }
 
 /* Another run of a member speaks at @link. Whether the one that we know has replied since that was first seen. */
@@ -127,14 +151,16 @@ identify_earlier (GkvIdentities *self, GkvLink *link)
   return FALSE;
 }
 
-/* Whether it is to be spoken with where it speaks now. What works is kept: a node may be seen at several addresses. */
+/* Whether it is to be spoken with at @link, where it speaks now. What works is kept: a node may be seen at several
+ * addresses. */
 static gboolean
-needs_link (GkvIdentities *self, const GkvMember *member)
+needs_link (GkvIdentities *self, const GkvMember *member, const GkvLink *link)
 {
-  const GkvLink *link = member->link;
+  const GkvLink *past = member->link;
 
-  return link == NULL || link->generation != member->generation || !gkv_link_is_usable (link) ||
-         self->runtime->now.mono - link->last_received > LATELY;
+  return past == NULL || past->generation != member->generation || !gkv_link_is_usable (past) ||
+         !gkv_member_is_live (member) ||
+         (self->runtime->now.mono < link->same_until && self->runtime->now.mono - past->last_received > LATELY);
 }
 
 /* From here on it is at the address where it speaks, for us and for those that we report it to. */
@@ -207,7 +233,8 @@ gkv_identities_identify (GkvIdentities *self,
                          const char *id,
                          guint64 generation,
                          const GkvIncarnation *incarnation,
-                         const char *advertise)
+                         const char *advertise,
+                         guint64 past_token)
 {
   const char *address = *advertise != '\0' ? advertise : link->address;
   GkvMember *member = gkv_members_lookup (self->members, id);
@@ -246,11 +273,20 @@ gkv_identities_identify (GkvIdentities *self,
   link->contested_since = 0;
   gkv_members_note_heard (self->members, member, NULL);
 
-  if (needs_link (self, member))
+  if (needs_link (self, member, link))
     {
       member->link = link;
       member->indirect = FALSE;
       gkv_members_touch (self->members);
+    }
+  else if (member->link != link)
+    {
+      GkvLink *past = member->link;
+      gboolean is_shown = gkv_links_is_token (self->links, past, past_token);
+
+      gkv_moves_begin (self->moves, member, past, link, is_shown);
+      if (is_shown)
+        gkv_membership_move (self->membership, member, link);
     }
   if (member->link == link && gkv_membership_is_confined (self->membership, advertise, link->address))
     {
@@ -369,7 +405,11 @@ note_received (GkvIdentities *self, GkvLink *link)
 
   /* It has moved without a new start, or another is at the address where it was. It may have another address
    * reported to others than where it is seen: that is asked. */
-  if (gkv_link_is_usable (link) && needs_link (self, member))
+  if (gkv_link_is_usable (link) && member->link != link && !needs_link (self, member, link))
+    {
+      gkv_moves_begin (self->moves, member, member->link, link, FALSE);
+    }
+  else if (gkv_link_is_usable (link) && member->link != link)
     {
       member->link = link;
       member->indirect = FALSE;
@@ -399,6 +439,10 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 wanted = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 n_records = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
+  guint64 past_token = gkv_reader_get_left (reader) > 0 ? gkv_reader_u64 (reader) : 0;
+  const GkvLink *past;
+  GkvMember *member;
+  gboolean has_moved;
 
   if (reader->failed || *id == '\0' || cluster_hash != self->runtime->cluster_hash)
     return;
@@ -431,12 +475,17 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
       return;
     }
 
-  if (!gkv_identities_identify (self, link, id, generation, &incarnation, advertise))
+  member = gkv_members_lookup (self->members, id);
+  past = member != NULL ? member->link : NULL;
+  if (!gkv_identities_identify (self, link, id, generation, &incarnation, advertise, past_token))
     return;
 
   self->listener.stated (link, (flags & GKV_IDENT_FLAG_SYNCED) != 0, n_records, self->data);
-  if (flags & GKV_IDENT_FLAG_ANSWER)
-    gkv_links_send_ident (self->links, link, 0);
+  has_moved = past != NULL && past != link && link->member->link == link;
+  if ((flags & GKV_IDENT_FLAG_ANSWER) || has_moved)
+    gkv_links_send_ident (self->links, link, has_moved ? GKV_IDENT_FLAG_MOVED : 0);
+  if (flags & GKV_IDENT_FLAG_MOVED)
+    gkv_membership_note_moved (self->membership);
   introduce (self, link, n_known);
 }
 
@@ -444,9 +493,12 @@ static void
 handle_duplicate (GkvIdentities *self, GkvLink *link, GkvReader *reader)
 {
   g_autofree char *address = gkv_reader_address (reader, link->address);
+  guint8 flags = gkv_reader_get_left (reader) > 0 ? gkv_reader_u8 (reader) : 0;
 
   if (address == NULL)
     return;
+  if (flags & DUPLICATE_FLAG_COPY)
+    gkv_membership_renew (self->membership, address);
 
   gkv_runtime_report (self->runtime, link->address, GKV_ERROR_DUPLICATE_ID,
                       "%s says that another live node, at %s, has this node's id \"%s\"; give each node an id of its "

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "gkv-membership.h"
+#include "gkv-moves.h"
 
 G_BEGIN_DECLS
 
@@ -25,6 +25,7 @@ GkvIdentities *gkv_identities_new (GkvRuntime *runtime,
                                    GkvUpdates *updates,
                                    GkvProbes *probes,
                                    GkvMembership *membership,
+                                   GkvMoves *moves,
                                    const GkvIdentitiesListener *listener,
                                    gpointer data);
 void gkv_identities_free (GkvIdentities *self);
@@ -37,13 +38,17 @@ void gkv_identities_leave (GkvIdentities *self);
 
 /* Whether it can be reached at the address that it reports. */
 void gkv_identities_check_address (GkvIdentities *self, GkvMember *member);
-/* A link has received an IDENT. FALSE: nothing is to be sent there. */
+/* Two processes are in one run of a member. */
+void gkv_identities_note_copied (GkvIdentities *self, GkvMember *member, GkvLink *one, GkvLink *other);
+/* A link has received an IDENT. @past_token: what the node there echoed before; 0: nothing. FALSE: nothing is to be
+ * sent there. */
 gboolean gkv_identities_identify (GkvIdentities *self,
                                   GkvLink *link,
                                   const char *id,
                                   guint64 generation,
                                   const GkvIncarnation *incarnation,
-                                  const char *advertise);
+                                  const char *advertise,
+                                  guint64 past_token);
 /* It has announced on @link that it leaves. */
 void gkv_identities_note_left (
     GkvIdentities *self, GkvLink *link, const char *id, guint64 generation, const GkvIncarnation *incarnation);

@@ -24,6 +24,9 @@
 #define SWEEP_PERIOD      (60 * GKV_SECOND)
 #define SWEEP_PERIOD_FULL GKV_SECOND
 
+/* A peer that doesn't know us any more where we send from is shown again who we are, so often at the most. */
+#define REPROVE_PERIOD GKV_IDENT_PERIOD
+
 /* Bytes of a message of those that come one at a time. */
 #define SMALL 64
 
@@ -357,6 +360,15 @@ get_token (GkvLinks *self, GkvLink *link, const char *address)
   return link->our_token;
 }
 
+gboolean
+gkv_links_is_token (GkvLinks *self, const GkvLink *link, guint64 token)
+{
+  gint64 epoch = get_epoch (self);
+
+  return token != 0 && (token == compute_token (self, link->address, epoch) ||
+                        token == compute_token (self, link->address, epoch - 1));
+}
+
 /* Whether @echo is the token of this address, in this epoch or the one before. @link: nullable. */
 static gboolean
 is_proof (GkvLinks *self, GkvLink *link, const char *address, guint64 echo)
@@ -374,6 +386,17 @@ is_proof (GkvLinks *self, GkvLink *link, const char *address, guint64 echo)
   if (link != NULL)
     link->last_ident = 0;
   return TRUE;
+}
+
+/* What there is instead of messages is a token. No datagram is smaller. */
+static void
+send_bare_token (GkvLinks *self, const char *address)
+{
+  GByteArray *out = g_byte_array_sized_new (GKV_WIRE_HEADER_SIZE);
+
+  put_header (self, out, compute_token (self, address, get_epoch (self)));
+  out->data[3] = GKV_WIRE_UNPROVED;
+  queue_datagram (self, address, out);
 }
 
 void
@@ -414,6 +437,8 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
   gkv_put_varint (body, self->runtime->n_alive);
   gkv_put_varint (body, self->runtime->max_datagram);
   gkv_put_varint (body, held.count);
+  if (link->past_token != 0)
+    gkv_put_u64 (body, link->past_token);
   gkv_links_send (self, link, GKV_MESSAGE_IDENT);
 }
 
@@ -480,15 +505,43 @@ read_token (GkvReader *reader)
   return token;
 }
 
-/* A node whose datagram proves nothing may ask for a token, or be asked to: never more bytes than came. */
+/* A node whose datagram proves nothing may ask for a token, or be told which one it has to echo: never more bytes than
+ * came. */
 static void
 receive_unproved (GkvLinks *self, const char *address, GkvReader *reader)
 {
   guint64 echo = read_token (reader);
 
   self->runtime->counters.datagrams_refused++;
-  if (reader->len >= GKV_WIRE_HEADER_SIZE + 10)
+  if (echo != 0)
     gkv_links_send_token (self, address, echo);
+  else
+    send_bare_token (self, address);
+}
+
+/* What we sent proves nothing to a peer: it began anew, or we send from another address than before. It is shown who we
+ * are, and that we have received at the former address. Anybody can say so in its name, so nothing else follows from
+ * it. */
+static void
+receive_doubt (GkvLinks *self, const char *address, guint64 token)
+{
+  GkvLink *link = gkv_links_lookup (self, address);
+  guint64 theirs, past;
+
+  if (link == NULL || !gkv_link_is_usable (link) || token == 0 || token == link->their_token ||
+      (link->reproved != 0 && self->runtime->now.mono - link->reproved < REPROVE_PERIOD))
+    return;
+
+  link->reproved = self->runtime->now.mono;
+  gkv_links_end_datagram (self, link);
+  theirs = link->their_token;
+  past = link->past_token;
+  link->their_token = token;
+  link->past_token = theirs;
+  gkv_links_send_ident (self, link, GKV_IDENT_FLAG_ANSWER);
+  gkv_links_end_datagram (self, link);
+  link->their_token = theirs;
+  link->past_token = past;
 }
 
 /* Another token than before: the node there began anew, and knows nothing of us. */
@@ -500,6 +553,7 @@ gkv_links_handle_token (GkvLink *link, GkvReader *reader)
   if (reader->failed || token == link->their_token)
     return;
 
+  link->past_token = link->their_token;
   link->their_token = token;
   link->last_ident = 0;
 }
@@ -561,6 +615,7 @@ static gboolean
 check_header (GkvLinks *self, const char *address, const guint8 *data, gsize len)
 {
   GkvReader reader;
+  guint64 token;
 
   gkv_reader_init (&reader, data, len);
   if (gkv_reader_u8 (&reader) != 'G' || gkv_reader_u8 (&reader) != 'K' || len < GKV_WIRE_HEADER_SIZE)
@@ -588,8 +643,10 @@ check_header (GkvLinks *self, const char *address, const guint8 *data, gsize len
       return FALSE;
     }
 
-  if (data[3] == GKV_WIRE_REFUSED &&
-      is_proof (self, gkv_links_lookup (self, address), address, gkv_reader_u64 (&reader)))
+  token = gkv_reader_u64 (&reader);
+  if (data[3] == GKV_WIRE_UNPROVED)
+    receive_doubt (self, address, token);
+  else if (data[3] == GKV_WIRE_REFUSED && is_proof (self, gkv_links_lookup (self, address), address, token))
     self->listener.refused (address, self->data);
   return data[3] == GKV_WIRE_PLAIN;
 }

@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 #define GKV_IDENT_FLAG_ANSWER  1
 #define GKV_IDENT_FLAG_LEAVING 2
 #define GKV_IDENT_FLAG_SYNCED  4
+#define GKV_IDENT_FLAG_MOVED   8 /* you are seen at another address than before */
 
 typedef struct _GkvLinks GkvLinks;
 
@@ -23,6 +24,8 @@ typedef struct
 {
   char *address;
   guint64 their_token; /* what to echo; 0: not known */
+  guint64 past_token;  /* the one before it; 0: none */
+  gint64 reproved;     /* when it was last shown again where this node sends from; 0: never */
   guint64 our_token;   /* what it echoes, in the epoch below; 0: not computed yet */
   gint64 our_epoch;
   gboolean proved; /* it has echoed ours */
@@ -33,6 +36,7 @@ typedef struct
   GByteArray *out;    /* messages for the datagram that is being filled; NULL: none */
 
   /* The membership's */
+  gint64 same_until;         /* the node there was found to be the very same that its member's link leads to */
   struct _GkvMember *member; /* the node there; NULL: not known */
   guint64 generation;        /* its generation */
   gint64 contested_since;    /* when it first spoke in another run than the member's; 0: it doesn't */
@@ -106,6 +110,8 @@ void gkv_links_send_refusal (GkvLinks *self, const char *address, const guint8 *
 void gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags);
 /* Has an IDENT be sent to all soon. */
 void gkv_links_renew_idents (GkvLinks *self);
+/* Whether @token is one that the node at a link may echo: only what receives there knows it. */
+gboolean gkv_links_is_token (GkvLinks *self, const GkvLink *link, guint64 token);
 /* A message of the kind TOKEN has come. */
 void gkv_links_handle_token (GkvLink *link, GkvReader *reader);
 

@@ -38,6 +38,7 @@ struct _GkvMember
   guint n_asked;        /* and how often it was */
   gint64 last_duplicate;
   gint64 round_trip_us;
+  guint64 asked; /* the number of the last WHO from it; 0: none (gkv-moves) */
 
   /* The address that it reports, where that isn't the one that it sends from */
   char *unreached;       /* it has not replied there, so that the link's address is used; NULL: none */

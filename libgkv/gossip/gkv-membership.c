@@ -44,6 +44,9 @@
 /* One incarnation is shown in this time: it answers all that suspect us by then. */
 #define SHOW_PERIOD GKV_SECOND
 
+/* Incarnations that are shown because peers say that they see this node elsewhere than before. */
+#define MOVE_PERIOD (10 * GKV_SECOND)
+
 /* What others say makes this node take another generation so often at once, and then once in the period. */
 #define MAX_RAISES   5
 #define RAISE_PERIOD (60 * GKV_SECOND)
@@ -90,6 +93,7 @@ struct _GkvMembership
   GkvChain *chain;
   guint chain_length;
   gint64 shown;     /* when the last incarnation was; 0: the first one is still what is shown */
+  gint64 moved;     /* when a peer last saw it at another address than before; 0: never */
   gint64 show_due;  /* somebody waits for the next one; G_MAXINT64: nobody does */
   guint n_raises;   /* generations that may still be taken because of what others say */
   gint64 raises_at; /* when these were counted */
@@ -353,6 +357,26 @@ gkv_membership_forget_link (GkvMembership *self, GkvLink *link)
   gkv_members_touch (self->members);
 }
 
+void
+gkv_membership_move (GkvMembership *self, GkvMember *member, GkvLink *link)
+{
+  GkvLink *past = member->link;
+
+  if (past == link)
+    return;
+
+  /* It may have stated another address than where it was seen, which holds still. */
+  if (past == NULL || member->address == NULL || strcmp (member->address, past->address) == 0)
+    gkv_membership_set_address (self, member, link->address);
+  if (past != NULL)
+    self->listener.conversation_ended (past, self->data);
+  member->link = link;
+  gkv_members_set_indirect (self->members, member, FALSE);
+  link->last_ident = 0;
+  gkv_updates_add (self->updates, member);
+  gkv_members_touch (self->members);
+}
+
 /* @from: (nullable): the one that has said so. */
 static void
 suspect (GkvMembership *self, GkvMember *member, const GkvMember *from)
@@ -528,6 +552,16 @@ show_next (GkvMembership *self)
   take_generation (self, draw_generation_above (self, self->runtime->generation), "");
 }
 
+void
+gkv_membership_note_moved (GkvMembership *self)
+{
+  if (self->moved != 0 && self->runtime->now.mono - self->moved < MOVE_PERIOD)
+    return;
+
+  self->moved = self->runtime->now.mono;
+  show_next (self);
+}
+
 /* @incarnation is the last one that somebody knows of us, who doubts that we live. */
 static void
 answer_suspicion (GkvMembership *self, GkvLink *link, const GkvIncarnation *incarnation)
@@ -595,8 +629,20 @@ reply_with_own_view (GkvMembership *self, GkvLink *link, GkvMember *member)
 static void
 set_hearsay_address (GkvMembership *self, GkvMember *member, const char *address)
 {
-  if (member->link != NULL || *address == '\0')
+  if (*address == '\0')
     return;
+
+  /* Where it replies is where it is; where it doesn't, it may have moved, which it says there itself. */
+  if (member->link != NULL)
+    {
+      if (self->runtime->now.mono - member->link->last_received > GKV_PROBE_PERIOD &&
+          strcmp (member->link->address, address) != 0)
+        {
+          gkv_contacts_add (self->contacts, address, FALSE);
+          gkv_contacts_hasten (self->contacts, address);
+        }
+      return;
+    }
 
   if (g_strcmp0 (member->address, address) != 0)
     member->last_greeted = 0;

@@ -80,6 +80,8 @@ void gkv_membership_begin_generation (GkvMembership *self,
 void gkv_membership_notify (GkvMembership *self, GkvMember *member, GkvLink *link);
 /* The member isn't at that address any more, and nothing is under way with it. It isn't known which node is. */
 void gkv_membership_forget_link (GkvMembership *self, GkvLink *link);
+/* It is at another link from here on. */
+void gkv_membership_move (GkvMembership *self, GkvMember *member, GkvLink *link);
 /* An address that a member states, where it is of no use to others than itself, or to nobody. */
 gboolean gkv_membership_is_confined (GkvMembership *self, const char *address, const char *seen_at);
 
@@ -89,6 +91,8 @@ gboolean gkv_membership_is_confined (GkvMembership *self, const char *address, c
 void gkv_membership_leave (GkvMembership *self);
 /* Whether an incarnation is one of this very run, which nobody else can have shown. */
 gboolean gkv_membership_is_own_run (GkvMembership *self, guint64 generation, const GkvIncarnation *incarnation);
+/* A peer sees this node at another address than before: the others are shown that, too. */
+void gkv_membership_note_moved (GkvMembership *self);
 /* Another node is in the same run, as a copy of this process: a new one is drawn. @distinction isn't the same at the
  * two.
  */

@@ -18,6 +18,7 @@ G_BEGIN_DECLS
 #define GKV_WIRE_HEADER_SIZE 16
 #define GKV_WIRE_VERSION     1
 #define GKV_WIRE_PLAIN       0   /* the envelope; others are for sealed datagrams */
+#define GKV_WIRE_UNPROVED    254 /* nothing follows: the token in place of the echo is what the receiver has to echo */
 #define GKV_WIRE_REFUSED     255 /* nothing follows: the sender is of another cluster than the tag's */
 
 /* Bounds of what comes in. Keys and contents have theirs in the public headers. */
@@ -40,10 +41,13 @@ G_BEGIN_DECLS
 typedef enum
 {
   /* Identities (gkv-links, gkv-identities) */
-  GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
-  GKV_MESSAGE_IDENT = 2,     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address,
-                                members known varint, bytes taken at once varint (both may be missing) */
-  GKV_MESSAGE_DUPLICATE = 3, /* address: another node that is alive has your id there */
+  GKV_MESSAGE_TOKEN = 1, /* token u64: echo this to prove that you receive */
+  GKV_MESSAGE_IDENT =
+      2,                     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address,
+                                members known varint, bytes taken at once varint, past token u64 (these three may be missing) */
+  GKV_MESSAGE_DUPLICATE = 3, /* address, flags u8: another node that is alive has your id there */
+  GKV_MESSAGE_WHO = 5,       /* number u64, past number u64 (0: none): reply to this */
+  GKV_MESSAGE_HERE = 6,      /* number u64, whether the past number was the last one before u8 */
   GKV_MESSAGE_CLOCK =
       4, /* minutes varint, id string: so far ahead of my clock is a record of yours, which that node wrote */
 

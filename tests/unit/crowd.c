@@ -65,7 +65,7 @@ know (Crowd *crowd, Node *node, Node *other)
     return;
 
   link = gkv_links_trust (node->engine->links, other->name, token);
-  gkv_identities_identify (node->engine->identities, link, other->name, 1, &other->engine->runtime->incarnation, "");
+  gkv_identities_identify (node->engine->identities, link, other->name, 1, &other->engine->runtime->incarnation, "", 0);
 }
 
 static guint

@@ -534,7 +534,7 @@ test_moved (gconstpointer by_another)
   pair.loses = count_idents;
   if (by_another)
     send_ident (&pair, "b:2", "another", 1);
-  for (guint i = 0; i < (by_another ? 1 : 8); i++)
+  for (guint i = 0; i < (by_another ? 1 : 12); i++)
     {
       send_message (&pair, "d:4", GKV_MESSAGE_PING, ping);
       pair_run (&pair, SECOND / 2, FALSE);
