@@ -398,7 +398,8 @@ delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, 
       count_delegated (member, 1);
       g_hash_table_insert (self->delegations, GUINT_TO_POINTER (delegation->serial), delegation);
       /* With what goes there anyway, an acknowledgement most often. */
-      gkv_links_make_room (self->links, member->link, GKV_SPREAD_SIZE + more_others + 2 + size);
+      gkv_links_make_room (self->links, member->link,
+                           gkv_links_get_max_body (self->links, member->link) - room + 2 + size);
       send_delegation (self, delegation);
     }
 }
@@ -407,13 +408,14 @@ delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, 
 static guint
 get_n_others (GkvRumours *self, const GkvLink *link, GPtrArray *records)
 {
-  gsize room = get_room (self, link) - get_more_others (MAX_OTHERS);
+  gsize most = get_room (self, link);
+  gsize room = most - get_more_others (MAX_OTHERS);
 
   for (guint i = 0; i < records->len; i++)
     {
       gsize size = gkv_record_get_wire_size (g_ptr_array_index (records, i)) + 4;
 
-      if (size > room && size <= get_room (self, link))
+      if (size > room && size <= most)
         return 1;
     }
 
