@@ -28,6 +28,12 @@
  * id there may be nothing for a minute. */
 #define FOUND_LASTS (150 * GKV_SECOND)
 
+/* What is at an address may be another node after so long, and is greeted again, unless it is spoken with there. An own
+ * address is greeted some more times before it is held to be a former one. */
+#define HEARD_LASTS (60 * GKV_SECOND)
+#define OWN_LASTS   (90 * GKV_SECOND)
+#define OWN_REPEAT  (5 * GKV_SECOND)
+
 #define MAX_CONTACTS      16384
 #define MAX_OWN_ADDRESSES 256
 
@@ -37,6 +43,10 @@
 typedef struct
 {
   char *address;
+  guint64 hash;  /* of it (gkv_runtime_hash_text) */
+  guint64 token; /* for it, when it was greeted last; 0: it wasn't */
+  char *seen_at; /* where the reply came from, where that is another address; NULL: nowhere */
+  gint64 seen;
   gboolean by_application;
   gboolean reached; /* when it was looked at last */
   gint64 interval;
@@ -51,9 +61,10 @@ struct _GkvContacts
   GkvLinks *links;
   GkvContactsListener listener;
   gpointer data;
-  GHashTable *contacts;      /* address → GkvContact, owned */
+  GHashTable *contacts;      /* hash of the address → GkvContact, owned */
+  GHashTable *by_token;      /* token → GkvContact */
   GkvDeadlines *due;         /* GkvContact: when it is looked at again */
-  GHashTable *own_addresses; /* where we have met ourselves */
+  GHashTable *own_addresses; /* where we have met ourselves → when */
   gint64 greetings_at;       /* the second that n_greetings and n_refusals count */
   guint n_greetings;
   guint n_refusals; /* of nodes of other clusters */
@@ -62,6 +73,7 @@ struct _GkvContacts
 static void
 contact_free (GkvContact *contact)
 {
+  g_free (contact->seen_at);
   g_free (contact->address);
   g_free (contact);
 }
@@ -76,8 +88,9 @@ gkv_contacts_new (GkvRuntime *runtime, GkvLinks *links, const GkvContactsListene
   self->listener = *listener;
   self->data = data;
   self->due = gkv_deadlines_new ();
-  self->contacts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) contact_free);
-  self->own_addresses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->contacts = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) contact_free);
+  self->by_token = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->own_addresses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return self;
 }
 
@@ -85,6 +98,7 @@ void
 gkv_contacts_free (GkvContacts *self)
 {
   g_hash_table_unref (self->own_addresses);
+  g_hash_table_unref (self->by_token);
   g_hash_table_unref (self->contacts);
   gkv_deadlines_free (self->due);
   g_free (self);
@@ -104,7 +118,8 @@ gkv_contacts_add_own (GkvContacts *self, const char *address)
   /* One forgotten is met again. */
   if (g_hash_table_size (self->own_addresses) >= MAX_OWN_ADDRESSES)
     g_hash_table_remove_all (self->own_addresses);
-  g_hash_table_add (self->own_addresses, g_strdup (address));
+  g_hash_table_replace (self->own_addresses, g_strdup (address),
+                        g_memdup2 (&self->runtime->now.mono, sizeof self->runtime->now.mono));
 }
 
 void
@@ -113,10 +128,25 @@ gkv_contacts_remove_own (GkvContacts *self, const char *address)
   g_hash_table_remove (self->own_addresses, address);
 }
 
+void
+gkv_contacts_forget_own (GkvContacts *self)
+{
+  g_hash_table_remove_all (self->own_addresses);
+}
+
+/* How long it is since this node met itself there; G_MAXINT64: it hasn't. */
+static gint64
+get_own_age (GkvContacts *self, const char *address)
+{
+  const gint64 *met = g_hash_table_lookup (self->own_addresses, address);
+
+  return met != NULL ? self->runtime->now.mono - *met : G_MAXINT64;
+}
+
 gboolean
 gkv_contacts_is_own (GkvContacts *self, const char *address)
 {
-  return g_hash_table_contains (self->own_addresses, address);
+  return get_own_age (self, address) < OWN_LASTS;
 }
 
 guint
@@ -127,12 +157,35 @@ gkv_contacts_get_n_own (GkvContacts *self)
 
 /* Contacts */
 
+static GkvContact *
+lookup (GkvContacts *self, const char *address)
+{
+  guint64 hash = gkv_runtime_hash_text (self->runtime, address);
+
+  return g_hash_table_lookup (self->contacts, &hash);
+}
+
+static gboolean
+is_heard_at (GkvContacts *self, const char *address)
+{
+  const GkvLink *link = gkv_links_lookup (self->links, address);
+
+  return link != NULL && gkv_link_is_usable (link) && self->listener.is_peer (link, self->data) &&
+         (self->runtime->now.mono - link->last_received < HEARD_LASTS ||
+          self->listener.is_spoken_with (link, self->data));
+}
+
 static gboolean
 is_reached (GkvContacts *self, const char *address)
 {
-  GkvLink *link = gkv_links_lookup (self->links, address);
+  const GkvContact *contact;
 
-  return link != NULL && gkv_link_is_usable (link) && self->listener.is_peer (link, self->data);
+  if (is_heard_at (self, address))
+    return TRUE;
+
+  contact = lookup (self, address);
+  return contact != NULL && contact->seen_at != NULL && self->runtime->now.mono - contact->seen < HEARD_LASTS &&
+         is_heard_at (self, contact->seen_at);
 }
 
 static void
@@ -154,16 +207,20 @@ static void
 remove_contact (GkvContacts *self, GkvContact *contact)
 {
   gkv_deadlines_remove (self->due, contact);
-  g_hash_table_remove (self->contacts, contact->address);
+  g_hash_table_remove (self->by_token, &contact->token);
+  g_hash_table_remove (self->contacts, &contact->hash);
 }
 
 void
 gkv_contacts_add (GkvContacts *self, const char *address, gboolean by_application)
 {
-  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+  GkvContact *contact = lookup (self, address);
 
   if (gkv_contacts_is_own (self, address) && !by_application)
     return;
+
+  if (by_application)
+    gkv_contacts_remove_own (self, address);
 
   if (contact == NULL)
     {
@@ -172,7 +229,8 @@ gkv_contacts_add (GkvContacts *self, const char *address, gboolean by_applicatio
 
       contact = g_new0 (GkvContact, 1);
       contact->address = g_strdup (address);
-      g_hash_table_insert (self->contacts, contact->address, contact);
+      contact->hash = gkv_runtime_hash_text (self->runtime, address);
+      g_hash_table_insert (self->contacts, &contact->hash, contact);
       contact->interval = GREET_FIRST;
       look_at (self, contact, self->runtime->now.mono);
     }
@@ -193,7 +251,7 @@ gkv_contacts_add (GkvContacts *self, const char *address, gboolean by_applicatio
 gboolean
 gkv_contacts_is_named (GkvContacts *self, const char *address)
 {
-  const GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+  const GkvContact *contact = lookup (self, address);
 
   return contact != NULL && contact->by_application;
 }
@@ -217,10 +275,56 @@ gkv_contacts_have_unreached (GkvContacts *self)
 void
 gkv_contacts_drop_hearsay (GkvContacts *self, const char *address)
 {
-  GkvContact *contact = address != NULL ? g_hash_table_lookup (self->contacts, address) : NULL;
+  GkvContact *contact = address != NULL ? lookup (self, address) : NULL;
 
   if (contact != NULL && !contact->by_application)
     remove_contact (self, contact);
+}
+
+/* The token is remembered: it may come back from elsewhere. */
+static void
+send_greeting (GkvContacts *self, GkvContact *contact)
+{
+  self->n_greetings++;
+  self->runtime->counters.greetings++;
+  g_hash_table_remove (self->by_token, &contact->token);
+  contact->token = gkv_links_get_token (self->links, contact->address);
+  g_hash_table_replace (self->by_token, &contact->token, contact);
+  gkv_links_send_token (self->links, contact->address, 0);
+}
+
+gboolean
+gkv_contacts_speaks_from (GkvContacts *self, const char *address, const GkvLink *link)
+{
+  const GkvContact *contact = lookup (self, address);
+
+  return contact != NULL && g_strcmp0 (contact->seen_at, link->address) == 0;
+}
+
+/* The reply to a greeting may come from elsewhere, and a greeting may come to this node itself. */
+gboolean
+gkv_contacts_handle_unproved (GkvContacts *self, const char *address, guint64 echo, guint64 token)
+{
+  GkvContact *contact = g_hash_table_lookup (self->by_token, &token);
+  GkvLink *link;
+
+  if (contact != NULL)
+    {
+      gkv_contacts_add_own (self, contact->address);
+      return FALSE;
+    }
+
+  contact = g_hash_table_lookup (self->by_token, &echo);
+  if (contact == NULL)
+    return TRUE;
+
+  g_free (contact->seen_at);
+  contact->seen_at = g_strdup (address);
+  contact->seen = self->runtime->now.mono;
+  link = gkv_links_lookup (self->links, address);
+  if (link != NULL && gkv_link_is_usable (link))
+    self->listener.speaks_from (contact->address, link, self->data);
+  return TRUE;
 }
 
 static void
@@ -228,18 +332,18 @@ greet (GkvContacts *self, GkvContact *contact)
 {
   GkvLink *link;
 
-  self->n_greetings++;
-  self->runtime->counters.greetings++;
   link = gkv_links_lookup (self->links, contact->address);
   if (link != NULL && gkv_link_is_usable (link) && self->runtime->now.mono >= link->quiet_until &&
       self->runtime->now.mono - link->last_received < LOST_IDENT)
     {
       /* It has answered with its token; what got lost is our IDENT, or its own. */
+      self->n_greetings++;
+      self->runtime->counters.greetings++;
       gkv_links_send_ident (self->links, link, GKV_IDENT_FLAG_ANSWER);
       look_at (self, contact, self->runtime->now.mono + GKV_IDENT_PERIOD);
       return;
     }
-  gkv_links_send_token (self->links, contact->address, 0);
+  send_greeting (self, contact);
 
   look_at (self, contact,
            self->runtime->now.mono + contact->interval +
@@ -253,7 +357,7 @@ greet (GkvContacts *self, GkvContact *contact)
 gboolean
 gkv_contacts_note (GkvContacts *self, const char *address, GkvContactState state)
 {
-  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+  GkvContact *contact = lookup (self, address);
 
   if (contact == NULL)
     return TRUE;
@@ -282,7 +386,7 @@ gkv_contacts_note_other_version (GkvContacts *self, const char *address, guint v
 void
 gkv_contacts_note_other_cluster (GkvContacts *self, const char *address)
 {
-  const GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+  const GkvContact *contact = lookup (self, address);
 
   if (contact == NULL || !contact->by_application || !gkv_contacts_note (self, address, GKV_CONTACT_OTHER_CLUSTER))
     return;
@@ -344,7 +448,15 @@ look (GkvContacts *self, GkvContact *contact)
     {
       /* When the peer is lost it starts over. */
       contact->interval = GREET_FIRST;
-      look_at (self, contact, self->runtime->now.mono + REACHED_PERIOD);
+      if (own && get_own_age (self, contact->address) >= HEARD_LASTS)
+        {
+          send_greeting (self, contact);
+          look_at (self, contact, self->runtime->now.mono + OWN_REPEAT);
+        }
+      else
+        {
+          look_at (self, contact, self->runtime->now.mono + REACHED_PERIOD);
+        }
       if (own)
         meet_self (self, contact);
     }
@@ -407,7 +519,7 @@ gkv_contacts_tick (GkvContacts *self)
 void
 gkv_contacts_hasten (GkvContacts *self, const char *address)
 {
-  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+  GkvContact *contact = lookup (self, address);
 
   if (contact == NULL)
     return;
@@ -418,7 +530,7 @@ gkv_contacts_hasten (GkvContacts *self, const char *address)
 void
 gkv_contacts_remove (GkvContacts *self, const char *address)
 {
-  GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+  GkvContact *contact = lookup (self, address);
 
   if (contact != NULL)
     remove_contact (self, contact);
@@ -433,7 +545,7 @@ gkv_contacts_is_reached (GkvContacts *self, const char *address)
 GkvContactState
 gkv_contacts_describe (GkvContacts *self, const char *address)
 {
-  const GkvContact *contact = g_hash_table_lookup (self->contacts, address);
+  const GkvContact *contact = lookup (self, address);
 
   if (is_reached (self, address))
     return GKV_CONTACT_REACHED;

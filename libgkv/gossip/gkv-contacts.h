@@ -14,6 +14,10 @@ typedef struct
 {
   /* Whether a member that is alive is at this link. */
   gboolean (*is_peer) (const GkvLink *link, gpointer data);
+  /* Of such a one: whether it is spoken with there, so that what goes wrong is noticed. */
+  gboolean (*is_spoken_with) (const GkvLink *link, gpointer data);
+  /* What receives at @address sends from that of @link. */
+  void (*speaks_from) (const char *address, GkvLink *link, gpointer data);
 } GkvContactsListener;
 
 GkvContacts *
@@ -40,9 +44,17 @@ gboolean gkv_contacts_is_named (GkvContacts *self, const char *address);
 /* Whether there is a seed where no peer has replied. */
 gboolean gkv_contacts_have_unreached (GkvContacts *self);
 
-/* Where this node has met itself. */
+/* A datagram has come from an address that it doesn't prove. FALSE: it was sent by this very node. */
+gboolean gkv_contacts_handle_unproved (GkvContacts *self, const char *address, guint64 echo, guint64 token);
+
+/* Whether what receives at @address has been seen to send from that of @link. */
+gboolean gkv_contacts_speaks_from (GkvContacts *self, const char *address, const GkvLink *link);
+
+/* Where this node has met itself lately. */
 void gkv_contacts_add_own (GkvContacts *self, const char *address);
 void gkv_contacts_remove_own (GkvContacts *self, const char *address);
+/* It may have another address than before. */
+void gkv_contacts_forget_own (GkvContacts *self);
 gboolean gkv_contacts_is_own (GkvContacts *self, const char *address);
 guint gkv_contacts_get_n_own (GkvContacts *self);
 

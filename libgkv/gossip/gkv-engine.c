@@ -44,6 +44,24 @@ is_peer (const GkvLink *link, gpointer data)
   return gkv_link_is_live (link);
 }
 
+static gboolean
+is_spoken_with (const GkvLink *link, gpointer data)
+{
+  return link->member->link == link && gkv_member_is_direct (link->member);
+}
+
+static void
+on_speaks_from (const char *address, GkvLink *link, gpointer data)
+{
+  gkv_identities_note_address (((GkvEngine *) data)->identities, address, link);
+}
+
+static gboolean
+on_unproved (const char *address, guint64 echo, guint64 token, gpointer data)
+{
+  return gkv_contacts_handle_unproved (((GkvEngine *) data)->contacts, address, echo, token);
+}
+
 static void
 on_datagram_begins (GkvLink *link, gpointer data)
 {
@@ -439,8 +457,13 @@ static const GkvLinksListener links_listener = {
   .other_version = on_other_version,
   .other_cluster = on_other_cluster,
   .refused = on_refused,
+  .unproved = on_unproved,
 };
-static const GkvContactsListener contacts_listener = { .is_peer = is_peer };
+static const GkvContactsListener contacts_listener = {
+  .is_peer = is_peer,
+  .is_spoken_with = is_spoken_with,
+  .speaks_from = on_speaks_from,
+};
 static const GkvMembersListener members_listener = { .added = on_member_added, .removed = on_member_removed };
 static const GkvProbesListener probes_listener = {
   .begins = on_probe_begins,

@@ -190,7 +190,8 @@ gkv_identities_check_address (GkvIdentities *self, GkvMember *member)
     return;
 
   stated = gkv_links_lookup (self->links, member->address);
-  if (stated != NULL && stated->member == member && gkv_link_is_usable (stated))
+  if ((stated != NULL && stated->member == member && gkv_link_is_usable (stated)) ||
+      gkv_contacts_speaks_from (self->contacts, member->address, member->link))
     {
       member->address_good = TRUE;
     }
@@ -225,6 +226,13 @@ take_incarnation (GkvMember *member, const GkvIncarnation *incarnation)
 {
   if (gkv_incarnation_compare (&member->incarnation, incarnation) != GKV_INCARNATION_EARLIER)
     member->incarnation = *incarnation;
+}
+
+void
+gkv_identities_note_address (GkvIdentities *self, const char *address, GkvLink *link)
+{
+  if (gkv_link_is_current (link) && g_strcmp0 (link->member->address, address) == 0)
+    link->member->address_good = TRUE;
 }
 
 gboolean
@@ -485,7 +493,10 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   if ((flags & GKV_IDENT_FLAG_ANSWER) || has_moved)
     gkv_links_send_ident (self->links, link, has_moved ? GKV_IDENT_FLAG_MOVED : 0);
   if (flags & GKV_IDENT_FLAG_MOVED)
-    gkv_membership_note_moved (self->membership);
+    {
+      gkv_contacts_forget_own (self->contacts);
+      gkv_membership_note_moved (self->membership);
+    }
   introduce (self, link, n_known);
 }
 

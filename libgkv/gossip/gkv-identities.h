@@ -38,6 +38,8 @@ void gkv_identities_leave (GkvIdentities *self);
 
 /* Whether it can be reached at the address that it reports. */
 void gkv_identities_check_address (GkvIdentities *self, GkvMember *member);
+/* What receives at @address sends from that of @link. */
+void gkv_identities_note_address (GkvIdentities *self, const char *address, GkvLink *link);
 /* Two processes are in one run of a member. */
 void gkv_identities_note_copied (GkvIdentities *self, GkvMember *member, GkvLink *one, GkvLink *other);
 /* A link has received an IDENT. @past_token: what the node there echoed before; 0: nothing. FALSE: nothing is to be

@@ -44,7 +44,7 @@ struct _GkvLinks
   GkvRuntime *runtime;
   GkvLinksListener listener;
   gpointer data;
-  GHashTable *links;  /* address → GkvLink, owned */
+  GHashTable *links;  /* hash of the address → GkvLink, owned */
   GPtrArray *filling; /* links with a datagram begun */
   GkvFifo datagrams;  /* GkvDatagram: what comes out */
   GByteArray *scratch;
@@ -68,7 +68,7 @@ gkv_links_new (GkvRuntime *runtime, const GkvLinksListener *listener, gpointer d
   self->runtime = runtime;
   self->listener = *listener;
   self->data = data;
-  self->links = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) link_free);
+  self->links = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) link_free);
   self->filling = g_ptr_array_new ();
   self->scratch = g_byte_array_new ();
   gkv_fifo_init (&self->datagrams, sizeof (GkvDatagram));
@@ -116,7 +116,9 @@ gkv_links_init_iter (GkvLinks *self, GHashTableIter *iter)
 GkvLink *
 gkv_links_lookup (GkvLinks *self, const char *address)
 {
-  return address != NULL ? g_hash_table_lookup (self->links, address) : NULL;
+  guint64 hash = address != NULL ? gkv_runtime_hash_text (self->runtime, address) : 0;
+
+  return address != NULL ? g_hash_table_lookup (self->links, &hash) : NULL;
 }
 
 gboolean
@@ -325,7 +327,8 @@ add_link (GkvLinks *self, const char *address)
 
   link->address = g_strdup (address);
   gkv_links_set_wanted (self, link, 0);
-  g_hash_table_insert (self->links, link->address, link);
+  link->hash = gkv_runtime_hash_text (self->runtime, address);
+  g_hash_table_insert (self->links, &link->hash, link);
   self->listener.added (link, self->data);
   return link;
 }
@@ -508,13 +511,16 @@ read_token (GkvReader *reader)
 /* A node whose datagram proves nothing may ask for a token, or be told which one it has to echo: never more bytes than
  * came. */
 static void
-receive_unproved (GkvLinks *self, const char *address, GkvReader *reader)
+receive_unproved (GkvLinks *self, const char *address, guint64 echo, GkvReader *reader)
 {
-  guint64 echo = read_token (reader);
+  guint64 token = read_token (reader);
 
   self->runtime->counters.datagrams_refused++;
-  if (echo != 0)
-    gkv_links_send_token (self, address, echo);
+  if (!self->listener.unproved (address, echo, token, self->data))
+    return;
+
+  if (token != 0)
+    gkv_links_send_token (self, address, token);
   else
     send_bare_token (self, address);
 }
@@ -678,7 +684,7 @@ gkv_links_receive (GkvLinks *self, const char *address, gconstpointer data, gsiz
 
   if (!is_proof (self, link, address, echo))
     {
-      receive_unproved (self, address, &reader);
+      receive_unproved (self, address, echo, &reader);
       return;
     }
 

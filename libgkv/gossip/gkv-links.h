@@ -23,6 +23,7 @@ typedef struct _GkvLinks GkvLinks;
 typedef struct
 {
   char *address;
+  guint64 hash;        /* of the address (gkv_runtime_hash_text) */
   guint64 their_token; /* what to echo; 0: not known */
   guint64 past_token;  /* the one before it; 0: none */
   gint64 reproved;     /* when it was last shown again where this node sends from; 0: never */
@@ -59,6 +60,10 @@ typedef struct
   void (*begins) (GkvLink *link, gpointer data);
   void (*received) (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data);
   void (*ended) (GkvLink *link, gpointer data);
+
+  /* A datagram from an address that it doesn't prove: the token that it echoes, and the one that it has (0: none).
+   * FALSE: there is to be no reply. */
+  gboolean (*unproved) (const char *address, guint64 echo, guint64 token, gpointer data);
 
   /* The node there speaks another version of the protocol. */
   void (*other_version) (const char *address, guint version, gpointer data);

@@ -13,7 +13,7 @@ struct _GkvMembers
   GkvRuntime *runtime;
   GkvMembersListener listener;
   gpointer data;
-  GHashTable *members; /* id → GkvMember, owned */
+  GHashTable *members; /* hash of the id → GkvMember, owned */
   GPtrArray *order;    /* GkvMember, in the order of probes */
   guint next;          /* in it */
   guint n_suspect;
@@ -40,7 +40,7 @@ gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpoint
   self->runtime = runtime;
   self->listener = *listener;
   self->data = data;
-  self->members = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) member_free);
+  self->members = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) member_free);
   self->order = g_ptr_array_new ();
   self->sum = gkv_runtime_hash_id (runtime, runtime->id);
   self->sum_since = runtime->now.mono;
@@ -60,7 +60,9 @@ gkv_members_free (GkvMembers *self)
 GkvMember *
 gkv_members_lookup (GkvMembers *self, const char *id)
 {
-  return g_hash_table_lookup (self->members, id);
+  guint64 hash = gkv_runtime_hash_text (self->runtime, id);
+
+  return g_hash_table_lookup (self->members, &hash);
 }
 
 guint
@@ -211,7 +213,8 @@ gkv_members_insert (GkvMembers *self,
   member->generation_since = member->status_since = member->last_seen = member->heard = self->runtime->now.mono;
   member->last_seen_wall = self->runtime->now.wall;
   member->round_trip_us = -1;
-  g_hash_table_insert (self->members, member->id, member);
+  member->hash = gkv_runtime_hash_text (self->runtime, id);
+  g_hash_table_insert (self->members, &member->hash, member);
   count (self, member, 1);
 
   /* Somewhere among those still to be probed in this round. */
@@ -241,7 +244,7 @@ gkv_members_remove (GkvMembers *self, GkvMember *member)
         self->next--;
     }
   count (self, member, -1);
-  g_hash_table_remove (self->members, member->id);
+  g_hash_table_remove (self->members, &member->hash);
 }
 
 GkvMember *

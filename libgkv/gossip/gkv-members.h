@@ -16,6 +16,7 @@ typedef struct _GkvMembers GkvMembers;
 struct _GkvMember
 {
   char *id;
+  guint64 hash; /* of it (gkv_runtime_hash_text) */
   guint64 generation;
   GkvIncarnation incarnation;
   GkvPeerState status; /* gkv_members_set_status () changes it */

@@ -88,6 +88,12 @@ gkv_runtime_hash_id (GkvRuntime *self, const char *id)
   return gkv_hash_64 (gkv_store_get_hash_key (self->store), id, strlen (id));
 }
 
+guint64
+gkv_runtime_hash_text (GkvRuntime *self, const char *text)
+{
+  return gkv_hash_64 (&self->secret, text, strlen (text));
+}
+
 void
 gkv_runtime_report (GkvRuntime *self, const char *address, int code, const char *format, ...)
 {

@@ -81,8 +81,11 @@ void gkv_runtime_wake_at_boot (GkvRuntime *self, gint64 boot);
 guint32 gkv_runtime_random (GkvRuntime *self, guint32 below);
 /* Whether it is synced from now on. */
 void gkv_runtime_set_synced (GkvRuntime *self, gboolean synced);
-/* Ids come from elsewhere: keyed, so that nobody can make many that fall together. */
+/* The same at all nodes of the cluster. */
 guint64 gkv_runtime_hash_id (GkvRuntime *self, const char *id);
+/* For tables of what comes from elsewhere, ids and addresses: under this node's secret, so that nobody can make many
+ * that fall together. Two texts with the same one don't occur. */
+guint64 gkv_runtime_hash_text (GkvRuntime *self, const char *text);
 /* Reports an error, once in a while: the same code about the same address (nullable) is one thing. */
 void gkv_runtime_report (GkvRuntime *self, const char *address, int code, const char *format, ...) G_GNUC_PRINTF (4, 5);
 guint gkv_runtime_get_n_reports (GkvRuntime *self);

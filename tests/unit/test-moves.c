@@ -21,6 +21,7 @@ typedef struct
   GkvClock clock;
   const char *from;  /* where what it sends comes from */
   const char *at[2]; /* where it receives; NULL: nowhere else */
+  guint n_errors;
   guint n_duplicates;
   guint n_died; /* peers */
   guint n_sent;
@@ -104,6 +105,9 @@ drain (Net *net, Host *host)
 
   while (gkv_engine_pop_event (host->engine, &event))
     {
+      host->n_errors += event.kind == GKV_EVENT_ERROR;
+      if (event.kind == GKV_EVENT_ERROR)
+        g_test_message ("%s: %s", host->from, event.error->message);
       host->n_duplicates += event.kind == GKV_EVENT_ERROR && event.error->code == GKV_ERROR_DUPLICATE_ID;
       host->n_died += event.kind == GKV_EVENT_PEER_CHANGED && event.peer->state == GKV_PEER_STATE_DEAD;
       gkv_event_clear (&event);
@@ -271,6 +275,112 @@ test_two_addresses (void)
   net_clear (&net);
 }
 
+/* What a host sends leaves by another of its addresses than the one that it was named by, and that it states itself. It
+ * is one peer, reached within 5 s, and nothing is said of it. */
+static void
+test_leaves_by_another (gconstpointer states)
+{
+  Net net;
+  Host *a, *b, *c;
+  guint before;
+
+  net_init (&net);
+  a = add_host (&net, "a", 1, "a:1");
+  b = add_host (&net, "b", 2, "b:1");
+  c = add_host (&net, "c", 3, "c:1");
+  b->at[1] = b->from = "b:2";
+  if (states != NULL)
+    gkv_engine_set_advertise_address (b->engine, "b:1");
+  add_contact (&net, a, "b:1");
+  add_contact (&net, c, "a:1");
+  run (&net, 2 * SECOND);
+  g_assert_true (gkv_engine_is_contact_reached (a->engine, "b:1"));
+  g_assert_true (gkv_engine_get_synced (a->engine));
+  g_assert_cmpuint (c->engine->runtime->n_alive, ==, 2);
+
+  run (&net, 40 * SECOND);
+  g_assert_true (gkv_engine_is_contact_reached (a->engine, "b:1"));
+  if (states != NULL)
+    g_assert_cmpstr (gkv_members_lookup (a->engine->members, "b")->address, ==, "b:1");
+  before = a->n_sent + b->n_sent + c->n_sent;
+  run (&net, 60 * SECOND);
+  g_assert_cmpuint (a->n_sent + b->n_sent + c->n_sent - before, <, 3 * 60 * 6);
+  g_assert_cmpuint (a->n_errors + b->n_errors + c->n_errors, ==, 0);
+  g_assert_cmpuint (a->n_died + b->n_died + c->n_died, ==, 0);
+  net_clear (&net);
+}
+
+/* A seed that is this very node costs nearly nothing, and when another node gets that address, as this one has moved,
+ * it is met. */
+static void
+test_own_seed (void)
+{
+  Net net;
+  Host *a, *b;
+
+  net_init (&net);
+  a = add_host (&net, "a", 1, "a:1");
+  add_contact (&net, a, "a:1");
+  run (&net, 2 * SECOND);
+  g_assert_cmpint (gkv_engine_describe_contact (a->engine, "a:1"), ==, GKV_CONTACT_SELF);
+  a->n_sent = 0;
+  run (&net, 600 * SECOND);
+  g_assert_cmpint (gkv_engine_describe_contact (a->engine, "a:1"), ==, GKV_CONTACT_SELF);
+  g_assert_cmpuint (a->n_sent, <=, 12);
+
+  a->from = a->at[0] = "a:2";
+  b = add_host (&net, "b", 2, "a:1");
+  run (&net, 100 * SECOND);
+  g_assert_cmpuint (a->engine->runtime->n_alive, ==, 1);
+  g_assert_cmpuint (b->engine->runtime->n_alive, ==, 1);
+  g_assert_cmpint (gkv_engine_describe_contact (a->engine, "a:1"), ==, GKV_CONTACT_REACHED);
+  net_clear (&net);
+}
+
+/* The same, where the application names it again. */
+static void
+test_own_seed_again (void)
+{
+  Net net;
+  Host *a;
+
+  net_init (&net);
+  a = add_host (&net, "a", 1, "a:1");
+  add_contact (&net, a, "a:1");
+  run (&net, 2 * SECOND);
+  a->from = a->at[0] = "a:2";
+  add_host (&net, "b", 2, "a:1");
+  add_contact (&net, a, "a:1");
+  run (&net, SECOND);
+  g_assert_cmpuint (a->engine->runtime->n_alive, ==, 1);
+  net_clear (&net);
+}
+
+/* Two seeds are one node, which then has one of the addresses only; another node at the other one isn't hidden by it.
+ */
+static void
+test_hidden_seed (void)
+{
+  Net net;
+  Host *a, *b;
+
+  net_init (&net);
+  a = add_host (&net, "a", 1, "a:1");
+  b = add_host (&net, "b", 2, "b:1");
+  b->at[1] = "b:2";
+  add_contact (&net, a, "b:1");
+  add_contact (&net, a, "b:2");
+  run (&net, 5 * SECOND);
+  g_assert_true (gkv_engine_is_contact_reached (a->engine, "b:1"));
+  g_assert_true (gkv_engine_is_contact_reached (a->engine, "b:2"));
+
+  b->from = b->at[0] = b->at[1] = "b:1";
+  add_host (&net, "c", 3, "b:2");
+  run (&net, 70 * SECOND);
+  g_assert_cmpuint (a->engine->runtime->n_alive, ==, 2);
+  net_clear (&net);
+}
+
 /* A process is copied while it runs, and both go on, each at an address of its own: both are told, each has a run of
  * its own from then on, and no write is lost. Engines that were given the same are the same. */
 static void
@@ -346,6 +456,11 @@ main (int argc, char *argv[])
   g_test_add_data_func ("/moves/followed/lossy", GUINT_TO_POINTER (300), test_followed);
   g_test_add_func ("/moves/replayed", test_replayed);
   g_test_add_func ("/moves/two-addresses", test_two_addresses);
+  g_test_add_data_func ("/moves/leaves-by-another", NULL, test_leaves_by_another);
+  g_test_add_data_func ("/moves/leaves-by-another/stated", GINT_TO_POINTER (TRUE), test_leaves_by_another);
+  g_test_add_func ("/moves/own-seed", test_own_seed);
+  g_test_add_func ("/moves/own-seed/again", test_own_seed_again);
+  g_test_add_func ("/moves/hidden-seed", test_hidden_seed);
   g_test_add_func ("/moves/copied", test_copied);
   g_test_add_func ("/moves/claimed", test_claimed);
 
