@@ -256,7 +256,7 @@ give_rest (GkvAnswers *self, GkvLink *link, GkvRange range, GArray *items)
         GkvRecord *record = g_ptr_array_index (mine, i);
 
         g_ptr_array_add (given, gkv_record_ref (record));
-        gkv_given_add (&gkv_exchange_of (link)->given, record, 0);
+        gkv_exchange_of (link)->gave = TRUE;
       }
   if (gkv_offers_give (self->offers, link, given))
     gkv_exchange_of (link)->invited = TRUE;
@@ -300,7 +300,7 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
     }
   else if (mine.count > MAX_GIVEN)
     {
-      gkv_exchange_of (link)->given.many = TRUE;
+      gkv_exchange_of (link)->gave = TRUE;
       gkv_exchange_of (link)->invited = TRUE;
       gkv_conversation_of (link)->gave_old = TRUE;
       gkv_put_range (gkv_links_begin_message (self->links), range);

@@ -39,7 +39,8 @@ typedef struct
   GArray *elsewhere;
   GArray *awaited;
   guint64 awaited_by;
-  gboolean awaited_synced; /* the node there said that it is, when that began */
+  gboolean awaited_refused; /* something is refused here */
+  gboolean awaited_synced;  /* the node there said that it is, when that began */
 
   /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
   guint64 ended_mine;

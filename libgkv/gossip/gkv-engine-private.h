@@ -6,6 +6,7 @@
  *   gkv-answers      anti-entropy: what is said to a query, and what follows from the reply
  *   gkv-synced       whether this node holds what the cluster held when it came
  *   gkv-flushes      which peers hold what was written here
+ *   gkv-confirmations telling others that this node holds what they have written
  *   gkv-sketches     finding what differs all at once, where that is little,
  *   gkv-exchange     or range by range
  *   gkv-offers       giving what the other lacks
@@ -64,6 +65,7 @@ struct _GkvEngine
   GkvSketches *sketches;
   GkvSynced *synced;
   GkvFlushes *flushes;
+  GkvConfirmations *confirmations;
   GkvAnswers *answers;
   GkvRecords *records;
 

@@ -75,6 +75,7 @@ typedef struct
   guint n_confirmed; /* peers that are alive and hold all that was written here before */
   guint n_wanted;    /* how many have to; 0: all, and there is none yet, or any more */
   guint n_refused;   /* of those that haven't confirmed: their clocks refuse what comes from here */
+  gboolean failed;   /* so many refuse it that it can't be done as things are */
   gboolean done;     /* once TRUE it stays so */
 } GkvFlushState;
 

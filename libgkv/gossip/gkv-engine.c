@@ -154,6 +154,15 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
       gkv_pieces_handle (self->pieces, link, kind, body);
       break;
 
+    case GKV_MESSAGE_FLUSH:
+      gkv_confirmations_handle (self->confirmations, link, kind, body);
+      break;
+
+    case GKV_MESSAGE_FLUSHED:
+      if (!gkv_flushes_handle (self->flushes, link, body))
+        gkv_confirmations_handle (self->confirmations, link, kind, body);
+      break;
+
     case GKV_MESSAGE_COLLECTED:
       gkv_tombstones_handle (self->tombstones, body);
       break;
@@ -283,6 +292,7 @@ on_conversation_ended (GkvLink *link, gpointer data)
 
   gkv_exchange_end_all (self->exchanges, link);
   gkv_transfer_end (self->transfers, link);
+  gkv_confirmations_forget_link (self->confirmations, link);
 }
 
 static void
@@ -393,16 +403,16 @@ on_progressed (GkvLink *link, gpointer data)
   gkv_exchange_consider_end (((GkvEngine *) data)->exchanges, link);
 }
 
-static void
-on_exchange_began (GkvLink *link, GkvGiven *given, gpointer data)
+static guint64
+on_exchange_began (GkvLink *link, gpointer data)
 {
-  gkv_flushes_begin_exchange (((GkvEngine *) data)->flushes, given);
+  return gkv_flushes_begin_exchange (((GkvEngine *) data)->flushes);
 }
 
 static void
-on_exchange_ended (GkvLink *link, GkvGiven *given, gpointer data)
+on_exchange_ended (GkvLink *link, guint64 mark, gpointer data)
 {
-  gkv_flushes_settle (((GkvEngine *) data)->flushes, link, given);
+  gkv_flushes_settle (((GkvEngine *) data)->flushes, link, mark);
 }
 
 static void
@@ -412,10 +422,11 @@ on_repeats (GkvLink *link, gpointer data)
 }
 
 static void
-on_matched (GkvLink *link, guint64 number, gpointer data)
+on_matched (GkvLink *link, guint64 number, gboolean refused, gpointer data)
 {
   GkvEngine *self = data;
 
+  gkv_confirmations_note_matched (self->confirmations, link, number, refused);
   if (!gkv_conversation_of (link)->gave_old)
     gkv_partings_settle (self->partings, link->member,
                          gkv_standing_of (link->member)->remembers && gkv_inheritance_is_complete (self->inheritance));
@@ -577,7 +588,8 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
                          MAX (config->gossip_interval_ms, 1) * GKV_MS, &exchanges_listener, self);
   self->sketches = gkv_sketches_new (runtime, self->links, self->transfers, self->offers, self->exchanges);
   self->synced = gkv_synced_new (runtime, self->contacts, self->members, self->membership);
-  self->flushes = gkv_flushes_new (runtime, self->links, self->members, self->exchanges);
+  self->flushes = gkv_flushes_new (runtime, self->links, self->members, self->membership);
+  self->confirmations = gkv_confirmations_new (runtime, self->links, self->members, self->exchanges);
   self->answers = gkv_answers_new (runtime, self->links, self->transfers, self->offers, self->exchanges, self->sketches,
                                    self->flushes);
   self->records = gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->tombstones,
@@ -602,6 +614,7 @@ gkv_engine_free (GkvEngine *self)
 
   gkv_records_free (self->records);
   gkv_answers_free (self->answers);
+  gkv_confirmations_free (self->confirmations);
   gkv_flushes_free (self->flushes);
   gkv_synced_free (self->synced);
   gkv_sketches_free (self->sketches);
@@ -723,6 +736,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_probes_tick (self->probes);
       gkv_exchanges_tick (self->exchanges);
       gkv_flushes_tick (self->flushes);
+      gkv_confirmations_tick (self->confirmations);
       gkv_transfers_tick (self->transfers);
       gkv_pieces_tick (self->pieces);
       gkv_records_tick (self->records);
@@ -772,6 +786,12 @@ void
 gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state)
 {
   gkv_flushes_get_state (self->flushes, ticket, state);
+}
+
+char *
+gkv_engine_describe_refusers (GkvEngine *self)
+{
+  return gkv_flushes_describe_refusers (self->flushes);
 }
 
 void

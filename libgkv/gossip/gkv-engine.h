@@ -111,6 +111,8 @@ gboolean gkv_engine_pop_event (GkvEngine *self, GkvEvent *event);
  * that comes and holds it. GKV_EVENT_CONFIRMED says when to look again; it is no more than one in the queue. */
 guint64 gkv_engine_begin_flush (GkvEngine *self, guint n_peers, const GkvTime *now);
 void gkv_engine_get_flush (GkvEngine *self, guint64 ticket, GkvFlushState *state);
+/* The ids of the peers that refuse something of this node's. (transfer full) */
+char *gkv_engine_describe_refusers (GkvEngine *self);
 void gkv_engine_end_flush (GkvEngine *self, guint64 ticket);
 
 /* The writes of this node, gkv_engine_push () and what the store held of it before, of which no peer is known to hold

@@ -276,7 +276,8 @@ gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
   exchange->number = ++self->number;
   exchange->synced = gkv_link_is_current (link) && gkv_standing_of (link->member)->says_synced;
   conversation->exchange = exchange;
-  self->listener.began (link, &exchange->given, self->data);
+  exchange->mark = self->listener.began (link, self->data);
+  exchange->n_too_new = self->runtime->counters.records_too_new;
   conversation->incomplete = conversation->gave_old = FALSE;
   g_clear_pointer (&conversation->elsewhere, g_array_unref);
   gkv_exchange_ask (self, link, GKV_RANGE_EVERYTHING, 0);
@@ -294,13 +295,12 @@ gkv_exchange_free (GkvExchanges *self, GkvLink *link)
   g_queue_clear_full (&exchange->todo, g_free);
   g_array_unref (exchange->asked);
   g_free (exchange->sketching);
-  gkv_given_clear (&exchange->given);
   g_free (exchange);
 }
 
 /* Nothing of what it held when that exchange began is left to fetch. */
 static void
-matched (GkvExchanges *self, GkvLink *link, guint64 number, gboolean synced)
+matched (GkvExchanges *self, GkvLink *link, guint64 number, gboolean synced, gboolean refused)
 {
   if (!gkv_link_is_current (link))
     return;
@@ -308,7 +308,7 @@ matched (GkvExchanges *self, GkvLink *link, guint64 number, gboolean synced)
   gkv_conversation_note_got (link);
   gkv_standing_of (link->member)->matched = TRUE;
   gkv_standing_of (link->member)->matched_synced |= synced;
-  self->listener.matched (link, number, self->data);
+  self->listener.matched (link, number, refused, self->data);
 }
 
 static void
@@ -321,19 +321,20 @@ stop_awaiting (GkvExchanges *self, GkvLink *link)
 /* It has ended, and what it found is here, but for what comes in pieces from other nodes. It isn't begun again for
  * that: there may always be something that is under way. */
 static void
-consider_matched (GkvExchanges *self, GkvLink *link, guint64 number, gboolean synced)
+consider_matched (GkvExchanges *self, GkvLink *link, guint64 number, gboolean synced, gboolean refused)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
 
   if (conversation->elsewhere == NULL)
     {
-      matched (self, link, number, synced);
+      matched (self, link, number, synced, refused);
     }
   else if (conversation->awaited == NULL)
     {
       conversation->awaited = g_steal_pointer (&conversation->elsewhere);
       conversation->awaited_by = number;
       conversation->awaited_synced = synced;
+      conversation->awaited_refused = refused;
       g_ptr_array_add (self->awaiting, link);
     }
 }
@@ -360,7 +361,7 @@ gkv_exchanges_end_pieces (GkvExchanges *self, guint64 hash, guint32 version, gbo
 
       stop_awaiting (self, link);
       if (got)
-        matched (self, link, conversation->awaited_by, conversation->awaited_synced);
+        matched (self, link, conversation->awaited_by, conversation->awaited_synced, conversation->awaited_refused);
       else
         gkv_exchange_begin (self, link);
     }
@@ -374,7 +375,7 @@ gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint64 number)
     gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
   if (number > 0 && gkv_conversation_of (link)->awaited != NULL)
     stop_awaiting (self, link);
-  matched (self, link, number, gkv_link_is_current (link) && gkv_standing_of (link->member)->says_synced);
+  matched (self, link, number, gkv_link_is_current (link) && gkv_standing_of (link->member)->says_synced, FALSE);
 }
 
 void
@@ -419,7 +420,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
   GkvExchange *exchange = gkv_exchange_of (link);
-  gboolean checked, synced;
+  gboolean checked, synced, refused;
   guint64 number;
 
   if (exchange == NULL)
@@ -437,11 +438,12 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
       conversation->ended_mine = exchange->mine;
       conversation->ended_theirs = exchange->theirs;
     }
-  if (!conversation->incomplete)
-    self->listener.ended (link, &exchange->given, self->data);
+  if (!conversation->incomplete && !exchange->gave)
+    self->listener.ended (link, exchange->mark, self->data);
   checked = exchange->differs && !exchange->invited;
   number = exchange->number;
   synced = exchange->synced;
+  refused = exchange->refused || exchange->n_too_new != self->runtime->counters.records_too_new;
   gkv_exchange_free (self, link);
 
   /* Records that got lost on the way are asked for again soon, as long as that gets us anywhere. */
@@ -452,7 +454,7 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
       return;
     }
 
-  consider_matched (self, link, number, synced);
+  consider_matched (self, link, number, synced, refused);
   if (checked)
     check (self, link);
 }

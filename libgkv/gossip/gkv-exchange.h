@@ -31,7 +31,10 @@ struct _GkvExchange
   GQueue todo;        /* GkvRange*, deepest first */
   GArray *asked;      /* GkvAsked */
   gpointer sketching; /* gkv-sketches; a single block; NULL: none under way */
-  GkvGiven given;     /* what the other side lacked */
+  gboolean gave;      /* the other side lacked something */
+  gboolean refused;   /* and it has something that is refused here */
+  guint64 mark;       /* the listener's */
+  guint64 n_too_new;  /* records that this node had refused when it began */
   gboolean invited;   /* the other fetches what it lacks at its own pace */
   gboolean full;      /* no sums are trusted: all is listed */
   gboolean differs;
@@ -45,13 +48,14 @@ struct _GkvExchange
 
 typedef struct
 {
-  void (*began) (GkvLink *link, GkvGiven *given, gpointer data);
-  /* It has looked at everything. @given may be taken. */
-  void (*ended) (GkvLink *link, GkvGiven *given, gpointer data);
+  /* Returns a mark that it is given back in the end. */
+  guint64 (*began) (GkvLink *link, gpointer data);
+  /* It has looked at everything, and the other side lacked nothing. */
+  void (*ended) (GkvLink *link, guint64 mark, gpointer data);
   /* The node there is asked again: whether it lives is to be asked as well. */
   void (*repeats) (GkvLink *link, gpointer data);
   /* All is here that the member there held when the exchange with this @number began, or before. */
-  void (*matched) (GkvLink *link, guint64 number, gpointer data);
+  void (*matched) (GkvLink *link, guint64 number, gboolean refused, gpointer data);
 } GkvExchangesListener;
 
 GkvExchanges *gkv_exchanges_new (GkvRuntime *runtime,

@@ -1,9 +1,8 @@
 /* Flushes: which peers hold what was written here.
  *
- * A peer confirms when an exchange shows that it lacks nothing. Each exchange knows the newest flush before it, and how
- * many writes there had been; so what a peer has confirmed is two numbers. While writes go on there is always something
- * on its way, and no exchange finds both sides the same: then what the peer lacked, the key and the stamp of each, is
- * remembered, and it confirms when all of that, or what replaced it, was acknowledged or is missing no more.
+ * Writes are numbered. A peer is asked by a FLUSH whether it holds all up to a number, and says so itself: directly, or
+ * through others where it can't be reached (gkv-confirmations has its side). It is asked again and again until then.
+ * The newest flush is the one that is asked about: who confirms that confirms all before it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -13,11 +12,25 @@
 
 #include <string.h>
 
-/* Those that haven't confirmed are asked again this often. */
-#define FLUSH_PERIOD (20 * GKV_MS)
+/* Those that haven't confirmed are asked again this often, and after some times less often. */
+#define FLUSH_PERIOD      (20 * GKV_MS)
+#define FLUSH_PERIOD_LAST (80 * GKV_MS)
 
 /* Where not all peers are needed, so many more than needed are asked. */
 #define SPARE 3
+
+/* A peer that has replied to other things, and to none of so many questions for as long as a suspicion lasts, isn't
+ * waited for. At 30 % loss each way that happens once in a million times. */
+#define MANY_QUESTIONS 20
+
+/* So many relays at most pass a question on. */
+#define MAX_HOPS 64
+
+/* The last writes, by which a peer sees at once that it holds them. */
+#define MAX_RECENT 24
+
+/* Peers that are asked through the same one are asked together, so many at a time. */
+#define MAX_TARGETS 16
 
 typedef struct
 {
@@ -35,24 +48,30 @@ struct _GkvFlushes
   GkvRuntime *runtime;
   GkvLinks *links;
   GkvMembers *members;
-  GkvExchanges *exchanges;
-  guint64 ticket;            /* the newest */
-  GHashTable *flushes;       /* ticket* → those under way, owned */
-  guint64 n_written;         /* writes of this node */
-  guint64 n_held;            /* of these, up to where some peer is known to hold each */
+  GkvMembership *membership;
+  guint64 ticket;              /* the newest */
+  guint32 serial;              /* of the last question */
+  guint64 place;               /* of this node */
+  GHashTable *flushes;         /* ticket* → those under way, owned */
+  guint64 n_written;           /* writes of this node, */
+  guint64 n_flushed;           /* and when the newest flush began */
+  guint64 n_held;              /* of these, up to where some peer is known to hold each */
+  GkvWrite recent[MAX_RECENT]; /* the last of them: that with the number n is at n modulo MAX_RECENT */
+  guint n_recent;
   GHashTable *unconfirmed;   /* GkvRecord: those of them that no peer is known to hold */
   gboolean many_unconfirmed; /* too many to be in there */
 };
 
 GkvFlushes *
-gkv_flushes_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvExchanges *exchanges)
+gkv_flushes_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvMembership *membership)
 {
   GkvFlushes *self = g_new0 (GkvFlushes, 1);
 
   self->runtime = runtime;
   self->links = links;
   self->members = members;
-  self->exchanges = exchanges;
+  self->membership = membership;
+  self->place = gkv_runtime_hash_id (runtime, runtime->id);
   self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   self->unconfirmed = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) gkv_record_unref, NULL);
   return self;
@@ -74,6 +93,7 @@ gkv_flushes_count (GkvFlushes *self, const GkvRecord *record)
     return;
 
   self->n_written++;
+  self->n_recent = 0;
   self->many_unconfirmed = TRUE;
 }
 
@@ -120,7 +140,9 @@ is_replaced (gpointer record, gpointer value, gpointer user_data)
 void
 gkv_flushes_add_write (GkvFlushes *self, GkvRecord *record)
 {
+  gkv_write_init (&self->recent[self->n_written % MAX_RECENT], gkv_store_get_hash_key (self->runtime->store), record);
   self->n_written++;
+  self->n_recent = MIN (self->n_recent + 1, MAX_RECENT);
   if (self->many_unconfirmed || is_replaced (record, NULL, NULL))
     return;
 
@@ -172,149 +194,172 @@ gkv_flushes_get_n_unconfirmed (GkvFlushes *self)
   return MIN (n_unheld, g_hash_table_size (self->unconfirmed));
 }
 
-/* It holds all that was held here when @ticket was the newest flush, and @n_written the number of writes. */
+/* Somebody holds all of the first @n_written writes. */
 static void
-confirm (GkvFlushes *self, GkvMember *member, guint64 ticket, guint64 n_written)
+note_held (GkvFlushes *self, guint64 n_written)
 {
-  GkvStanding *standing = gkv_standing_of (member);
-
-  standing->refuses = FALSE;
-  if (n_written > self->n_held)
-    {
-      self->n_held = n_written;
-      if (self->n_held == self->n_written)
-        forget_unconfirmed (self);
-      gkv_events_add_confirmed (self->runtime->events);
-    }
-
-  if (ticket > standing->confirmed)
-    {
-      standing->confirmed = ticket;
-      if (g_hash_table_size (self->flushes) > 0)
-        gkv_events_add_confirmed (self->runtime->events);
-    }
-}
-
-/* What a peer lacked */
-
-void
-gkv_flushes_begin_exchange (GkvFlushes *self, GkvGiven *given)
-{
-  given->flush_ticket = self->ticket;
-  given->n_written = self->n_written;
-}
-
-static gboolean
-is_empty (const GkvGiven *given)
-{
-  return !given->many && given->records == NULL;
-}
-
-/* TRUE when an exchange that began later found that the other side still lacks it. */
-static gboolean
-is_missing (const GkvGiven *given, const GkvGivenRecord *owed)
-{
-  for (guint i = 0; i < given->records->len; i++)
-    {
-      const GkvGivenRecord *record = &g_array_index (given->records, GkvGivenRecord, i);
-
-      if (record->hash == owed->hash && record->theirs < owed->stamp)
-        return TRUE;
-    }
-
-  return FALSE;
-}
-
-/* Takes away what isn't owed any more. With the last of it the peer confirms. */
-static void
-consider_owed (GkvFlushes *self, GkvMember *member, const GkvGiven *given, GPtrArray *acknowledged)
-{
-  GkvGiven *owed = &gkv_standing_of (member)->owed;
-
-  for (guint i = owed->records->len; i > 0; i--)
-    {
-      const GkvGivenRecord *entry = &g_array_index (owed->records, GkvGivenRecord, i - 1);
-      gboolean settled = given != NULL && !is_missing (given, entry);
-
-      for (guint j = 0; !settled && acknowledged != NULL && j < acknowledged->len; j++)
-        {
-          const GkvRecord *record = g_ptr_array_index (acknowledged, j);
-
-          settled = record->hash == entry->hash && record->stamp >= entry->stamp;
-        }
-      if (settled)
-        g_array_remove_index_fast (owed->records, i - 1);
-    }
-
-  if (owed->records->len > 0)
+  if (n_written <= self->n_held)
     return;
 
-  confirm (self, member, owed->flush_ticket, owed->n_written);
-  gkv_given_clear (owed);
+  self->n_held = n_written;
+  if (self->n_held == self->n_written)
+    forget_unconfirmed (self);
+  gkv_events_add_confirmed (self->runtime->events);
+}
+
+guint64
+gkv_flushes_begin_exchange (GkvFlushes *self)
+{
+  return self->n_written;
 }
 
 void
-gkv_flushes_settle (GkvFlushes *self, GkvLink *link, GkvGiven *given)
+gkv_flushes_settle (GkvFlushes *self, GkvLink *link, guint64 n_written)
 {
-  GkvMember *member = link->member;
-
-  if (!gkv_link_is_current (link))
-    return;
-
-  if (is_empty (given))
-    {
-      confirm (self, member, given->flush_ticket, given->n_written);
-      gkv_given_clear (&gkv_standing_of (member)->owed);
-      return;
-    }
-
-  if (given->many)
-    return;
-
-  if (gkv_standing_of (member)->owed.records != NULL)
-    consider_owed (self, member, given, NULL);
-
-  /* The records that an earlier flush waits for come first. */
-  if (gkv_standing_of (member)->owed.records == NULL)
-    {
-      gkv_standing_of (member)->owed = *given;
-      given->records = NULL;
-    }
+  if (gkv_link_is_current (link))
+    note_held (self, n_written);
 }
 
 void
 gkv_flushes_agree (GkvFlushes *self, GkvLink *link)
 {
-  GkvGiven given = { 0 };
-
-  gkv_flushes_begin_exchange (self, &given);
-  gkv_flushes_settle (self, link, &given);
+  gkv_flushes_settle (self, link, self->n_written);
 }
 
 void
 gkv_flushes_acknowledge (GkvFlushes *self, GkvMember *member, GPtrArray *records)
 {
-  GkvStanding *standing = gkv_standing_of (member);
+  g_autoptr (GPtrArray) whole = NULL;
 
-  if (standing->refuses || (standing->owed.records == NULL && g_hash_table_size (self->unconfirmed) == 0))
+  if (gkv_standing_of (member)->refuses || g_hash_table_size (self->unconfirmed) == 0)
     return;
 
-  confirm_records (self, records);
-  if (standing->owed.records != NULL)
-    consider_owed (self, member, NULL, records);
+  /* One that comes in pieces was only announced. */
+  whole = g_ptr_array_new ();
+  for (guint i = 0; i < records->len; i++)
+    if (gkv_record_get_wire_size (g_ptr_array_index (records, i)) <=
+        gkv_links_get_max_body (self->links, member->link) - GKV_SPREAD_SIZE)
+      g_ptr_array_add (whole, g_ptr_array_index (records, i));
+
+  confirm_records (self, whole);
+}
+
+/* Replies */
+
+/* @ticket is that of a flush of ours: it holds what was written before. */
+static void
+confirm (GkvFlushes *self, GkvMember *member, guint64 ticket, guint64 written)
+{
+  GkvStanding *standing = gkv_standing_of (member);
+
+  standing->refuses = FALSE;
+  standing->held = MAX (standing->held, written);
+  note_held (self, written);
+  if (ticket <= standing->confirmed)
+    return;
+
+  standing->confirmed = ticket;
+  if (g_hash_table_size (self->flushes) > 0)
+    {
+      gkv_events_add_confirmed (self->runtime->events);
+      gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
+    }
+}
+
+static GkvMember *
+find_member (GkvFlushes *self, guint64 place)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  gkv_members_init_iter (self->members, &iter);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (member->place == place && gkv_member_is_live (member))
+      return member;
+
+  return NULL;
+}
+
+/* A member speaks for itself, but where it can't be heard. */
+static GkvMember *
+find_speaker (GkvFlushes *self, GkvLink *link, guint64 place)
+{
+  GkvMember *member;
+
+  if (gkv_link_is_current (link) && link->member->place == place)
+    return link->member;
+
+  member = find_member (self, place);
+  return member != NULL && !gkv_member_is_direct (member) ? member : NULL;
+}
+
+gboolean
+gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader)
+{
+  GkvReader ours = *reader;
+  guint64 asker = gkv_reader_u64 (&ours);
+  guint64 generation = gkv_reader_u64 (&ours);
+
+  if (ours.failed || asker != self->place)
+    return FALSE;
+
+  if (generation != self->runtime->generation)
+    return TRUE;
+
+  while (gkv_reader_get_left (&ours) > 0)
+    {
+      guint64 place = gkv_reader_u64 (&ours);
+      guint32 run = gkv_reader_u32 (&ours);
+      guint64 ticket = gkv_reader_varint (&ours);
+      guint64 written = gkv_reader_varint (&ours);
+      guint8 confirmation = gkv_reader_u8 (&ours);
+      GkvMember *member;
+
+      if (ours.failed)
+        break;
+
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      member = find_speaker (self, link, place);
+      if (member == NULL || (guint32) member->generation != run || ticket > self->ticket || written > self->n_written)
+        continue;
+
+      gkv_standing_of (member)->flush_since = 0;
+      gkv_standing_of (member)->n_flush_asked = 0;
+      if (confirmation == GKV_CONFIRMATION_HOLDS)
+        confirm (self, member, ticket, written);
+      else if (confirmation == GKV_CONFIRMATION_REFUSES && !gkv_standing_of (member)->refuses)
+        gkv_flushes_note_refusal (self, member);
+    }
+
+  return TRUE;
+}
+
+/* How far it is */
+
+/* It lives, and says nothing. Through others it can't be seen whether it does. */
+static gboolean
+is_silent (GkvFlushes *self, const GkvMember *member)
+{
+  const GkvStanding *standing = gkv_standing_of (member);
+  gint64 suspicion = gkv_membership_get_suspicion (self->membership);
+
+  return standing->n_flush_asked >= MANY_QUESTIONS && standing->flush_since > 0 && gkv_member_is_direct (member) &&
+         self->runtime->now.mono - standing->flush_since > suspicion &&
+         member->last_seen - standing->flush_since > suspicion / 2;
 }
 
 /* A peer that came after a flush began, or is alive again since, is waited for by later flushes only. */
 static gboolean
-is_wanted (const Flush *flush, const GkvMember *member)
+is_wanted (GkvFlushes *self, const Flush *flush, const GkvMember *member)
 {
-  return flush->n_peers > 0 || gkv_standing_of (member)->live_ticket < flush->ticket;
+  return (flush->n_peers > 0 || gkv_standing_of (member)->live_ticket < flush->ticket) && !is_silent (self, member);
 }
 
 static void
 evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
 {
   guint n_others_confirmed = 0;
+  guint n_open = 0;
   GHashTableIter iter;
   GkvMember *member;
 
@@ -323,11 +368,15 @@ evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       gboolean confirmed = gkv_standing_of (member)->confirmed >= flush->ticket;
+      gboolean refuses = !confirmed && gkv_standing_of (member)->refuses;
 
       if (!gkv_member_is_live (member))
         continue;
 
-      if (!is_wanted (flush, member))
+      if (!confirmed && !is_wanted (self, flush, member))
+        continue;
+
+      if (gkv_standing_of (member)->live_ticket >= flush->ticket && flush->n_peers == 0)
         {
           n_others_confirmed += confirmed;
           continue;
@@ -335,7 +384,8 @@ evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
 
       state->n_wanted += flush->n_peers == 0;
       state->n_confirmed += confirmed;
-      state->n_refused += !confirmed && gkv_standing_of (member)->refuses;
+      state->n_refused += refuses;
+      n_open += !confirmed && !refuses;
     }
 
   /* Nobody was there, or all have gone: then it waits for the first that comes. */
@@ -344,18 +394,112 @@ evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
 
   flush->done = flush->done || state->n_confirmed >= MAX (state->n_wanted, 1);
   state->done = flush->done;
+  state->failed = !flush->done && state->n_refused > 0 &&
+                  (flush->n_peers > 0 ? state->n_confirmed + n_open < flush->n_peers : n_open == 0);
 }
 
-/* Time */
+/* Asking */
 
-static gboolean
-can_be_asked (const GkvMember *member)
+/* What is asked of those that are known to hold the first @held writes. */
+static void
+init_message (GkvFlushes *self, GkvFlushMessage *message, guint64 held, gsize room)
 {
-  return gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link);
+  guint64 n = self->n_flushed - MIN (held, self->n_flushed);
+
+  *message = (GkvFlushMessage){ .place = self->place,
+                                .generation = self->runtime->generation,
+                                .ticket = self->ticket,
+                                .serial = ++self->serial,
+                                .written = self->n_flushed,
+                                .base = self->n_flushed,
+                                .held = TRUE,
+                                .hops = MAX_HOPS };
+  if (n + self->n_written - self->n_flushed > self->n_recent ||
+      n * GKV_WRITE_SIZE + GKV_FLUSH_HEAD_SIZE + MAX_TARGETS * 8 > room)
+    return;
+
+  message->base = self->n_flushed - n;
+  message->n_writes = n;
 }
 
 static void
-ask (GkvFlushes *self, Flush *flush)
+send_question (GkvFlushes *self, GkvLink *link, guint64 held, guint64 *targets, guint n_targets)
+{
+  GkvWrite writes[MAX_RECENT];
+  GkvFlushMessage message;
+
+  init_message (self, &message, held, gkv_links_get_max_body (self->links, link));
+  for (guint i = 0; i < message.n_writes; i++)
+    writes[i] = self->recent[(message.base + i) % MAX_RECENT];
+  message.writes = writes;
+  message.targets = targets;
+  message.n_targets = n_targets;
+  gkv_put_flush (gkv_links_begin_message (self->links), &message);
+  gkv_links_send (self->links, link, GKV_MESSAGE_FLUSH);
+}
+
+/* Those that are asked through one that can reach them. */
+typedef struct
+{
+  GkvLink *link;
+  guint64 held; /* the least of what they are known to hold */
+  guint n;
+  guint64 targets[MAX_TARGETS];
+} Way;
+
+static void
+ask_through (GkvFlushes *self, GHashTable *ways, GkvLink *link, GkvMember *member)
+{
+  Way *way = g_hash_table_lookup (ways, link);
+
+  if (way == NULL)
+    {
+      way = g_new0 (Way, 1);
+      way->link = link;
+      way->held = G_MAXUINT64;
+      g_hash_table_insert (ways, link, way);
+    }
+
+  way->targets[way->n++] = member->place;
+  way->held = MIN (way->held, gkv_standing_of (member)->held);
+  if (way->n < MAX_TARGETS)
+    return;
+
+  send_question (self, link, way->held, way->targets, way->n);
+  way->n = 0;
+  way->held = G_MAXUINT64;
+}
+
+/* FALSE: it can't be asked now. */
+static gboolean
+ask_member (GkvFlushes *self, GHashTable *ways, GkvMember *member)
+{
+  GkvStanding *standing = gkv_standing_of (member);
+  GkvMember *via = gkv_member_is_direct (member) ? NULL : gkv_member_get_via (member);
+  gint64 period = MIN (FLUSH_PERIOD + standing->n_flush_asked / 8 * FLUSH_PERIOD, FLUSH_PERIOD_LAST);
+  gboolean has_link = member->link != NULL && gkv_link_is_usable (member->link);
+
+  if (via == NULL && !has_link)
+    return FALSE;
+
+  if (standing->flush_asked > 0 && self->runtime->now.mono - standing->flush_asked < period &&
+      standing->n_flush_asked > 0)
+    return TRUE;
+
+  standing->flush_asked = self->runtime->now.mono;
+  if (standing->flush_since == 0)
+    standing->flush_since = self->runtime->now.mono;
+  standing->n_flush_asked++;
+  if (via != NULL)
+    ask_through (self, ways, via->link, member);
+  if (via == NULL || (has_link && standing->n_flush_asked % 4 == 0))
+    send_question (self, member->link, standing->held, NULL, 0);
+  gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+  return TRUE;
+}
+
+static void
+ask (GkvFlushes *self, Flush *flush, GHashTable *ways)
 {
   GkvFlushState state;
   guint n_asked = 0;
@@ -369,14 +513,14 @@ ask (GkvFlushes *self, Flush *flush)
   gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
-      if (gkv_standing_of (member)->confirmed >= flush->ticket || !can_be_asked (member) ||
-          (state.n_wanted > 0 && !is_wanted (flush, member)))
+      if (!gkv_member_is_live (member) || gkv_standing_of (member)->confirmed >= flush->ticket ||
+          (state.n_wanted > 0 && flush->n_peers == 0 && gkv_standing_of (member)->live_ticket >= flush->ticket) ||
+          !ask_member (self, ways, member))
         continue;
 
-      /* A suspect is asked, but not relied upon. */
-      n_asked += member->status == GKV_PEER_STATE_ALIVE;
-      gkv_exchange_begin (self->exchanges, member->link);
-      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      /* A suspect is asked, but not relied upon; nor is one that hasn't replied for a while. */
+      n_asked += member->status == GKV_PEER_STATE_ALIVE &&
+                 gkv_standing_of (member)->n_flush_asked < MANY_QUESTIONS / 2 && !gkv_standing_of (member)->refuses;
       if (flush->n_peers > 0 && n_asked >= flush->n_peers - state.n_confirmed + SPARE)
         break;
     }
@@ -387,23 +531,43 @@ ask (GkvFlushes *self, Flush *flush)
 void
 gkv_flushes_tick (GkvFlushes *self)
 {
+  g_autoptr (GHashTable) ways = NULL;
   GHashTableIter iter;
   Flush *flush;
+  Way *way;
 
+  if (g_hash_table_size (self->flushes) == 0)
+    return;
+
+  ways = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   g_hash_table_iter_init (&iter, self->flushes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &flush))
     if (!flush->done)
-      ask (self, flush);
+      ask (self, flush, ways);
+
+  g_hash_table_iter_init (&iter, ways);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &way))
+    if (way->n > 0)
+      send_question (self, way->link, way->held, way->targets, way->n);
 }
 
 guint64
 gkv_flushes_begin (GkvFlushes *self, guint n_peers)
 {
   Flush *flush = g_new0 (Flush, 1);
+  GHashTableIter iter;
+  GkvMember *member;
 
   flush->ticket = ++self->ticket;
+  self->n_flushed = self->n_written;
   flush->n_peers = n_peers;
   g_hash_table_insert (self->flushes, &flush->ticket, flush);
+
+  /* All are asked at once, whatever was asked of them before. */
+  gkv_members_init_iter (self->members, &iter);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (gkv_standing_of (member)->flush_since == 0)
+      gkv_standing_of (member)->n_flush_asked = 0;
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
   return flush->ticket;
 }
@@ -417,6 +581,21 @@ gkv_flushes_get_state (GkvFlushes *self, guint64 ticket, GkvFlushState *state)
     evaluate (self, flush, state);
   else
     *state = (GkvFlushState){ 0 };
+}
+
+char *
+gkv_flushes_describe_refusers (GkvFlushes *self)
+{
+  g_autoptr (GString) names = g_string_new (NULL);
+  GHashTableIter iter;
+  GkvMember *member;
+
+  gkv_members_init_iter (self->members, &iter);
+  while (names->len < 200 && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (gkv_member_is_live (member) && gkv_standing_of (member)->refuses)
+      g_string_append_printf (names, "%s\"%s\"", names->len > 0 ? ", " : "", member->id);
+
+  return g_string_free (g_steal_pointer (&names), FALSE);
 }
 
 void

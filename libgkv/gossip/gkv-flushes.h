@@ -4,19 +4,23 @@
  */
 #pragma once
 
-#include "gkv-exchange.h"
+#include "gkv-confirmations.h"
 
 G_BEGIN_DECLS
 
 typedef struct _GkvFlushes GkvFlushes;
 
-GkvFlushes *gkv_flushes_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvExchanges *exchanges);
+GkvFlushes *gkv_flushes_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvMembership *membership);
 void gkv_flushes_free (GkvFlushes *self);
 void gkv_flushes_tick (GkvFlushes *self);
 
 guint64 gkv_flushes_begin (GkvFlushes *self, guint n_peers);
 void gkv_flushes_get_state (GkvFlushes *self, guint64 ticket, GkvFlushState *state);
 void gkv_flushes_end (GkvFlushes *self, guint64 ticket);
+/* The ids of those that refuse something of ours. (transfer full) */
+char *gkv_flushes_describe_refusers (GkvFlushes *self);
+/* A FLUSHED has come. FALSE: it is about the writes of another node. */
+gboolean gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader);
 guint64 gkv_flushes_get_n_unconfirmed (GkvFlushes *self);
 
 /* @record was there before the engine. */
@@ -24,9 +28,10 @@ void gkv_flushes_count (GkvFlushes *self, const GkvRecord *record);
 /* @record was written here. */
 void gkv_flushes_add_write (GkvFlushes *self, GkvRecord *record);
 
-void gkv_flushes_begin_exchange (GkvFlushes *self, GkvGiven *given);
-/* An exchange has ended that looked at everything, and takes @given. */
-void gkv_flushes_settle (GkvFlushes *self, GkvLink *link, GkvGiven *given);
+/* How many writes there are. */
+guint64 gkv_flushes_begin_exchange (GkvFlushes *self);
+/* An exchange has ended that began with so many, and found nothing that the other side lacks. */
+void gkv_flushes_settle (GkvFlushes *self, GkvLink *link, guint64 n_written);
 /* Both hold the same. */
 void gkv_flushes_agree (GkvFlushes *self, GkvLink *link);
 /* It has got these, each in one datagram. */

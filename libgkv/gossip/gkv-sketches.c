@@ -194,10 +194,8 @@ settle (GkvSketches *self, GkvLink *link, GArray *differences)
         }
     }
 
-  for (guint i = 0; i < given->len; i++)
-    gkv_given_add (&gkv_exchange_of (link)->given, g_ptr_array_index (given, i), 0);
-  for (guint i = 0; i < offered->len; i++)
-    gkv_given_add (&gkv_exchange_of (link)->given, g_ptr_array_index (offered, i), 0);
+  if (given->len > 0 || offered->len > 0)
+    gkv_exchange_of (link)->gave = TRUE;
   if (gkv_offers_give (self->offers, link, given))
     gkv_exchange_of (link)->invited = TRUE;
   gkv_offers_send (self->offers, link, offered);

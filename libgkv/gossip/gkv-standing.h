@@ -10,37 +10,23 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  guint64 hash;
-  GkvStamp stamp;
-  GkvStamp theirs; /* of what the other side had of that key; 0: nothing, or it isn't known */
-} GkvGivenRecord;
-
-/* What an exchange found that the other side lacks of ours. */
-typedef struct
-{
-  guint64 flush_ticket; /* the newest flush when it began, */
-  guint64 n_written;    /* and how many writes there had been */
-  GArray *records;      /* GkvGivenRecord; NULL: none */
-  gboolean many;        /* more than are listed */
-} GkvGiven;
-
-/* The other side was found to lack @record; it holds another one of that key with @their_stamp, or 0. */
-void gkv_given_add (GkvGiven *given, const GkvRecord *record, GkvStamp their_stamp);
-void gkv_given_clear (GkvGiven *given);
-
-typedef struct
-{
   gboolean matched;        /* an exchange with this generation of it has ended with nothing left to fetch */
   gboolean says_synced;    /* that it is */
   gboolean matched_synced; /* it said so already when one of these exchanges began */
   guint64 n_claimed;       /* records that it says it holds, when it was met: */
   gint64 claimed_at;
-  gint64 live_since;       /* when it was met, or came back */
-  guint n_checks;          /* exchanges that were repeated at once to see whether all is the same now */
-  guint64 confirmed;       /* the newest flush ticket that it has confirmed */
-  GkvGiven owed;           /* what it is still to be found to hold before it confirms another one */
-  guint64 live_ticket;     /* the newest one when it was met, or came back */
-  gboolean refuses;        /* its clock refuses something of ours; until it confirms */
+  gint64 live_since; /* when it was met, or came back */
+  guint n_checks;    /* exchanges that were repeated at once to see whether all is the same now */
+
+  /* gkv-flushes */
+  guint64 confirmed;   /* the newest flush ticket that it has confirmed, */
+  guint64 held;        /* and how many of the writes of this node that is */
+  guint64 live_ticket; /* the newest one when it was met, or came back */
+  gboolean refuses;    /* its clock refuses something of ours; until it confirms */
+  gint64 flush_asked;  /* when it was asked last, */
+  gint64 flush_since;  /* since when without a reply; 0: it has replied */
+  guint n_flush_asked; /* and how often */
+
   gboolean clock_reported; /* that it is far from ours */
   gboolean remembers;      /* it has said that it remembers all removals */
 

@@ -86,6 +86,10 @@ typedef enum
   GKV_MESSAGE_OLD_RECORD = 40, /* away varint, kept varint, and a record that was requested */
 
   /* Removals (gkv-tombstones, gkv-partings, gkv-inheritance) */
+  GKV_MESSAGE_FLUSH = 56,   /* gkv-confirmations.h: do you hold all that I have written? */
+  GKV_MESSAGE_FLUSHED = 57, /* place u64, generation u64, of who has asked; (place u64, generation u32, ticket varint,
+                             * written varint, confirmation u8)… */
+
   GKV_MESSAGE_COLLECTED = 48,  /* (hash u64, fingerprint u64)…: a tombstone that was given here, and is collected */
   GKV_MESSAGE_SILENT = 49,     /* ms varint: so long nothing has come from you */
   GKV_MESSAGE_RECALL = 50,     /* serial u32, seconds varint, from u64, until u64, bytes u32: removals that you

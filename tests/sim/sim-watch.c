@@ -432,7 +432,7 @@ look_at_flush (SimWatch *self, Flush *flush, gboolean *ended)
   if (state.done && (self->checks & SIM_CHECK_CONFIRMED))
     check_confirmed (self, flush, &state);
   /* A flush that is refused has failed, which is an end. */
-  *ended = state.done || state.n_refused > 0;
+  *ended = state.done || state.failed;
   if (*ended)
     gkv_engine_end_flush (flush->node->engine, flush->ticket);
 }

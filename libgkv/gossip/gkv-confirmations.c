@@ -1,0 +1,524 @@
+/* Confirmations: telling others that this node holds what they have written.
+ *
+ * A FLUSH asks for all writes of a node up to a number. The last of them are listed: where those before are known to be
+ * held, each is looked for. Else an exchange with the one that asks, begun after it has asked, fetches all that it has.
+ * A node that can't be reached directly is asked through others, which pass the FLUSH on, and what it replies back the
+ * same way; then the exchange is with the last of these, once that holds all itself.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+
+#include "gkv-confirmations.h"
+
+/* Nodes that flush, of which something is remembered. */
+#define MAX_WRITERS 1024
+
+/* What has been heard directly goes before what comes through others, for so long. */
+#define DIRECT_LASTS GKV_SECOND
+
+/* Replies that are passed on share datagrams. */
+#define MERGE_PERIOD (20 * GKV_MS)
+
+#define FLAG_HELD 1
+
+/* A node that flushes. */
+typedef struct
+{
+  guint64 place;
+  guint64 generation;
+  GkvLink *parent; /* where the last FLUSH came from, and replies go */
+  gboolean direct; /* it is there itself */
+  gint64 at;
+  guint32 serial;
+  guint64 held;    /* up to this number its writes are held */
+  guint64 patient; /* the ticket for which some of the listed were still on their way */
+  guint64 pending; /* the number that an exchange is waited for; not above held: none is */
+  guint64 pending_ticket;
+  guint64 since; /* that has a higher number than this */
+  gboolean refuses;
+  GByteArray *replies; /* FLUSHED that waits to be sent; NULL: none */
+  gint64 replied;
+} Writer;
+
+struct _GkvConfirmations
+{
+  GkvRuntime *runtime;
+  GkvLinks *links;
+  GkvMembers *members;
+  GkvExchanges *exchanges;
+  GHashTable *writers; /* place* → Writer, owned */
+  guint64 place;       /* of this node */
+  gint64 due;
+};
+
+static void
+writer_free (gpointer data)
+{
+  Writer *writer = data;
+
+  g_clear_pointer (&writer->replies, g_byte_array_unref);
+  g_free (writer);
+}
+
+GkvConfirmations *
+gkv_confirmations_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvExchanges *exchanges)
+{
+  GkvConfirmations *self = g_new0 (GkvConfirmations, 1);
+
+  self->runtime = runtime;
+  self->links = links;
+  self->members = members;
+  self->exchanges = exchanges;
+  self->writers = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, writer_free);
+  self->place = gkv_runtime_hash_id (runtime, runtime->id);
+  self->due = G_MAXINT64;
+  return self;
+}
+
+void
+gkv_confirmations_free (GkvConfirmations *self)
+{
+  g_hash_table_unref (self->writers);
+  g_free (self);
+}
+
+/* Messages */
+
+static guint64
+get_check (const GkvHashKey *hash_key, const GkvRecord *record)
+{
+  return gkv_hash_128 (hash_key, gkv_record_get_key (record), record->key_len).hi;
+}
+
+void
+gkv_write_init (GkvWrite *write, const GkvHashKey *hash_key, const GkvRecord *record)
+{
+  write->hash = record->hash;
+  write->check = get_check (hash_key, record);
+  write->stamp = record->stamp;
+  write->version = record->fingerprint.lo;
+}
+
+void
+gkv_put_flush (GByteArray *body, const GkvFlushMessage *message)
+{
+  gkv_put_u64 (body, message->place);
+  gkv_put_u64 (body, message->generation);
+  gkv_put_varint (body, message->ticket);
+  gkv_put_u32 (body, message->serial);
+  gkv_put_varint (body, message->written);
+  gkv_put_varint (body, message->base);
+  gkv_put_u8 (body, message->held ? FLAG_HELD : 0);
+  gkv_put_u8 (body, message->hops);
+  gkv_put_u8 (body, message->n_writes);
+  for (guint i = 0; i < message->n_writes; i++)
+    {
+      gkv_put_u64 (body, message->writes[i].hash);
+      gkv_put_u64 (body, message->writes[i].check);
+      gkv_put_u64 (body, message->writes[i].stamp);
+      gkv_put_u32 (body, message->writes[i].version);
+    }
+  for (guint i = 0; i < message->n_targets; i++)
+    gkv_put_u64 (body, message->targets[i]);
+}
+
+/* @writes and @targets are for the caller to keep. */
+static gboolean
+read_flush (GkvReader *reader, GkvFlushMessage *message, GArray *writes, GArray *targets)
+{
+  message->place = gkv_reader_u64 (reader);
+  message->generation = gkv_reader_u64 (reader);
+  message->ticket = gkv_reader_varint (reader);
+  message->serial = gkv_reader_u32 (reader);
+  message->written = gkv_reader_varint (reader);
+  message->base = gkv_reader_varint (reader);
+  message->held = gkv_reader_u8 (reader) & FLAG_HELD;
+  message->hops = gkv_reader_u8 (reader);
+  message->n_writes = gkv_reader_u8 (reader);
+  for (guint i = 0; i < message->n_writes && !reader->failed; i++)
+    {
+      GkvWrite write;
+
+      write.hash = gkv_reader_u64 (reader);
+      write.check = gkv_reader_u64 (reader);
+      write.stamp = gkv_reader_u64 (reader);
+      write.version = gkv_reader_u32 (reader);
+      g_array_append_val (writes, write);
+    }
+  while (!reader->failed && gkv_reader_get_left (reader) >= 8)
+    {
+      guint64 target = gkv_reader_u64 (reader);
+
+      g_array_append_val (targets, target);
+    }
+
+  message->writes = (GkvWrite *) writes->data;
+  message->targets = (guint64 *) targets->data;
+  message->n_targets = targets->len;
+  return !reader->failed && message->base <= message->written &&
+         (message->n_writes == message->written - message->base);
+}
+
+/* Replies */
+
+static void
+send_replies (GkvConfirmations *self, Writer *writer)
+{
+  GByteArray *body = gkv_links_begin_message (self->links);
+
+  g_byte_array_append (body, writer->replies->data, writer->replies->len);
+  gkv_links_send (self->links, writer->parent, GKV_MESSAGE_FLUSHED);
+  g_clear_pointer (&writer->replies, g_byte_array_unref);
+  writer->replied = self->runtime->now.mono;
+}
+
+/* What a node has said: this one, or another that can be reached through it only. */
+static void
+reply (GkvConfirmations *self, Writer *writer, const guint8 *entry, gsize len)
+{
+  if (writer->replies != NULL && writer->replies->len + len > gkv_links_get_max_body (self->links, writer->parent))
+    send_replies (self, writer);
+
+  if (writer->replies == NULL)
+    {
+      writer->replies = g_byte_array_new ();
+      gkv_put_u64 (writer->replies, writer->place);
+      gkv_put_u64 (writer->replies, writer->generation);
+    }
+  g_byte_array_append (writer->replies, entry, len);
+
+  if (writer->direct || self->runtime->now.mono - writer->replied >= MERGE_PERIOD)
+    {
+      send_replies (self, writer);
+      return;
+    }
+
+  self->due = MIN (self->due, writer->replied + MERGE_PERIOD);
+  gkv_runtime_wake_at (self->runtime, self->due);
+}
+
+static void
+reply_self (GkvConfirmations *self, Writer *writer, guint64 ticket, guint64 written, GkvConfirmation confirmation)
+{
+  g_autoptr (GByteArray) entry = g_byte_array_new ();
+
+  gkv_put_u64 (entry, self->place);
+  gkv_put_u32 (entry, self->runtime->generation);
+  gkv_put_varint (entry, ticket);
+  gkv_put_varint (entry, written);
+  gkv_put_u8 (entry, confirmation);
+  reply (self, writer, entry->data, entry->len);
+}
+
+/* What is held */
+
+/* It, or what wins over it. Of two records with one stamp it isn't told which one wins; both are later than it. */
+static gboolean
+is_held (GkvConfirmations *self, const GkvWrite *write)
+{
+  GkvRecord *record;
+
+  for (guint n = 0; (record = gkv_store_lookup_nth (self->runtime->store, write->hash, n)) != NULL; n++)
+    if (record->stamp >= write->stamp &&
+        ((record->stamp == write->stamp && (guint32) record->fingerprint.lo == write->version) ||
+         get_check (gkv_store_get_hash_key (self->runtime->store), record) == write->check))
+      return TRUE;
+
+  return FALSE;
+}
+
+static gboolean
+are_held (GkvConfirmations *self, const GkvFlushMessage *message)
+{
+  for (guint i = 0; i < message->n_writes; i++)
+    {
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      if (!is_held (self, &message->writes[i]))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+static GkvConfirmation
+evaluate (GkvConfirmations *self, Writer *writer, const GkvFlushMessage *message)
+{
+  if (writer->held < message->written && writer->held >= message->base && are_held (self, message))
+    writer->held = message->written;
+  if (writer->held >= message->written)
+    return GKV_CONFIRMATION_HOLDS;
+
+  /* What is listed may be on its way. */
+  if (writer->held >= message->base && writer->patient != message->ticket)
+    {
+      writer->patient = message->ticket;
+      return GKV_CONFIRMATION_WORKING;
+    }
+
+  /* An earlier one that is waited for comes first: later ones may come all the time. */
+  if (writer->direct || message->held)
+    {
+      if (writer->pending <= writer->held)
+        {
+          writer->pending = message->written;
+          writer->pending_ticket = message->ticket;
+          writer->since = gkv_exchanges_get_number (self->exchanges);
+        }
+      gkv_exchange_begin (self->exchanges, writer->parent);
+    }
+
+  return writer->refuses ? GKV_CONFIRMATION_REFUSES : GKV_CONFIRMATION_WORKING;
+}
+
+void
+gkv_confirmations_note_matched (GkvConfirmations *self, GkvLink *link, guint64 number, gboolean refused)
+{
+  GHashTableIter iter;
+  Writer *writer;
+
+  g_hash_table_iter_init (&iter, self->writers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &writer))
+    {
+      if (writer->parent != link || writer->pending <= writer->held || number <= writer->since)
+        continue;
+
+      writer->refuses = refused;
+      if (refused)
+        {
+          reply_self (self, writer, writer->pending_ticket, writer->pending, GKV_CONFIRMATION_REFUSES);
+          writer->pending = 0;
+        }
+      else
+        {
+          writer->held = writer->pending;
+          reply_self (self, writer, writer->pending_ticket, writer->pending, GKV_CONFIRMATION_HOLDS);
+        }
+    }
+}
+
+void
+gkv_confirmations_forget_link (GkvConfirmations *self, GkvLink *link)
+{
+  GHashTableIter iter;
+  Writer *writer;
+
+  g_hash_table_iter_init (&iter, self->writers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &writer))
+    if (writer->parent == link)
+      g_hash_table_iter_remove (&iter);
+}
+
+/* Receiving */
+
+static void
+make_room (GkvConfirmations *self)
+{
+  GHashTableIter iter;
+  Writer *writer, *oldest = NULL;
+
+  if (g_hash_table_size (self->writers) < MAX_WRITERS)
+    return;
+
+  g_hash_table_iter_init (&iter, self->writers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &writer))
+    if (oldest == NULL || writer->at < oldest->at)
+      oldest = writer;
+  g_hash_table_remove (self->writers, &oldest->place);
+}
+
+/* NULL: it isn't news, or there is better. */
+static Writer *
+note_flush (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *message)
+{
+  gboolean direct =
+      gkv_link_is_current (link) && link->member->place == message->place && link->generation == message->generation;
+  Writer *writer = g_hash_table_lookup (self->writers, &message->place);
+
+  if (writer != NULL && !direct && writer->direct && self->runtime->now.mono - writer->at < DIRECT_LASTS)
+    return NULL;
+
+  /* It is passed on no more than once, so that it doesn't go round in circles. */
+  if (writer != NULL && !direct && !writer->direct && writer->generation == message->generation &&
+      (gint32) (message->serial - writer->serial) <= 0)
+    return NULL;
+
+  if (writer != NULL && (writer->generation != message->generation || writer->parent != link))
+    {
+      g_hash_table_remove (self->writers, &message->place);
+      writer = NULL;
+    }
+  if (writer == NULL)
+    {
+      make_room (self);
+      writer = g_new0 (Writer, 1);
+      writer->place = message->place;
+      writer->generation = message->generation;
+      writer->parent = link;
+      g_hash_table_insert (self->writers, &writer->place, writer);
+    }
+  writer->direct = direct;
+  writer->serial = message->serial;
+  writer->at = self->runtime->now.mono;
+  return writer;
+}
+
+static GkvMember *
+find_member (GkvConfirmations *self, guint64 place)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  gkv_members_init_iter (self->members, &iter);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (member->place == place && gkv_member_is_live (member))
+      return member;
+
+  return NULL;
+}
+
+/* Where @member is reached from here, but not back where it comes from. NULL: it isn't. */
+static GkvLink *
+find_way (const GkvMember *member, const GkvLink *from)
+{
+  const GkvMember *via = gkv_member_is_direct (member) ? member : gkv_member_get_via (member);
+
+  if (via != NULL && via->link != from)
+    return via->link;
+
+  return member->link != NULL && gkv_link_is_usable (member->link) && member->link != from ? member->link : NULL;
+}
+
+/* To those that are asked, each by the way that is known here. */
+static void
+pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, gboolean held)
+{
+  g_autoptr (GHashTable) ways = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
+  GHashTableIter iter;
+  GkvLink *link;
+  GArray *targets;
+
+  for (guint i = 0; i < message->n_targets; i++)
+    {
+      GkvMember *member = message->targets[i] != self->place ? find_member (self, message->targets[i]) : NULL;
+
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      link = member != NULL ? find_way (member, from) : NULL;
+      if (link == NULL)
+        continue;
+
+      targets = g_hash_table_lookup (ways, link);
+      if (targets == NULL)
+        {
+          targets = g_array_new (FALSE, FALSE, sizeof (guint64));
+          g_hash_table_insert (ways, link, targets);
+        }
+      g_array_append_val (targets, message->targets[i]);
+    }
+
+  g_hash_table_iter_init (&iter, ways);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &link, (gpointer *) &targets))
+    {
+      GkvFlushMessage copy = *message;
+
+      copy.hops--;
+      copy.held = held;
+      copy.targets = (guint64 *) targets->data;
+      copy.n_targets = targets->len;
+      if (!gkv_links_spend (self->links, 8 * targets->len))
+        return;
+
+      gkv_put_flush (gkv_links_begin_message (self->links), &copy);
+      gkv_links_send (self->links, link, GKV_MESSAGE_FLUSH);
+    }
+}
+
+static void
+handle_flush (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
+{
+  g_autoptr (GArray) writes = g_array_new (FALSE, FALSE, sizeof (GkvWrite));
+  g_autoptr (GArray) targets = g_array_new (FALSE, FALSE, sizeof (guint64));
+  GkvFlushMessage message;
+  GkvConfirmation confirmation;
+  gboolean is_asked;
+  Writer *writer;
+
+  if (!read_flush (reader, &message, writes, targets) || message.place == self->place)
+    return;
+
+  writer = note_flush (self, link, &message);
+  is_asked = message.n_targets == 0;
+  for (guint i = 0; i < message.n_targets; i++)
+    is_asked = is_asked || message.targets[i] == self->place;
+
+  if (writer == NULL)
+    return;
+
+  confirmation = evaluate (self, writer, &message);
+  if (is_asked)
+    reply_self (self, writer, message.ticket, message.written, confirmation);
+  if (message.n_targets > 0 && message.hops > 0)
+    pass_on (self, link, &message, writer->held >= message.written);
+}
+
+/* About the writes of another node: it goes on to that. */
+static void
+handle_flushed (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 place = gkv_reader_u64 (reader);
+  guint64 generation = gkv_reader_u64 (reader);
+  Writer *writer = g_hash_table_lookup (self->writers, &place);
+
+  if (reader->failed || writer == NULL || writer->generation != generation || writer->parent == link)
+    return;
+
+  while (gkv_reader_get_left (reader) > 0)
+    {
+      const guint8 *entry = reader->data + reader->pos;
+      gsize start = reader->pos;
+
+      gkv_reader_u64 (reader);
+      gkv_reader_u32 (reader);
+      gkv_reader_varint (reader);
+      gkv_reader_varint (reader);
+      gkv_reader_u8 (reader);
+      if (reader->failed)
+        return;
+
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
+      reply (self, writer, entry, reader->pos - start);
+    }
+}
+
+void
+gkv_confirmations_handle (GkvConfirmations *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
+{
+  if (kind == GKV_MESSAGE_FLUSH)
+    handle_flush (self, link, reader);
+  else
+    handle_flushed (self, link, reader);
+}
+
+/* Time */
+
+void
+gkv_confirmations_tick (GkvConfirmations *self)
+{
+  if (self->runtime->now.mono >= self->due)
+    {
+      GHashTableIter iter;
+      Writer *writer;
+
+      self->due = G_MAXINT64;
+      g_hash_table_iter_init (&iter, self->writers);
+      while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &writer))
+        if (writer->replies == NULL)
+          continue;
+        else if (self->runtime->now.mono - writer->replied >= MERGE_PERIOD)
+          send_replies (self, writer);
+        else
+          self->due = MIN (self->due, writer->replied + MERGE_PERIOD);
+    }
+
+  gkv_runtime_wake_at (self->runtime, self->due);
+}
