@@ -55,10 +55,18 @@ gkv_answers_free (GkvAnswers *self)
   g_free (self);
 }
 
+typedef struct
+{
+  GByteArray *body;
+  const GkvHashKey *hash_key;
+} Listing;
+
 static gboolean
 put_listed (GkvRecord *record, gpointer user_data)
 {
-  gkv_put_item (user_data, record);
+  Listing *listing = user_data;
+
+  gkv_put_item (listing->body, listing->hash_key, record);
   return TRUE;
 }
 
@@ -97,7 +105,9 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
     }
   else if (mine.count <= MAX_LISTED || range.depth == 16)
     {
-      gkv_store_foreach (self->runtime->store, range, 0, put_listed, body);
+      Listing listing = { body, gkv_store_get_hash_key (self->runtime->store) };
+
+      gkv_store_foreach (self->runtime->store, range, 0, put_listed, &listing);
       gkv_links_send (self->links, link, GKV_MESSAGE_ITEMS);
     }
   else if (range.depth == 0 && (theirs.lo | theirs.hi) != 0 && gkv_sketches_can_send (self->sketches, link))
@@ -202,43 +212,23 @@ find_item (GArray *items, guint64 hash)
   return low;
 }
 
-static guint
-count_items (GArray *items, guint64 hash)
-{
-  guint first = find_item (items, hash), end = first;
-
-  while (end < items->len && g_array_index (items, GkvItem, end).hash == hash)
-    end++;
-  return end - first;
-}
-
+/* Whether one that has these @items lacks a record of ours. */
 static gboolean
-has_several (GPtrArray *records, guint index)
+is_lacking (GkvAnswers *self, GArray *items, const GkvRecord *record)
 {
-  const GkvRecord *record = g_ptr_array_index (records, index);
-
-  return (index > 0 && ((GkvRecord *) g_ptr_array_index (records, index - 1))->hash == record->hash) ||
-         (index + 1 < records->len && ((GkvRecord *) g_ptr_array_index (records, index + 1))->hash == record->hash);
-}
-
-/* Whether one that has these @items lacks a record of ours. Where a hash is that of several keys it isn't known which
- * of them an item is of, and all is given but what is listed just so. */
-static gboolean
-is_lacking (GArray *items, GPtrArray *mine, guint index)
-{
-  const GkvRecord *record = g_ptr_array_index (mine, index);
-  guint first = find_item (items, record->hash);
-  guint n = count_items (items, record->hash);
-
-  for (guint i = first; i < first + n; i++)
+  for (guint i = find_item (items, record->hash); i < items->len; i++)
     {
       const GkvItem *item = &g_array_index (items, GkvItem, i);
 
-      if (item->stamp == record->stamp && item->fingerprint == (guint32) record->fingerprint.lo)
-        return FALSE;
+      if (item->hash != record->hash)
+        break;
+
+      if (gkv_item_is_of (item, gkv_store_get_hash_key (self->runtime->store), record))
+        return record->stamp > item->stamp ||
+               (record->stamp == item->stamp && (guint32) record->fingerprint.lo != item->fingerprint);
     }
 
-  return n != 1 || has_several (mine, index) || record->stamp >= g_array_index (items, GkvItem, first).stamp;
+  return TRUE;
 }
 
 /* Gives of a range what one that has these @items lacks. */
@@ -251,7 +241,7 @@ give_rest (GkvAnswers *self, GkvLink *link, GkvRange range, GArray *items)
   /* At most so many as are given, and one leaf more. */
   gkv_store_foreach (self->runtime->store, range, 0, add_to_array, mine);
   for (guint i = 0; i < mine->len; i++)
-    if (is_lacking (items, mine, i))
+    if (is_lacking (self, items, g_ptr_array_index (mine, i)))
       {
         GkvRecord *record = g_ptr_array_index (mine, i);
 
@@ -316,7 +306,7 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
       const GkvItem *item = &g_array_index (items, GkvItem, i);
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      gkv_offers_consider (self->offers, link, item, count_items (items, item->hash));
+      gkv_offers_consider (self->offers, link, item);
     }
 
   gkv_exchange_consider_end (self->exchanges, link);

@@ -428,6 +428,13 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
       if (!gkv_links_spend (self->links, 8 * targets->len))
         return;
 
+      /* The next link may carry less: then they do without the list. */
+      if (GKV_FLUSH_HEAD_SIZE + copy.n_writes * GKV_WRITE_SIZE + copy.n_targets * 8 >
+          gkv_links_get_max_body (self->links, link))
+        {
+          copy.n_writes = 0;
+          copy.base = copy.written;
+        }
       gkv_put_flush (gkv_links_begin_message (self->links), &copy);
       gkv_links_send (self->links, link, GKV_MESSAGE_FLUSH);
     }

@@ -27,6 +27,7 @@ typedef struct
   gint64 unmatched_asked;        /* when it was queried last because this node wasn't synced */
   gboolean incomplete;           /* since the last exchange began, something wasn't got that is there */
 
+  gboolean declined;  /* or wasn't taken, for now */
   gboolean gave_old;  /* or something was given, or offered, that may have been held before a parting */
   gint64 heard_at[3]; /* when it was known to have received something, the latest first (gkv-partings) */
   /* Whether it gives what it is asked for. */

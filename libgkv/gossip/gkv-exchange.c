@@ -278,7 +278,7 @@ gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
   conversation->exchange = exchange;
   exchange->mark = self->listener.began (link, self->data);
   exchange->n_too_new = self->runtime->counters.records_too_new;
-  conversation->incomplete = conversation->gave_old = FALSE;
+  conversation->incomplete = conversation->declined = conversation->gave_old = FALSE;
   g_clear_pointer (&conversation->elsewhere, g_array_unref);
   gkv_exchange_ask (self, link, GKV_RANGE_EVERYTHING, 0);
 }
@@ -396,10 +396,10 @@ consider_asking (GkvExchanges *self, GkvLink *link)
   if (!gkv_link_is_current (link) || !gkv_transfer_is_idle (link) || conversation->n_repeats > 0)
     return;
 
-  if (!gkv_standing_of (link->member)->matched)
-    gkv_exchange_begin (self, link);
-  else if (conversation->incomplete)
+  if (conversation->incomplete)
     gkv_exchanges_hasten (self);
+  else if (!gkv_standing_of (link->member)->matched)
+    gkv_exchange_begin (self, link);
 }
 
 /* An exchange that found differences has ended. The other side can't know whether it has been given everything, and
@@ -433,7 +433,8 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
   if (exchange->asked->len > 0 || exchange->todo.length > 0 || !gkv_transfer_is_idle (link))
     return;
 
-  if (exchange->differs)
+  /* What isn't taken for now is to come with a later one. */
+  if (exchange->differs && !conversation->declined)
     {
       conversation->ended_mine = exchange->mine;
       conversation->ended_theirs = exchange->theirs;

@@ -35,10 +35,17 @@ gkv_offers_free (GkvOffers *self)
   g_free (self);
 }
 
+static guint32
+get_check (const GkvHashKey *hash_key, const GkvRecord *record)
+{
+  return gkv_hash_128 (hash_key, gkv_record_get_key (record), record->key_len).hi;
+}
+
 void
-gkv_put_item (GByteArray *body, const GkvRecord *record)
+gkv_put_item (GByteArray *body, const GkvHashKey *hash_key, const GkvRecord *record)
 {
   gkv_put_u64 (body, record->hash);
+  gkv_put_u32 (body, get_check (hash_key, record));
   gkv_put_u64 (body, record->stamp);
   gkv_put_u32 (body, record->fingerprint.lo);
 }
@@ -49,32 +56,42 @@ gkv_reader_item (GkvReader *reader)
   GkvItem item;
 
   item.hash = gkv_reader_u64 (reader);
+  item.check = gkv_reader_u32 (reader);
   item.stamp = gkv_reader_u64 (reader);
   item.fingerprint = gkv_reader_u32 (reader);
   return item;
 }
 
-/* Two keys may have one hash, and an item doesn't tell which of them it is of. Where each side has one record of it
- * they are taken for versions of one key; if they aren't, one side has both from then on, and all is shown. */
-void
-gkv_offers_consider (GkvOffers *self, GkvLink *link, const GkvItem *theirs, guint n_theirs)
+gboolean
+gkv_item_is_of (const GkvItem *item, const GkvHashKey *hash_key, const GkvRecord *record)
 {
-  GkvStamp stamp = 0;
+  return item->hash == record->hash && item->check == get_check (hash_key, record);
+}
+
+/* What is held of the key of @item; NULL: nothing. */
+static GkvRecord *
+find_same (GkvOffers *self, const GkvItem *item)
+{
   GkvRecord *mine;
-  guint n;
 
-  for (n = 0; (mine = gkv_store_lookup_nth (self->runtime->store, theirs->hash, n)) != NULL; n++)
-    {
-      if (mine->stamp == theirs->stamp && (guint32) mine->fingerprint.lo == theirs->fingerprint)
-        return;
+  for (guint n = 0; (mine = gkv_store_lookup_nth (self->runtime->store, item->hash, n)) != NULL; n++)
+    if (gkv_item_is_of (item, gkv_store_get_hash_key (self->runtime->store), mine))
+      return mine;
 
-      stamp = mine->stamp;
-    }
+  return NULL;
+}
+
+void
+gkv_offers_consider (GkvOffers *self, GkvLink *link, const GkvItem *theirs)
+{
+  GkvRecord *mine = find_same (self, theirs);
 
   /* When the stamps tie, both sides show theirs. */
-  if (n != 1 || n_theirs > 1 || theirs->stamp >= stamp)
+  if (mine == NULL || theirs->stamp > mine->stamp ||
+      (theirs->stamp == mine->stamp && theirs->fingerprint != (guint32) mine->fingerprint.lo))
     gkv_transfer_want (self->transfers, link, theirs->hash, theirs->fingerprint,
-                       n == 0 || (n == 1 && theirs->stamp > stamp));
+                       mine != NULL ? theirs->stamp > mine->stamp
+                                    : gkv_store_lookup_nth (self->runtime->store, theirs->hash, 0) == NULL);
 }
 
 void
@@ -85,7 +102,7 @@ gkv_offers_send (GkvOffers *self, GkvLink *link, GPtrArray *records)
   gkv_conversation_of (link)->gave_old |= records->len > 0;
   for (guint i = 0; i < records->len; i++)
     {
-      gkv_put_item (body, g_ptr_array_index (records, i));
+      gkv_put_item (body, gkv_store_get_hash_key (self->runtime->store), g_ptr_array_index (records, i));
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (body->len + GKV_ITEM_SIZE > gkv_links_get_max_body (self->links, link) || i + 1 == records->len)
         {
@@ -133,10 +150,10 @@ gkv_offers_handle (GkvOffers *self, GkvLink *link, GkvReader *reader)
         break;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      gkv_offers_consider (self, link, &item, 1);
-      for (guint n = 0; (mine = gkv_store_lookup_nth (self->runtime->store, item.hash, n)) != NULL; n++)
-        if (mine->stamp > item.stamp ||
-            (mine->stamp == item.stamp && (guint32) mine->fingerprint.lo != item.fingerprint))
-          gkv_partings_give (self->partings, link, mine);
+      gkv_offers_consider (self, link, &item);
+      mine = find_same (self, &item);
+      if (mine != NULL && (mine->stamp > item.stamp ||
+                           (mine->stamp == item.stamp && (guint32) mine->fingerprint.lo != item.fingerprint)))
+        gkv_partings_give (self->partings, link, mine);
     }
 }

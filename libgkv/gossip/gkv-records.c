@@ -215,7 +215,7 @@ gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away)
       !gkv_inheritance_is_awaited (self->inheritance))
     return FALSE;
 
-  gkv_conversation_of (from)->incomplete = TRUE;
+  gkv_conversation_of (from)->incomplete = gkv_conversation_of (from)->declined = TRUE;
   return TRUE;
 }
 

@@ -615,7 +615,9 @@ handle_record (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader
     }
 
   conversation->stirred = self->runtime->now.mono;
-  if (self->listener.received (link, record, gkv_record_is_dead (record) ? kept_ms : left_ms, away, self->data))
+  /* One that isn't taken for now was got as well. */
+  if (self->listener.received (link, record, gkv_record_is_dead (record) ? kept_ms : left_ms, away, self->data) ||
+      gkv_store_lookup_version (self->runtime->store, record->hash, record->fingerprint.lo) == NULL)
     gkv_conversation_note_got (link);
 
   if (transfer == NULL)

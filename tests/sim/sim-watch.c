@@ -23,6 +23,9 @@
 /* A flush that has had a path to anybody for so long has ended. */
 #define FLUSH_PATIENCE (30 * SIM_SECOND)
 
+/* Nodes that can reach each other again have met by then. */
+#define MET_AFTER (10 * SIM_SECOND)
+
 /* Until then others may take a node for the run of it that was before. */
 #define KNOWN_AFTER (5 * SIM_SECOND)
 
@@ -65,6 +68,7 @@ typedef struct
 typedef struct
 {
   SimNode *node;
+  gint64 apart_at;    /* when it wasn't linked directly with the one that began */
   guint n_starts;     /* of it: a later run holds something else, and is to be synced itself */
   GPtrArray *records; /* GkvRecord */
 } Snapshot;
@@ -219,6 +223,7 @@ sim_watch_started (SimNode *node)
       snapshot = g_new0 (Snapshot, 1);
       snapshot->node = other;
       snapshot->n_starts = other->n_starts;
+      snapshot->apart_at = G_MININT64 / 2;
       snapshot->records = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
       gkv_store_foreach (other->store, (GkvRange){ 0 }, 0, add_to_snapshot, snapshot->records);
       g_ptr_array_add (snapshots, snapshot);
@@ -268,6 +273,7 @@ check_synced (SimNode *node, GPtrArray *snapshots)
       const Snapshot *snapshot = g_ptr_array_index (snapshots, i);
 
       if (snapshot->node->n_starts != snapshot->n_starts ||
+          sim_network_get_now (node->cluster->network) - snapshot->apart_at < MET_AFTER ||
           sim_node_get_peer_state (node, snapshot->node->id) != GKV_PEER_STATE_ALIVE)
         continue;
 
@@ -539,6 +545,28 @@ sim_watch_peer_changed (SimNode *node, const GkvPeerInfo *peer)
     check_deaths (node, peer);
 }
 
+/* One that can't be reached isn't waited for. */
+static void
+look_at_snapshots (SimWatch *self)
+{
+  SimLinks *links = sim_network_get_links (self->cluster->network);
+  GHashTableIter iter;
+  SimNode *node;
+  GPtrArray *snapshots;
+
+  g_hash_table_iter_init (&iter, self->snapshots);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &node, (gpointer *) &snapshots))
+    for (guint i = 0; i < snapshots->len; i++)
+      {
+        Snapshot *snapshot = g_ptr_array_index (snapshots, i);
+        const SimEnd ends[] = { { node->index, node->side }, { snapshot->node->index, snapshot->node->side } };
+
+        if (!sim_links_is_open (links, ends[0], ends[1]) || !sim_links_is_open (links, ends[1], ends[0]) ||
+            snapshot->node->state != SIM_NODE_UP)
+          snapshot->apart_at = sim_network_get_now (self->cluster->network);
+      }
+}
+
 static void
 look (gpointer owner, guint64 argument)
 {
@@ -546,6 +574,7 @@ look (gpointer owner, guint64 argument)
   SimWatch *self = cluster->watch;
 
   sim_paths_look (self->paths);
+  look_at_snapshots (self);
   look_at_flushes (self, NULL);
   if (self->checks & SIM_CHECK_FLUSHES)
     check_flushes (self);

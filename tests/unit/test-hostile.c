@@ -424,6 +424,7 @@ test_removed (void)
   for (guint i = 0; i + 1 < n_pieces; i++)
     send_piece (&pair, "b:2", record, all, i);
   gkv_put_u64 (offer, 12345);
+  gkv_put_u32 (offer, 1);
   gkv_put_u64 (offer, 1);
   gkv_put_u32 (offer, 1);
   send_message (&pair, "b:2", GKV_MESSAGE_OFFER, offer);
