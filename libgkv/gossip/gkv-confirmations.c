@@ -204,7 +204,7 @@ reply_self (GkvConfirmations *self, Writer *writer, guint64 ticket, guint64 writ
   g_autoptr (GByteArray) entry = g_byte_array_new ();
 
   gkv_put_u64 (entry, self->place);
-  gkv_put_u32 (entry, self->runtime->generation);
+  gkv_put_u64 (entry, self->runtime->generation);
   gkv_put_varint (entry, ticket);
   gkv_put_varint (entry, written);
   gkv_put_u8 (entry, confirmation);
@@ -485,7 +485,7 @@ handle_flushed (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
       gsize start = reader->pos;
 
       gkv_reader_u64 (reader);
-      gkv_reader_u32 (reader);
+      gkv_reader_u64 (reader);
       gkv_reader_varint (reader);
       gkv_reader_varint (reader);
       gkv_reader_u8 (reader);

@@ -309,7 +309,7 @@ gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader)
   while (gkv_reader_get_left (&ours) > 0)
     {
       guint64 place = gkv_reader_u64 (&ours);
-      guint32 run = gkv_reader_u32 (&ours);
+      guint64 run = gkv_reader_u64 (&ours);
       guint64 ticket = gkv_reader_varint (&ours);
       guint64 written = gkv_reader_varint (&ours);
       guint8 confirmation = gkv_reader_u8 (&ours);
@@ -320,7 +320,8 @@ gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader)
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       member = find_speaker (self, link, place);
-      if (member == NULL || (guint32) member->generation != run || ticket > self->ticket || written > self->n_written)
+      /* That it has begun a later generation may not be known here yet. */
+      if (member == NULL || member->generation > run || ticket > self->ticket || written > self->n_written)
         continue;
 
       gkv_standing_of (member)->flush_since = 0;
