@@ -31,13 +31,10 @@ static const Known table[] = {
   { "cuts-leases", "e", NULL, SIM_FAULT_CUTS, SIM_CHECK_LEASES, 252, "its leases go and come more than once" },
   { "one-way-deaths", "e, f", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 18, "as cuts-deaths" },
   { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 73, "as cuts-leases" },
-  { "one-way-flushes", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_FLUSHES, 768, "a flush takes more than half a minute" },
   { "partial-deaths", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_DEATHS, 31, "who isn't connected directly is held dead" },
   { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 31, "and its leases go and come for ever" },
-  { "partial-flushes", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_FLUSHES, 45, "a flush never ends though all hold it" },
   { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS | SIM_FAULT_SLEEPS, SIM_CHECK_LEASES, 3818,
     "who goes on after a pause loses its leases twice" },
-  { "bursts-flushes", "-", NULL, SIM_FAULT_BURSTS, SIM_CHECK_FLUSHES, 202867, "a flush takes more than half a minute" },
   { "loss-deaths", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 618, "chance lets a live peer die" },
   { "loss-leases", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 997, "and its leases with it" },
 

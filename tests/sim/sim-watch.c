@@ -489,6 +489,17 @@ sim_watch_confirmed (SimNode *node)
     look_at_flushes (node->cluster->watch, node);
 }
 
+/* A node whose seeds can't be reached waits for the first that it meets. */
+static gboolean
+has_met_anybody (SimNode *node)
+{
+  for (guint i = 0; i < node->cluster->nodes->len; i++)
+    if (sim_node_get_peer_state (node, sim_cluster_get (node->cluster, i)->id) == GKV_PEER_STATE_ALIVE)
+      return TRUE;
+
+  return FALSE;
+}
+
 /* A flush ends. */
 static void
 check_flushes (SimWatch *self)
@@ -497,7 +508,7 @@ check_flushes (SimWatch *self)
     {
       Flush *flush = g_ptr_array_index (self->flushes, i);
 
-      if (sim_paths_is_connected (self->paths, flush->node))
+      if (sim_paths_is_connected (self->paths, flush->node) && has_met_anybody (flush->node))
         flush->connected += SIM_PATHS_PERIOD;
       if (flush->connected < FLUSH_PATIENCE || flush->late)
         continue;
