@@ -314,6 +314,87 @@ test_refused (void)
   pair_clear (&pair);
 }
 
+/* The first and the third don't reach each other. */
+static gboolean
+lose_between_ends (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  return from + to == 2 && from != to;
+}
+
+/* Those that can't be reached directly are asked through others. */
+static void
+test_through_others (void)
+{
+  guint64 ticket;
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair.loses = lose_between_ends;
+  gkv_engine_add_contact (pair.sides[2].engine, pair.sides[1].name, &pair.now);
+  pair_run (&pair, 20 * SECOND, FALSE);
+  g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 2);
+  for (guint n = 1; n <= 100; n *= 10)
+    {
+      write_many (&pair, n);
+      ticket = begin_flush (&pair, 0);
+      g_assert_cmpint (run_flush (&pair, ticket, 5 * SECOND), <, SECOND);
+      g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[2].store), ==, n);
+      assert_done (&pair, ticket, 2, 2);
+    }
+  pair_clear (&pair);
+}
+
+/* The third says that it holds what it is asked about never, whatever else it says. */
+static gboolean
+lose_replies (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  return from == 2 && pair_datagram_has (datagram, GKV_MESSAGE_FLUSHED);
+}
+
+static void
+test_silent (void)
+{
+  guint64 ticket;
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair.loses = lose_replies;
+  pair_write (&pair, 0, "key", "value", 0);
+  ticket = begin_flush (&pair, 0);
+  g_assert_cmpint (run_flush (&pair, ticket, 20 * SECOND), <, 5 * SECOND);
+  assert_done (&pair, ticket, 1, 1);
+  pair_clear (&pair);
+}
+
+/* Nobody else is to confirm. */
+static void
+test_all_refuse (void)
+{
+  guint64 ticket;
+  GkvFlushState state;
+  g_autofree char *refusers = NULL;
+  Pair pair;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair.now.wall += 48 * 3600 * SECOND;
+  pair_write (&pair, 0, "key", "value", 0);
+  pair.now.wall -= 48 * 3600 * SECOND;
+  for (guint n_peers = 0; n_peers < 2; n_peers++)
+    {
+      ticket = begin_flush (&pair, n_peers);
+      run_flush (&pair, ticket, SECOND);
+      state = get_flush (&pair, ticket);
+      g_assert_false (state.done);
+      g_assert_true (state.failed);
+      gkv_engine_end_flush (pair.sides[0].engine, ticket);
+    }
+  refusers = gkv_engine_describe_refusers (pair.sides[0].engine);
+  g_assert_cmpstr (refusers, ==, "\"b:2\"");
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -331,6 +412,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/flush/while-writing", test_while_writing);
   g_test_add_func ("/flush/unconfirmed", test_unconfirmed);
   g_test_add_func ("/flush/refused", test_refused);
+  g_test_add_func ("/flush/all-refuse", test_all_refuse);
+  g_test_add_func ("/flush/through-others", test_through_others);
+  g_test_add_func ("/flush/silent", test_silent);
 
   return g_test_run ();
 }
