@@ -197,7 +197,8 @@ gkv_node_wait_synced_finish (GkvNode *self, GAsyncResult *result, GError **error
  * waits for the first that comes. A node without bind-address has no peers: 0 succeeds at once, more is
  * %GKV_ERROR_INVALID_OPTION.
  *
- * Ends in %G_IO_ERROR_TIMED_OUT, saying how many have confirmed, in %G_IO_ERROR_CANCELLED, in %GKV_ERROR_CLOSED when
+ * Ends in %GKV_ERROR_CLOCK where too many refuse what was written, and all others have confirmed, in
+ * %G_IO_ERROR_TIMED_OUT, saying how many have confirmed, in %G_IO_ERROR_CANCELLED, in %GKV_ERROR_CLOSED when
  * the node is closed meanwhile, or in %GKV_ERROR_FAILED when it was not started. The node is kept alive until it ends.
  *
  * May be called from any thread; @callback is called in its thread-default main context.

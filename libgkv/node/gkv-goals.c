@@ -6,6 +6,8 @@
 
 #include "gkv-goals.h"
 
+#include "../gkv-error.h"
+
 GkvWaitGoal
 gkv_goal_make (GkvGoalKind kind, guint n_peers)
 {
@@ -49,6 +51,27 @@ gkv_goal_is_reached (GkvWaitGoal *goal, const GkvGoalState *state, const GkvTime
       return state->engine == NULL || gkv_engine_get_n_unconfirmed (state->engine) == 0 ||
              gkv_goal_is_flushed (goal, state, now, begun);
     }
+}
+
+GError *
+gkv_goal_fail (const GkvWaitGoal *goal, const GkvGoalState *state)
+{
+  g_autofree char *refusers = NULL;
+  GkvFlushState flush;
+
+  if (goal->kind != GKV_GOAL_FLUSHED || goal->ticket == 0 || state->engine == NULL)
+    return NULL;
+
+  gkv_engine_get_flush (state->engine, goal->ticket, &flush);
+  if (!flush.failed)
+    return NULL;
+
+  refusers = gkv_engine_describe_refusers (state->engine);
+  gkv_engine_end_flush (state->engine, goal->ticket);
+  return g_error_new (GKV_ERROR, GKV_ERROR_CLOCK,
+                      "Of the %u peers that were to confirm what was written, %u have, and %s refuse some of it: the "
+                      "clocks differ too much",
+                      flush.n_wanted, flush.n_confirmed, refusers);
 }
 
 void

@@ -34,6 +34,8 @@ GkvWaitGoal gkv_goal_make (GkvGoalKind kind, guint n_peers);
 
 /* @begun: set to TRUE when the engine has something to do for it now. */
 gboolean gkv_goal_is_reached (GkvWaitGoal *goal, const GkvGoalState *state, const GkvTime *now, gboolean *begun);
+/* That it can't be reached as things are, which ends it; NULL: it may be. */
+GError *gkv_goal_fail (const GkvWaitGoal *goal, const GkvGoalState *state);
 /* Nobody waits for it any more. */
 void gkv_goal_end (const GkvWaitGoal *goal, const GkvGoalState *state);
 /* G_IO_ERROR_TIMED_OUT, with the reason. */

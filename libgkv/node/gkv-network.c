@@ -137,6 +137,14 @@ gkv_network_is_reached_locked (GkvWaitGoal *goal, gpointer data, GError **error)
   if (begun)
     gkv_runner_wake (self->runner);
 
+  if (!reached)
+    {
+      GError *failure = gkv_goal_fail (goal, &state);
+
+      if (failure != NULL)
+        g_propagate_error (error, failure);
+    }
+
   return reached;
 }
 
