@@ -23,6 +23,10 @@ gkv_transport_fail (GkvTransport *self, int code, const char *what, GError *caus
 /* Ends an asynchronous open that is under way in an error, as the transport was closed. */
 void gkv_transport_end_opening (GkvTransport *self);
 
+/* As gkv_transport_send () and gkv_transport_flush (), but an error of %G_IO_ERROR stays one: it tells the cause. */
+gboolean gkv_transport_try_send (GkvTransport *self, const char *address, GBytes *datagram, GError **error);
+gboolean gkv_transport_try_flush (GkvTransport *self, GError **error);
+
 /* Whom a transport hands over to, after its signals were emitted. A signal would do, but costs half of what it takes to
  * read the datagram. */
 typedef struct

@@ -353,6 +353,41 @@ gkv_transport_get_max_datagram_size (GkvTransport *self)
   return size > 0 ? size : DEFAULT_MAX_DATAGRAM_SIZE;
 }
 
+/* @tells_cause: whether an error of G_IO_ERROR stays one. */
+static gboolean
+fail_to_send (GkvTransport *self, gboolean tells_cause, GError *cause, GError **error)
+{
+  if (cause == NULL || cause->domain != G_IO_ERROR)
+    return fail (self, "could not send", cause, error);
+
+  if (!tells_cause)
+    {
+      cause->domain = GKV_ERROR;
+      cause->code = GKV_ERROR_TRANSPORT;
+    }
+  g_propagate_error (error, cause);
+  return FALSE;
+}
+
+static gboolean
+try_send (GkvTransport *self, const char *address, GBytes *datagram, gboolean tells_cause, GError **error)
+{
+  GkvTransportInterface *iface = GKV_TRANSPORT_GET_IFACE (self);
+  GError *cause = NULL;
+
+  if (iface->send == NULL)
+    return fail (self, "has no method to send", NULL, error);
+  if (!iface->send (self, address, datagram, &cause) || cause != NULL)
+    return fail_to_send (self, tells_cause, cause, error);
+  return TRUE;
+}
+
+gboolean
+gkv_transport_try_send (GkvTransport *self, const char *address, GBytes *datagram, GError **error)
+{
+  return try_send (self, address, datagram, TRUE, error);
+}
+
 /**
  * gkv_transport_send:
  * @self: a transport
@@ -374,19 +409,27 @@ gkv_transport_get_max_datagram_size (GkvTransport *self)
 gboolean
 gkv_transport_send (GkvTransport *self, const char *address, GBytes *datagram, GError **error)
 {
-  GkvTransportInterface *iface;
-  GError *cause = NULL;
-
   g_return_val_if_fail (GKV_IS_TRANSPORT (self), FALSE);
   g_return_val_if_fail (address != NULL, FALSE);
   g_return_val_if_fail (datagram != NULL, FALSE);
 
-  iface = GKV_TRANSPORT_GET_IFACE (self);
-  if (iface->send == NULL)
-    return fail (self, "has no method to send", NULL, error);
-  if (!iface->send (self, address, datagram, &cause) || cause != NULL)
-    return fail (self, "could not send", cause, error);
+  return try_send (self, address, datagram, FALSE, error);
+}
+
+static gboolean
+try_flush (GkvTransport *self, gboolean tells_cause, GError **error)
+{
+  GError *cause = NULL;
+
+  if (!GKV_TRANSPORT_GET_IFACE (self)->flush (self, &cause) || cause != NULL)
+    return fail_to_send (self, tells_cause, cause, error);
   return TRUE;
+}
+
+gboolean
+gkv_transport_try_flush (GkvTransport *self, GError **error)
+{
+  return try_flush (self, TRUE, error);
 }
 
 /**
@@ -399,7 +442,12 @@ gkv_transport_send (GkvTransport *self, const char *address, GBytes *datagram, G
  *
  * Fails with %GKV_ERROR_TRANSPORT when something failed that concerns the network as a whole, for example because there
  * is no route. The datagram that failed is lost then; all others were sent or stay queued, so that nothing need be sent
- * again. It isn't an error when a single receiver isn't there.
+ * again; where another one has failed as well, the next call says so. It isn't an error when a single receiver isn't
+ * there.
+ *
+ * An implementation fails with an error of %G_IO_ERROR where that names the cause, and the node counts it so:
+ * %G_IO_ERROR_HOST_UNREACHABLE, %G_IO_ERROR_NETWORK_UNREACHABLE, %G_IO_ERROR_PERMISSION_DENIED,
+ * %G_IO_ERROR_CONNECTION_REFUSED, %G_IO_ERROR_MESSAGE_TOO_LARGE.
  *
  * Belongs to the thread that the transport is used in; other threads may call it as
  * [method@Gkv.Transport.is_thread_movable] says.
@@ -411,13 +459,9 @@ gkv_transport_send (GkvTransport *self, const char *address, GBytes *datagram, G
 gboolean
 gkv_transport_flush (GkvTransport *self, GError **error)
 {
-  GError *cause = NULL;
-
   g_return_val_if_fail (GKV_IS_TRANSPORT (self), FALSE);
 
-  if (!GKV_TRANSPORT_GET_IFACE (self)->flush (self, &cause) || cause != NULL)
-    return fail (self, "could not send", cause, error);
-  return TRUE;
+  return try_flush (self, FALSE, error);
 }
 
 /**

@@ -15,6 +15,7 @@
 #include "gkv-runner.h"
 #include "gkv-seeds.h"
 #include "gkv-transport-private.h"
+#include "gkv-unsent.h"
 #include "gkv-waits.h"
 #include "gkv-worker.h"
 #include "gossip/gkv-engine.h"
@@ -77,7 +78,7 @@ struct _GkvNetwork
   gboolean active;    /* atomic: there is an engine */
   GkvSeeds *seeds;
   gboolean synced;
-  guint64 n_send_errors;
+  GkvUnsent *unsent;
   char *local_address;      /* NULL: none */
   GPtrArray *old_addresses; /* strings that were given out */
   GMainContext *context;    /* that it runs in */
@@ -355,34 +356,41 @@ gkv_network_expire_locked (GkvNetwork *self)
 }
 
 static void
-gkv_network_send_datagrams (GkvNetwork *self, GArray *datagrams, guint64 *n_errors)
+gkv_network_send_datagrams (GkvNetwork *self, GArray *datagrams, GPtrArray *errors)
 {
   g_autoptr (GkvTransport) transport = g_object_ref (self->transport);
 
   for (guint i = 0; i < datagrams->len && self->transport != NULL; i++)
     {
       GkvDatagram *datagram = &g_array_index (datagrams, GkvDatagram, i);
-      g_autoptr (GError) error = NULL;
+      GError *error = NULL;
 
-      if (!gkv_transport_send (transport, datagram->address, datagram->bytes, &error))
-        {
-          *n_errors += 1;
-          gkv_debug (GKV_DEBUG_NET, self->node_id, "%s", error->message);
-          gkv_emitter_post_error (self->emitter, error);
-        }
+      if (!gkv_transport_try_send (transport, datagram->address, datagram->bytes, &error))
+        g_ptr_array_add (errors, error);
     }
 
-  if (self->transport != NULL)
+  for (guint i = 0; i <= datagrams->len && self->transport != NULL; i++)
     {
-      g_autoptr (GError) error = NULL;
+      GError *error = NULL;
 
-      if (!gkv_transport_flush (transport, &error))
-        {
-          *n_errors += 1;
-          gkv_debug (GKV_DEBUG_NET, self->node_id, "%s", error->message);
-          gkv_emitter_post_error (self->emitter, error);
-        }
+      if (gkv_transport_try_flush (transport, &error))
+        break;
+      g_ptr_array_add (errors, error);
     }
+}
+
+/* A datagram could not be sent. */
+static void
+gkv_network_note_unsent (GkvNetwork *self, const GError *error)
+{
+  g_autoptr (GError) told = NULL;
+
+  gkv_debug (GKV_DEBUG_NET, self->node_id, "%s", error->message);
+  if (!gkv_unsent_note (self->unsent, error, g_get_monotonic_time ()))
+    return;
+
+  told = g_error_new_literal (GKV_ERROR, GKV_ERROR_TRANSPORT, error->message);
+  gkv_emitter_post_error (self->emitter, told);
 }
 
 /* Under the lock, and without it where that has to be. A transport that belongs to the node's context can be anybody's
@@ -390,18 +398,20 @@ gkv_network_send_datagrams (GkvNetwork *self, GArray *datagrams, guint64 *n_erro
 static void
 gkv_network_send_and_relock (GkvNetwork *self, GArray *datagrams)
 {
-  guint64 n_errors = 0;
+  g_autoptr (GPtrArray) errors = NULL;
 
   if (datagrams->len == 0)
     return;
 
+  errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
   if (!self->threaded)
     g_mutex_unlock (&self->lock);
-  gkv_network_send_datagrams (self, datagrams, &n_errors);
+  gkv_network_send_datagrams (self, datagrams, errors);
   if (!self->threaded)
     g_mutex_lock (&self->lock);
 
-  self->n_send_errors += n_errors;
+  for (guint i = 0; i < errors->len; i++)
+    gkv_network_note_unsent (self, errors->pdata[i]);
 }
 
 static void gkv_network_resolve_seeds (GkvNetwork *self);
@@ -722,6 +732,12 @@ gkv_network_drained (GkvTransport *transport, gpointer network)
 static void
 gkv_network_failed (gpointer module, const GError *error, GkvNetwork *self)
 {
+  if (error->domain == G_IO_ERROR && GKV_IS_TRANSPORT (module))
+    {
+      gkv_network_note_unsent (self, error);
+      return;
+    }
+
   gkv_debug (GKV_IS_DISCOVERY (module) ? GKV_DEBUG_DISCOVERY : GKV_DEBUG_NET, self->node_id, "%s", error->message);
   gkv_emitter_post_error (self->emitter, error);
 }
@@ -1205,7 +1221,7 @@ gkv_network_finish_closing (gpointer data)
   GkvEngine *engine = gkv_network_steal_engine (self);
   GkvTime now = gkv_network_now ();
   GkvDatagram datagram;
-  guint64 n_errors = 0;
+  g_autoptr (GPtrArray) errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
 
   g_array_set_clear_func (farewell, (GDestroyNotify) gkv_datagram_clear);
 
@@ -1217,7 +1233,9 @@ gkv_network_finish_closing (gpointer data)
       gkv_engine_free (engine);
 
       gkv_debug (GKV_DEBUG_NET, self->node_id, "leaves with %u datagrams", farewell->len);
-      gkv_network_send_datagrams (self, farewell, &n_errors);
+      gkv_network_send_datagrams (self, farewell, errors);
+      for (guint i = 0; i < errors->len; i++)
+        gkv_network_note_unsent (self, errors->pdata[i]);
       gkv_network_disconnect_modules (self);
       gkv_transport_close (self->transport);
       g_cancellable_cancel (self->cancellable);
@@ -1332,6 +1350,7 @@ gkv_network_new (GkvOwner *owner, GkvMap *map, GkvEmitter *emitter, GParamSpec *
   self->emitter = gkv_emitter_ref (emitter);
   self->synced_pspec = synced;
   self->waits = gkv_waits_new (&gkv_network_wait_funcs, self);
+  self->unsent = gkv_unsent_new ();
   g_mutex_init (&self->lock);
   g_cond_init (&self->state_changed);
   self->old_addresses = g_ptr_array_new_with_free_func (g_free);
@@ -1366,6 +1385,7 @@ gkv_network_clear (gpointer data)
   g_ptr_array_unref (self->old_addresses);
   g_mutex_clear (&self->lock);
   gkv_waits_free (self->waits);
+  gkv_unsent_free (self->unsent);
   gkv_emitter_unref (self->emitter);
   gkv_map_unref (self->map);
   gkv_owner_unref (self->owner);
@@ -1433,12 +1453,12 @@ gkv_network_add_stats (GkvNetwork *self, GVariantBuilder *builder)
 {
   if (!gkv_owner_is_here (self->owner))
     {
-      g_variant_builder_add (builder, "{sv}", "send-errors", g_variant_new_uint64 (0));
+      gkv_unsent_add_stats (NULL, builder);
       return;
     }
 
   g_mutex_lock (&self->lock);
-  g_variant_builder_add (builder, "{sv}", "send-errors", g_variant_new_uint64 (self->n_send_errors));
+  gkv_unsent_add_stats (self->unsent, builder);
   if (self->engine != NULL)
     gkv_engine_add_stats (self->engine, builder);
   g_mutex_unlock (&self->lock);

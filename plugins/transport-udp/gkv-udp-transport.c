@@ -23,11 +23,18 @@
 #define DEFAULT_MAX_DATAGRAM_SIZE 1200
 #define MAX_DATAGRAM_SIZE         65000
 
+/* What comes in may be as large as UDP carries it, whatever is sent here. Memory that nothing is written to costs none.
+ */
+#define RECEIVED_SIZE 65536
+
 /* Datagrams of one system call. */
 #define BATCH 32
 
 /* The most that waits while the socket is full; then the oldest is dropped, as UDP may. */
 #define MAX_QUEUED 4096
+
+/* Failures that wait to be reported. */
+#define MAX_ERRORS 64
 
 /* What the kernel is requested to give; it may give less. */
 #define BUFFER_SIZE (4 * 1024 * 1024)
@@ -88,7 +95,7 @@ struct _GkvUdpTransport
   GArray *queue;       /* Outgoing */
   guint n_sent;        /* of the queue, at its beginning */
   GHashTable *by_text; /* canonical form → GkvUdpAddress */
-  GError *send_error;  /* for the next flush */
+  GQueue send_errors;  /* GError: each for a flush */
 
   Inbox *inbox;        /* NULL: not open */
   guint n_received;    /* the batch that is being handed over */
@@ -207,6 +214,14 @@ count_queued_locked (GkvUdpTransport *self)
   return self->queue->len - self->n_sent;
 }
 
+/* In the domain of GIO, so that the node can count it. */
+static int
+get_cause (int code)
+{
+  return code == ENETDOWN || code == EADDRNOTAVAIL ? G_IO_ERROR_NETWORK_UNREACHABLE
+                                                   : (int) g_io_error_from_errno (code);
+}
+
 /* The first that waits could not be sent. That nobody listens there, or that the kernel has no memory for it now, is
  * what UDP may do to any datagram; all else concerns the network, and is kept for the next flush. */
 static void
@@ -215,14 +230,15 @@ take_error_locked (GkvUdpTransport *self, int code)
   g_autofree char *text = NULL;
   GkvUdpAddress address;
 
-  if (code == ECONNREFUSED || code == ENOBUFS || code == ENOMEM || self->send_error != NULL)
+  if (code == ECONNREFUSED || code == ENOBUFS || code == ENOMEM || self->send_errors.length >= MAX_ERRORS)
     return;
 
   address = g_array_index (self->queue, Outgoing, self->n_sent).address;
   gkv_udp_address_unmap (&address);
   text = gkv_udp_address_format (&address);
-  g_set_error (&self->send_error, GKV_ERROR, GKV_ERROR_TRANSPORT, "A datagram to %s could not be sent: %s", text,
-               g_strerror (code));
+  g_queue_push_tail (&self->send_errors,
+                     g_error_new (G_IO_ERROR, get_cause (code), "A datagram to %s could not be sent: %s", text,
+                                  g_strerror (code)));
 }
 
 /* One system call. FALSE: the socket is full. */
@@ -335,25 +351,30 @@ gkv_udp_transport_flush (GkvTransport *transport, GError **error)
 
   if (self->fd >= 0 && !self->is_full)
     send_queued_locked (self);
-  if (self->send_error == NULL)
+  if (self->send_errors.length == 0)
     return TRUE;
 
-  g_propagate_error (error, g_steal_pointer (&self->send_error));
+  g_propagate_error (error, g_queue_pop_head (&self->send_errors));
   return FALSE;
 }
 
 static void
 send_waiting (GkvUdpTransport *self)
 {
-  g_autoptr (GError) error = NULL;
+  GQueue errors;
+  GError *error;
 
   g_mutex_lock (&self->lock);
   send_queued_locked (self);
-  error = g_steal_pointer (&self->send_error);
+  errors = self->send_errors;
+  g_queue_init (&self->send_errors);
   g_mutex_unlock (&self->lock);
 
-  if (error != NULL)
-    gkv_transport_emit_failed (GKV_TRANSPORT (self), error);
+  while ((error = g_queue_pop_head (&errors)) != NULL)
+    {
+      gkv_transport_emit_failed (GKV_TRANSPORT (self), error);
+      g_error_free (error);
+    }
 }
 
 /* Receiving */
@@ -720,7 +741,7 @@ gkv_udp_transport_open (GkvTransport *transport, const char *bind_address, GErro
   self->fd = fd;
   self->local = address;
   getsockname (fd, &self->local.any, &size);
-  self->inbox = inbox_new (MAX (self->max_datagram_size, 2048));
+  self->inbox = inbox_new (RECEIVED_SIZE);
   self->source = udp_source_new (self, fd);
   g_mutex_unlock (&self->lock);
   note_open (self);
@@ -836,7 +857,7 @@ gkv_udp_transport_close (GkvTransport *transport)
   close (self->fd);
   self->fd = -1;
   g_hash_table_remove_all (self->by_text);
-  g_clear_error (&self->send_error);
+  g_queue_clear_full (&self->send_errors, (GDestroyNotify) g_error_free);
   g_mutex_unlock (&self->lock);
 
   g_clear_pointer (&self->inbox, g_free);

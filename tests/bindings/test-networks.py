@@ -28,6 +28,8 @@ class NoNetwork(Machines):
         node.wait(f"^error .*{re.escape(address)} could not be sent")
         self.wait_for_send_errors(node, 4)
         self.assertEqual(len(node.find("^error ")), 1, node.lines)
+        stats = node.get_stats()
+        self.assertEqual(stats["send-errors-no-network"] + stats["send-errors-no-route"], stats["send-errors"])
 
     def test_without(self):
         """Nothing is up, or loopback only."""
