@@ -27,6 +27,13 @@
 /* A peer that doesn't know us any more where we send from is shown again who we are, so often at the most. */
 #define REPROVE_PERIOD GKV_IDENT_PERIOD
 
+/* Datagrams that are larger than usual are sent only where they were seen to arrive. Whether they still do is asked in
+ * one of them at a time; after so many in vain they are no larger than usual for a while. */
+#define SIZE_TRIES    3
+#define SIZE_PATIENCE (250 * GKV_MS)
+#define SIZE_RETRY    (10 * 60 * GKV_SECOND)
+#define SIZE_MESSAGE  5
+
 /* Bytes of a message of those that come one at a time. */
 #define SMALL 64
 
@@ -150,12 +157,127 @@ queue_datagram (GkvLinks *self, const char *address, GByteArray *out)
   datagram->bytes = g_byte_array_free_to_bytes (out);
 }
 
+/* Sizes */
+
+/* What messages have in a datagram: the question takes some of a large one. */
+static guint
+get_limit (const GkvLink *link)
+{
+  return link->max_datagram - (link->max_datagram > GKV_WIRE_USUAL_DATAGRAM ? SIZE_MESSAGE : 0);
+}
+
+static void
+put_size (GByteArray *out, guint16 number, gboolean reply, gsize padding)
+{
+  g_autoptr (GByteArray) body = g_byte_array_new ();
+
+  gkv_put_u16 (body, number);
+  gkv_put_u8 (body, reply);
+  g_byte_array_set_size (body, body->len + padding);
+  memset (body->data + body->len - padding, 0, padding);
+  gkv_put_message (out, GKV_MESSAGE_SIZE, body->data, body->len);
+}
+
+/* FALSE: there have been enough in vain. */
+static gboolean
+count_size (GkvLinks *self, GkvLink *link)
+{
+  if (link->n_sizes == SIZE_TRIES)
+    {
+      link->n_sizes = 0;
+      link->size_due = self->runtime->now.mono + SIZE_RETRY;
+      return FALSE;
+    }
+
+  link->n_sizes++;
+  link->size_number++;
+  link->size_due = self->runtime->now.mono + SIZE_PATIENCE;
+  return TRUE;
+}
+
+/* Where much is sent in datagrams of the usual size, though both sides carry more: one of these is tried, with nothing
+ * in it that would be missed. */
+static void
+try_size (GkvLinks *self, GkvLink *link)
+{
+  GByteArray *out;
+  gsize head = GKV_WIRE_HEADER_SIZE + SIZE_MESSAGE + 2;
+
+  if (!count_size (self, link))
+    return;
+
+  out = g_byte_array_sized_new (link->most);
+  put_header (self, out, link->their_token);
+  put_size (out, link->size_number, FALSE, link->most - head);
+  queue_datagram (self, link->address, out);
+}
+
+/* A datagram is complete. */
+static void
+consider_size (GkvLinks *self, GkvLink *link)
+{
+  if (self->runtime->now.mono < link->size_due || !gkv_link_is_usable (link))
+    return;
+
+  if (link->max_datagram > GKV_WIRE_USUAL_DATAGRAM && link->out->len > GKV_WIRE_USUAL_DATAGRAM)
+    {
+      if (count_size (self, link))
+        put_size (link->out, link->size_number, FALSE, 0);
+      else
+        link->max_datagram = GKV_WIRE_USUAL_DATAGRAM;
+    }
+  else if (link->max_datagram < link->most && link->out->len > link->max_datagram / 4 * 3)
+    {
+      try_size (self, link);
+    }
+}
+
+static void
+handle_size (GkvLinks *self, GkvLink *link, GkvReader *reader)
+{
+  guint16 number = gkv_reader_u16 (reader);
+  gboolean reply = gkv_reader_u8 (reader);
+
+  if (reader->failed)
+    return;
+
+  if (!reply)
+    {
+      g_byte_array_set_size (self->scratch, 0);
+      gkv_put_u16 (self->scratch, number);
+      gkv_put_u8 (self->scratch, TRUE);
+      gkv_links_send (self, link, GKV_MESSAGE_SIZE);
+    }
+  else if ((guint16) (link->size_number - number) < SIZE_TRIES && link->n_sizes > 0)
+    {
+      link->n_sizes = 0;
+      link->max_datagram = link->most;
+    }
+}
+
+void
+gkv_links_set_wanted (GkvLinks *self, GkvLink *link, guint64 bytes)
+{
+  guint theirs = bytes > 0 ? CLAMP (bytes, GKV_WIRE_MIN_DATAGRAM, GKV_WIRE_MAX_DATAGRAM) : GKV_WIRE_USUAL_DATAGRAM;
+  guint most = MIN (self->runtime->max_datagram, theirs);
+
+  if (most == link->most)
+    return;
+
+  link->most = most;
+  link->max_datagram = MIN (most, GKV_WIRE_USUAL_DATAGRAM);
+  link->n_sizes = 0;
+  link->size_due = 0;
+}
+
 void
 gkv_links_end_datagram (GkvLinks *self, GkvLink *link)
 {
   if (link->out == NULL)
     return;
 
+  if (link->most > GKV_WIRE_USUAL_DATAGRAM)
+    consider_size (self, link);
   queue_datagram (self, link->address, g_steal_pointer (&link->out));
   g_ptr_array_remove_fast (self->filling, link);
 }
@@ -163,7 +285,7 @@ gkv_links_end_datagram (GkvLinks *self, GkvLink *link)
 void
 gkv_links_make_room (GkvLinks *self, GkvLink *link, gsize size)
 {
-  if (link->out != NULL && link->out->len + size > link->max_datagram)
+  if (link->out != NULL && link->out->len + size > get_limit (link))
     gkv_links_end_datagram (self, link);
 }
 
@@ -194,22 +316,14 @@ gkv_links_begin_message (GkvLinks *self)
 gsize
 gkv_links_get_max_body (GkvLinks *self, const GkvLink *link)
 {
-  return link->max_datagram - GKV_WIRE_HEADER_SIZE - 4;
-}
-
-void
-gkv_links_set_wanted (GkvLinks *self, GkvLink *link, guint64 bytes)
-{
-  guint theirs = bytes > 0 ? CLAMP (bytes, GKV_WIRE_MIN_DATAGRAM, GKV_WIRE_MAX_DATAGRAM) : GKV_WIRE_USUAL_DATAGRAM;
-
-  link->max_datagram = MIN (self->runtime->max_datagram, theirs);
+  return get_limit (link) - GKV_WIRE_HEADER_SIZE - 4;
 }
 
 /* Messages of one turn share datagrams. */
 void
 gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind)
 {
-  if (link->out != NULL && link->out->len + 4 + self->scratch->len > link->max_datagram)
+  if (link->out != NULL && link->out->len + 4 + self->scratch->len > get_limit (link))
     gkv_links_end_datagram (self, link);
 
   if (link->out == NULL)
@@ -342,7 +456,7 @@ gkv_links_trust (GkvLinks *self, const char *address, guint64 their_token)
   link->their_token = their_token;
   link->last_ident = link->last_received = self->runtime->now.mono;
   link->introduced = TRUE;
-  link->max_datagram = self->runtime->max_datagram;
+  link->most = link->max_datagram = self->runtime->max_datagram;
   return link;
 }
 
@@ -588,7 +702,10 @@ receive_proved (GkvLinks *self, GkvLink *link, GkvReader *reader)
         }
 
       gkv_reader_init (&body, bytes, len);
-      self->listener.received (link, kind, &body, self->data);
+      if (kind == GKV_MESSAGE_SIZE)
+        handle_size (self, link, &body);
+      else
+        self->listener.received (link, kind, &body, self->data);
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
     }
 

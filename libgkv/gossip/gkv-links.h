@@ -33,8 +33,14 @@ typedef struct
   gint64 last_received;
   gint64 last_ident;  /* when an IDENT was sent; 0: not yet */
   gint64 quiet_until; /* another node with its id, or ours, is there */
-  guint max_datagram; /* bytes that it is sent at once: no more than both sides carry */
+  guint most;         /* bytes that both sides carry */
+  guint max_datagram; /* that it is sent at once: no more than that, and than arrives there */
   GByteArray *out;    /* messages for the datagram that is being filled; NULL: none */
+
+  /* Whether what is larger than usual arrives */
+  guint16 size_number; /* of the last question */
+  guint n_sizes;       /* questions without a reply */
+  gint64 size_due;     /* when there may be another one */
 
   /* The membership's */
   gint64 same_until;         /* the node there was found to be the very same that its member's link leads to */

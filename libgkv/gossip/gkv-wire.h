@@ -51,6 +51,9 @@ typedef enum
   GKV_MESSAGE_CLOCK =
       4, /* minutes varint, id string: so far ahead of my clock is a record of yours, which that node wrote */
 
+  GKV_MESSAGE_SIZE =
+      7, /* number u16, reply u8, anything: a datagram as large as this one has come, or is asked about */
+
   /* Membership (gkv-membership, gkv-probes) */
   GKV_MESSAGE_MEMBERS = 8, /* (status u8, generation u64, incarnation varint, id string, address)… */
   GKV_MESSAGE_PING = 9,    /* sequence u16 */

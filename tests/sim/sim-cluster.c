@@ -19,10 +19,6 @@
 #define MAX_DATAGRAM 1200
 #define MAX_INBOX    256
 
-/* The transport "udp" reads into a buffer of this size, or of its own largest datagram where that is more. What is
- * larger is cut off there. */
-#define MIN_BUFFER 2048
-
 /* Proofs of life: few, so that a generation comes to the end of them now and then, and they cost little. */
 #define CHAIN_LENGTH 64
 
@@ -339,7 +335,7 @@ on_datagram (gpointer owner, const char *from, GBytes *bytes)
 {
   SimNode *self = owner;
 
-  if (self->state == SIM_NODE_SUSPENDED || g_bytes_get_size (bytes) > MAX (get_max_datagram_size (self), MIN_BUFFER))
+  if (self->state == SIM_NODE_SUSPENDED)
     return;
 
   if (self->state == SIM_NODE_UP && self->options.cpu_time == 0)

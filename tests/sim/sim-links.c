@@ -179,6 +179,20 @@ sim_links_set_uplink (SimLinks *self, guint host, const SimUplink *uplink)
   g_hash_table_insert (self->uplinks, GUINT_TO_POINTER (host), copy);
 }
 
+static gboolean
+passes (SimLinks *self, guint host, gsize len)
+{
+  const Uplink *uplink = g_hash_table_lookup (self->uplinks, GUINT_TO_POINTER (host));
+
+  return uplink == NULL || uplink->uplink.largest == 0 || len <= uplink->uplink.largest;
+}
+
+gboolean
+sim_links_is_too_large (SimLinks *self, SimEnd from, SimEnd to, gsize len)
+{
+  return !passes (self, from.host, len) || !passes (self, to.host, len);
+}
+
 gint64
 sim_links_enqueue (SimLinks *self, guint host, gsize len, gint64 now)
 {

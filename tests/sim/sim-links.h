@@ -48,6 +48,7 @@ typedef struct
   guint failures;       /* 1 of 1,000 sends fails */
   guint bytes_a_second; /* 0: any number */
   guint max_queue;      /* bytes that may wait; a send beyond fails */
+  guint largest; /* bytes of a datagram that passes, either way; 0: any; larger ones are lost, and nobody is told */
 } SimUplink;
 
 SimLinks *sim_links_new (SimChance *chance);
@@ -78,6 +79,8 @@ GBytes *sim_links_spoil (SimLinks *self, GBytes *bytes);
 
 /* Uplinks */
 void sim_links_set_uplink (SimLinks *self, guint host, const SimUplink *uplink);
+/* Whether a datagram of @len bytes is too large for the way between two hosts. */
+gboolean sim_links_is_too_large (SimLinks *self, SimEnd from, SimEnd to, gsize len);
 /* How long @len bytes wait before they leave, in µs; -1: the send fails. */
 gint64 sim_links_enqueue (SimLinks *self, guint host, gsize len, gint64 now);
 

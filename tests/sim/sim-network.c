@@ -289,7 +289,8 @@ sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *by
   trace (self, to, strlen (to));
   trace (self, g_bytes_get_data (bytes, NULL), len);
 
-  if (sim_links_loses (self->links, source->end, target->end))
+  if (sim_links_is_too_large (self->links, source->end, target->end, len) ||
+      sim_links_loses (self->links, source->end, target->end))
     {
       self->traffic.lost++;
       return;

@@ -375,6 +375,7 @@ do_uplink (Play *self, SimNode *node, char **args)
     .failures = find_number (args, "failures"),
     .bytes_a_second = find_number (args, "rate"),
     .max_queue = find_number (args, "queue"),
+    .largest = find_number (args, "largest"),
   };
 
   sim_links_set_uplink (sim_network_get_links (self->cluster->network), node->index, &uplink);

@@ -58,7 +58,7 @@ start (Pair *pair, guint index)
                              .random_seed = index + 1,
                              .secret = { index + 1, 6 + side->generation },
                              .gossip_interval_ms = 2000,
-                             .max_datagram_size = 1200,
+                             .max_datagram_size = side->max_datagram > 0 ? side->max_datagram : 1200,
                              .is_confined = is_confined,
                              .store_lock = side->on_unlocked != NULL ? lock_store : NULL,
                              .store_unlock = side->on_unlocked != NULL ? unlock_store : NULL,

@@ -29,6 +29,7 @@ struct _PairSide
   const char *id;        /* NULL: the name */
   const char *cluster;   /* NULL: that of all */
   const char *advertise; /* NULL: nothing */
+  guint max_datagram;    /* 0: 1,200 bytes */
 
   gint64 wake;
 
