@@ -32,6 +32,10 @@
 #define SUSPECT_QUESTIONS 50
 #define THROUGH_OTHERS    4
 
+/* Suspects without a link that are asked in one turn: somebody may have invented many of them. The others are first in the
+ * next one. */
+#define MAX_ASKED 8
+
 /* The suspicion is sent on so often in that time. */
 #define SUSPECT_FLOODS 4
 
@@ -460,7 +464,9 @@ ask_suspect (GkvMembership *self, GkvMember *member)
   if (self->runtime->now.mono < member->ask_due)
     return;
 
-  member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS;
+  /* What goes over several hops gets lost more often. */
+  member->ask_due = self->runtime->now.mono +
+                    gkv_membership_get_suspicion (self) / (has_link ? SUSPECT_QUESTIONS : 2 * SUSPECT_QUESTIONS);
   if (has_link && member->n_asked % 2 == 0)
     gkv_updates_send_doubt (self->updates, member->link, member);
   else if (has_link)
@@ -741,7 +747,7 @@ receive_doubt (GkvMembership *self, GkvLink *link, GkvMember *member)
       if (self->runtime->now.mono < member->ask_due)
         return;
 
-      member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS;
+      member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS / 2;
       gkv_updates_send_doubt (self->updates, member->link, member);
       return;
     }
@@ -891,10 +897,10 @@ static void
 tick_suspects (GkvMembership *self)
 {
   gint64 suspicion = gkv_membership_get_suspicion (self);
-  gint64 period = suspicion / SUSPECT_QUESTIONS;
+  gint64 period = suspicion / SUSPECT_QUESTIONS / 2;
   GHashTableIter iter;
   GkvMember *member;
-  guint n_lost = 0;
+  guint n_lost = 0, n_asked = 0;
 
   if (self->runtime->now.mono < self->suspects_due)
     {
@@ -924,7 +930,8 @@ tick_suspects (GkvMembership *self)
           continue;
         }
 
-      ask_suspect (self, member);
+      if (member->link != NULL || (self->runtime->now.mono >= member->ask_due && n_asked++ < MAX_ASKED))
+        ask_suspect (self, member);
       look_at_suspects (self, MIN (member->status_since + suspicion,
                                    MAX (member->ask_due, self->runtime->now.mono + period)));
     }

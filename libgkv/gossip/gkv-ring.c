@@ -287,7 +287,7 @@ hand_on_unreached (const View *view, guint i, guint end, guint64 to, GkvMember *
     }
 }
 
-/* Who may know better; anybody that is reached. */
+/* For the share of one that doesn't reply, anybody else that is reached. */
 static GkvMember *
 find_helper (GkvRing *self, const GkvMember *avoid)
 {
@@ -327,7 +327,7 @@ divide (GkvRing *self, GkvArc arc, const GkvMember *avoid, GArray *shares)
         }
       if (i > begin)
         hand_on_unreached (&view, begin, i, member != NULL ? member->place - 1 : to,
-                           member != NULL ? member : find_helper (self, avoid), shares);
+                           avoid != NULL ? find_helper (self, avoid) : NULL, shares);
     }
 }
 

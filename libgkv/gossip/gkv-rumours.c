@@ -266,12 +266,15 @@ gkv_rumours_add (GkvRumours *self, GkvRecord *record)
   gkv_rumours_pass_on (self, record, self->everybody);
 }
 
-/* FALSE: it was served before, to just these. */
+/* FALSE: it was served to this arc before. Those that others left to us count by their beginnings, which are members: so
+ * a record that goes round, as two nodes leave a member to each other, comes to an end. */
 static gboolean
-note_served (GkvRumours *self, const GkvRecord *record, const GArray *arcs)
+note_served (GkvRumours *self, const GkvRecord *record, GkvArc arc)
 {
   GkvHashKey key = { record->fingerprint.lo, record->fingerprint.hi };
-  guint64 hash = gkv_hash_64 (&key, (const char *) arcs->data, arcs->len * sizeof (GkvArc));
+  gboolean own = arc.from == gkv_ring_get_place (self->ring);
+  guint64 places[] = { arc.from, own ? arc.to : 0 };
+  guint64 hash = gkv_hash_64 (&key, (const char *) places, sizeof places);
 
   if (g_hash_table_contains (self->served, &hash))
     return FALSE;
@@ -299,7 +302,7 @@ gkv_rumours_send_to (GkvRumours *self, GkvRecord *record, guint64 place)
   GkvArc arc = { place - 1, place };
 
   g_array_append_val (arcs, arc);
-  if (note_served (self, record, arcs))
+  if (note_served (self, record, arc))
     gkv_rumours_pass_on (self, record, arcs);
 }
 
@@ -657,13 +660,27 @@ is_held (GkvRumours *self, const GkvRecord *record)
 void
 gkv_rumours_serve (GkvRumours *self, GkvRecord *record, GArray *arcs, gboolean is_new)
 {
-  if (arcs == NULL || (!is_new && !is_partial (self)) || !gkv_ring_has_members (self->ring, arcs))
+  g_autoptr (GArray) left = NULL;
+
+  if (arcs == NULL)
     return;
 
-  if ((is_partial (self) && !note_served (self, record, arcs)) || (!is_new && !is_held (self, record)))
+  if (!is_partial (self))
+    {
+      if (is_new && gkv_ring_has_members (self->ring, arcs))
+        gkv_rumours_pass_on (self, record, arcs);
+      return;
+    }
+
+  if (!is_new && !is_held (self, record))
     return;
 
-  gkv_rumours_pass_on (self, record, arcs);
+  left = g_array_new (FALSE, FALSE, sizeof (GkvArc));
+  for (guint i = 0; i < arcs->len; i++)
+    if (note_served (self, record, g_array_index (arcs, GkvArc, i)))
+      g_array_append_val (left, g_array_index (arcs, GkvArc, i));
+  if (left->len > 0 && gkv_ring_has_members (self->ring, left))
+    gkv_rumours_pass_on (self, record, left);
 }
 
 static void

@@ -182,6 +182,10 @@ check_deaths (SimNode *node, const GkvPeerInfo *peer)
       dead == NULL || dead->lies != NULL || dead->state == SIM_NODE_DOWN || !sim_paths_are_known (self->paths))
     return;
 
+  /* It may be the run before that is held dead. */
+  if (sim_network_get_now (node->cluster->network) - dead->started_at < KNOWN_AFTER && dead->n_starts > 1)
+    return;
+
   parted = sim_paths_get_parted (self->paths, dead, node);
   if (parted < get_suspicion (node->cluster))
     sim_cluster_complain (node->cluster, "deaths: %s holds %s dead, from which it was parted for %.1f s at most",
