@@ -32,7 +32,7 @@ struct _SimPaths
   guint n_state_changes; /* those of the cluster and of its links that the newest parts show */
   guint links_version;
   GQueue history; /* Parts, oldest first */
-  Splits splits[SIM_PATHS_MAX_NODES];
+  Splits splits[SIM_PATHS_MAX_NODES][SIM_PATHS_MAX_NODES]; /* of the first from the second */
 };
 
 static guint
@@ -92,35 +92,35 @@ make_parts (SimCluster *cluster)
   return parts;
 }
 
-/* Whether there is a node that runs and has no path to @node. */
-static gboolean
-is_parted (const Parts *parts, guint node)
+static void
+count_split (SimPaths *self, const Parts *parts, guint node, guint from)
 {
-  for (guint i = 0; i < parts->n_nodes; i++)
-    if (i != node && parts->parts[i] != NO_PART && parts->parts[i] != get_part (parts, node))
-      return TRUE;
+  Splits *splits = &self->splits[node][from];
+  guint part = parts->parts[node];
 
-  return FALSE;
+  /* A node that sleeps sees nobody go. */
+  if (parts->parts[from] == NO_PART && part != NO_PART)
+    return;
+
+  if (part == NO_PART || part != parts->parts[from])
+    {
+      if (splits->parted_at < 0)
+        splits->parted_at = parts->at;
+    }
+  else if (splits->parted_at >= 0)
+    {
+      splits->n += parts->at - splits->parted_at >= self->least;
+      splits->parted_at = -1;
+    }
 }
 
 static void
 count_splits (SimPaths *self, const Parts *parts)
 {
   for (guint i = 0; i < parts->n_nodes; i++)
-    {
-      Splits *splits = &self->splits[i];
-
-      if (is_parted (parts, i))
-        {
-          if (splits->parted_at < 0)
-            splits->parted_at = parts->at;
-        }
-      else if (splits->parted_at >= 0)
-        {
-          splits->n += parts->at - splits->parted_at >= self->least;
-          splits->parted_at = -1;
-        }
-    }
+    for (guint j = 0; j < parts->n_nodes; j++)
+      if (i != j)
+        count_split (self, parts, i, j);
 }
 
 static void
@@ -201,10 +201,17 @@ sim_paths_get_parted (SimPaths *self, SimNode *from, SimNode *to)
 guint
 sim_paths_count_splits (SimPaths *self, SimNode *node)
 {
-  const Splits *splits = &self->splits[node->index];
   gint64 now = sim_network_get_now (self->cluster->network);
+  guint most = 0;
 
-  return splits->n + (splits->parted_at >= 0 && now - splits->parted_at >= self->least);
+  for (guint i = 0; i < SIM_PATHS_MAX_NODES; i++)
+    {
+      const Splits *splits = &self->splits[node->index][i];
+
+      most = MAX (most, splits->n + (splits->parted_at >= 0 && now - splits->parted_at >= self->least));
+    }
+
+  return most;
 }
 
 SimPaths *
@@ -216,7 +223,8 @@ sim_paths_new (SimCluster *cluster, gint64 least)
   self->least = least;
   g_queue_init (&self->history);
   for (guint i = 0; i < SIM_PATHS_MAX_NODES; i++)
-    self->splits[i].parted_at = -1;
+    for (guint j = 0; j < SIM_PATHS_MAX_NODES; j++)
+      self->splits[i][j].parted_at = -1;
 
   return self;
 }

@@ -32,7 +32,7 @@ gboolean sim_paths_is_connected (SimPaths *self, SimNode *node);
 /* The longest time within the last five minutes in which there was no path from @from to @to. While @to slept and @from
  * ran counts neither way: nobody judges by what it slept through. */
 gint64 sim_paths_get_parted (SimPaths *self, SimNode *from, SimNode *to);
-/* How many times @node was parted from another that ran, so far. */
+/* How many times @node was parted from another one that ran, so far: from the one where it was most often. */
 guint sim_paths_count_splits (SimPaths *self, SimNode *node);
 
 G_END_DECLS
