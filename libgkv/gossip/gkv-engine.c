@@ -235,7 +235,7 @@ on_replied (GkvMember *member, gint64 round_trip_us, gpointer data)
 static void
 on_relayed (GkvMember *member, gpointer data)
 {
-  gkv_membership_note_heard (((GkvEngine *) data)->membership, member);
+  gkv_membership_note_relayed (((GkvEngine *) data)->membership, member);
 }
 
 static void

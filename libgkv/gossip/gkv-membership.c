@@ -32,9 +32,13 @@
 #define SUSPECT_QUESTIONS 50
 #define THROUGH_OTHERS    4
 
-/* Suspects without a link that are asked in one turn: somebody may have invented many of them. The others are first in the
- * next one. */
+/* Suspects without a link that are asked in one turn: somebody may have invented many of them. The others are first in
+ * the next one. */
 #define MAX_ASKED 8
+
+/* Of a member that nothing but hearsay was ever known of the suspicion lasts so much longer: one of us may have begun
+ * just now, and hasn't met those between us yet. */
+#define UNHEARD 3
 
 /* The suspicion is sent on so often in that time. */
 #define SUSPECT_FLOODS 4
@@ -402,11 +406,20 @@ void
 gkv_membership_note_heard (GkvMembership *self, GkvMember *member)
 {
   forget_successor (member);
-  /* It isn't greeted each minute for ever, where it can be reached through others only. */
-  if (member->link == NULL && member->via != NULL)
-    gkv_contacts_drop_hearsay (self->contacts, member->address);
   if (member->status == GKV_PEER_STATE_SUSPECT)
     gkv_membership_set_status (self, member, GKV_PEER_STATE_ALIVE);
+}
+
+void
+gkv_membership_note_relayed (GkvMembership *self, GkvMember *member)
+{
+  /* It isn't greeted each minute for ever, where it can be reached through others only. */
+  if (member->link == NULL)
+    gkv_contacts_drop_hearsay (self->contacts, member->address);
+
+  /* A reply doesn't say of which generation it is. */
+  if (member->successor == NULL)
+    gkv_membership_note_heard (self, member);
 }
 
 void
@@ -691,7 +704,16 @@ succeed (GkvMembership *self, GkvMember *member)
 static void
 receive_later_generation (GkvMembership *self, GkvLink *link, GkvMember *member, const Entry *entry)
 {
+  GkvLink *stated = gkv_links_lookup (self->links, entry->address);
+
   if (entry->status == GKV_PEER_STATE_DEAD || entry->status == GKV_PEER_STATE_LEFT)
+    return;
+
+  /* Where it is on a link already, what it said of itself got lost. */
+  if (stated != NULL && gkv_link_is_usable (stated) &&
+      self->runtime->now.mono - stated->last_ident >= GKV_NOTIFY_PERIOD)
+    gkv_links_send_ident (self->links, stated, GKV_IDENT_FLAG_ANSWER);
+  if (link->member == member)
     return;
 
   if (member->successor == NULL || member->successor->generation < entry->generation)
@@ -776,7 +798,7 @@ receive_member (GkvMembership *self, GkvLink *link, Entry *entry)
     }
   if (entry->generation != member->generation)
     {
-      if (entry->generation > member->generation && link->member != member)
+      if (entry->generation > member->generation)
         receive_later_generation (self, link, member, entry);
       return;
     }
@@ -901,6 +923,7 @@ tick_suspects (GkvMembership *self)
   GHashTableIter iter;
   GkvMember *member;
   guint n_lost = 0, n_asked = 0;
+  gint64 patience;
 
   if (self->runtime->now.mono < self->suspects_due)
     {
@@ -921,7 +944,8 @@ tick_suspects (GkvMembership *self)
       if (member->status != GKV_PEER_STATE_SUSPECT)
         continue;
 
-      if (self->runtime->now.mono - member->status_since >= suspicion)
+      patience = member->heard > member->generation_since ? suspicion : UNHEARD * suspicion;
+      if (self->runtime->now.mono - member->status_since >= patience)
         {
           n_lost++;
           gkv_membership_set_status (self, member, GKV_PEER_STATE_DEAD);
@@ -932,8 +956,8 @@ tick_suspects (GkvMembership *self)
 
       if (member->link != NULL || (self->runtime->now.mono >= member->ask_due && n_asked++ < MAX_ASKED))
         ask_suspect (self, member);
-      look_at_suspects (self, MIN (member->status_since + suspicion,
-                                   MAX (member->ask_due, self->runtime->now.mono + period)));
+      look_at_suspects (self,
+                        MIN (member->status_since + patience, MAX (member->ask_due, self->runtime->now.mono + period)));
     }
   if (n_lost == MAX_LOST)
     look_at_suspects (self, self->runtime->now.mono + GKV_MS);

@@ -53,8 +53,9 @@ void gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reade
 
 /* A probe of it has failed. */
 void gkv_membership_suspect (GkvMembership *self, GkvMember *member);
-/* It has replied through others. */
+/* It has replied on its link; or through others. */
 void gkv_membership_note_heard (GkvMembership *self, GkvMember *member);
+void gkv_membership_note_relayed (GkvMembership *self, GkvMember *member);
 /* The turn of one that is dead: it is greeted. */
 void gkv_membership_remember (GkvMembership *self, GkvMember *member);
 /* This node has slept, and nothing is decided by what it slept through. */

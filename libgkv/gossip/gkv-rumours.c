@@ -266,8 +266,8 @@ gkv_rumours_add (GkvRumours *self, GkvRecord *record)
   gkv_rumours_pass_on (self, record, self->everybody);
 }
 
-/* FALSE: it was served to this arc before. Those that others left to us count by their beginnings, which are members: so
- * a record that goes round, as two nodes leave a member to each other, comes to an end. */
+/* FALSE: it was served to this arc before. Those that others left to us count by their beginnings, which are members:
+ * so a record that goes round, as two nodes leave a member to each other, comes to an end. */
 static gboolean
 note_served (GkvRumours *self, const GkvRecord *record, GkvArc arc)
 {

@@ -31,7 +31,7 @@ struct _SimPaths
   gint64 least;
   guint n_state_changes; /* those of the cluster and of its links that the newest parts show */
   guint links_version;
-  GQueue history; /* Parts, oldest first */
+  GQueue history;                                          /* Parts, oldest first */
   Splits splits[SIM_PATHS_MAX_NODES][SIM_PATHS_MAX_NODES]; /* of the first from the second */
 };
 
