@@ -22,8 +22,10 @@
 /* A node that was received from within this time lives, whatever others say. */
 #define JUST_HEARD (GKV_SECOND)
 
-/* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1. */
-#define SUSPICION (2000 * GKV_MS)
+/* A suspicion lasts this long, times the decimal logarithm of the number of nodes where that is over 1; and so much
+ * longer, in which what came at its end is answered. */
+#define SUSPICION      (1600 * GKV_MS)
+#define SUSPICION_MORE (400 * GKV_MS)
 
 /* A suspect is asked so often in that time: by a ping and by a claim that it is suspected, in turns, and each fourth
  * time others are as well, who may know a later incarnation; where it has no link, each time. With a third of all
@@ -452,7 +454,7 @@ gkv_membership_is_confined (GkvMembership *self, const char *address, const char
 gint64
 gkv_membership_get_suspicion (GkvMembership *self)
 {
-  return (gint64) (SUSPICION * MAX (1.0, log10 (self->runtime->n_alive + 1)));
+  return SUSPICION_MORE + (gint64) (SUSPICION * MAX (1.0, log10 (self->runtime->n_alive + 1)));
 }
 
 /* Others, of whom one may know a later incarnation. */

@@ -15,8 +15,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A suspicion lasts 1.6 s × log10 of the number of nodes, at least once that. A path that is found missing up to
- * SIM_PATHS_PERIOD late makes it seem shorter. */
+/* A suspicion lasts 1.6 s × log10 of the number of nodes, at least once that; the engine waits 0.4 s longer. A path
+ * that is found missing up to SIM_PATHS_PERIOD late makes it seem shorter. */
 #define SUSPICION (1600 * SIM_MS)
 #define SLACK     (300 * SIM_MS)
 
