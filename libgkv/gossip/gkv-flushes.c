@@ -229,19 +229,8 @@ gkv_flushes_agree (GkvFlushes *self, GkvLink *link)
 void
 gkv_flushes_acknowledge (GkvFlushes *self, GkvMember *member, GPtrArray *records)
 {
-  g_autoptr (GPtrArray) whole = NULL;
-
-  if (gkv_standing_of (member)->refuses || g_hash_table_size (self->unconfirmed) == 0)
-    return;
-
-  /* One that comes in pieces was only announced. */
-  whole = g_ptr_array_new ();
-  for (guint i = 0; i < records->len; i++)
-    if (gkv_record_get_wire_size (g_ptr_array_index (records, i)) <=
-        gkv_links_get_max_body (self->links, member->link) - GKV_SPREAD_SIZE)
-      g_ptr_array_add (whole, g_ptr_array_index (records, i));
-
-  confirm_records (self, whole);
+  if (!gkv_standing_of (member)->refuses)
+    confirm_records (self, records);
 }
 
 /* Replies */
