@@ -31,6 +31,9 @@ static const Known table[] = {
   { "cuts-leases", "e", NULL, SIM_FAULT_CUTS, SIM_CHECK_LEASES, 252, "its leases go and come more than once" },
   { "one-way-deaths", "e, f", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 18, "as cuts-deaths" },
   { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 73, "as cuts-leases" },
+  { "one-way-flushes", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_FLUSHES, 768, "a flush takes more than half a minute" },
+  { "one-way-confirmed", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_CONFIRMED, 1002,
+    "a flush ends though one that lives hasn't what was written" },
   { "partial-deaths", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_DEATHS, 31, "who isn't connected directly is held dead" },
   { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 31, "and its leases go and come for ever" },
   { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS | SIM_FAULT_SLEEPS, SIM_CHECK_LEASES, 3818,
@@ -40,6 +43,7 @@ static const Known table[] = {
 
   /* Checks that are left out in a run. */
   { "faults-deaths", "e, f", "faults", 0, SIM_CHECK_DEATHS, 2, "as cuts-deaths" },
+  { "faults-synced", "u", "faults", 0, SIM_CHECK_SYNCED, 1555, "who was met while peers were cut off lacks theirs" },
   { "faults-leases", "e", "faults", 0, SIM_CHECK_LEASES, 7, "as cuts-leases" },
 
   { NULL, NULL, NULL, 0, 0, 0, NULL },
