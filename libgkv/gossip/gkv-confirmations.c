@@ -199,15 +199,21 @@ reply (GkvConfirmations *self, Writer *writer, const guint8 *entry, gsize len)
 }
 
 static void
+put_reply (GkvConfirmations *self, GByteArray *body, guint64 ticket, guint64 written, GkvConfirmation confirmation)
+{
+  gkv_put_u64 (body, self->place);
+  gkv_put_u64 (body, self->runtime->generation);
+  gkv_put_varint (body, ticket);
+  gkv_put_varint (body, written);
+  gkv_put_u8 (body, confirmation);
+}
+
+static void
 reply_self (GkvConfirmations *self, Writer *writer, guint64 ticket, guint64 written, GkvConfirmation confirmation)
 {
   g_autoptr (GByteArray) entry = g_byte_array_new ();
 
-  gkv_put_u64 (entry, self->place);
-  gkv_put_u64 (entry, self->runtime->generation);
-  gkv_put_varint (entry, ticket);
-  gkv_put_varint (entry, written);
-  gkv_put_u8 (entry, confirmation);
+  put_reply (self, entry, ticket, written, confirmation);
   reply (self, writer, entry->data, entry->len);
 }
 
@@ -389,55 +395,76 @@ find_way (const GkvMember *member, const GkvLink *from)
   return member->link != NULL && gkv_link_is_usable (member->link) && member->link != from ? member->link : NULL;
 }
 
+static void
+send_on (GkvConfirmations *self, GkvLink *link, GkvFlushMessage *message)
+{
+  /* The next link may carry less: then they do without the list. */
+  if (GKV_FLUSH_HEAD_SIZE + message->n_writes * GKV_WRITE_SIZE + message->n_targets * 8 >
+      gkv_links_get_max_body (self->links, link))
+    {
+      message->n_writes = 0;
+      message->base = message->written;
+    }
+  gkv_put_flush (gkv_links_begin_message (self->links), message);
+  gkv_links_send (self->links, link, GKV_MESSAGE_FLUSH);
+}
+
 /* To those that are asked, each by the way that is known here. */
 static void
 pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, gboolean held)
 {
-  g_autoptr (GHashTable) ways = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
-  GHashTableIter iter;
-  GkvLink *link;
-  GArray *targets;
+  g_autofree GkvLink **ways = g_new0 (GkvLink *, message->n_targets);
 
   for (guint i = 0; i < message->n_targets; i++)
     {
       GkvMember *member = message->targets[i] != self->place ? find_member (self, message->targets[i]) : NULL;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      link = member != NULL ? find_way (member, from) : NULL;
-      if (link == NULL)
-        continue;
-
-      targets = g_hash_table_lookup (ways, link);
-      if (targets == NULL)
-        {
-          targets = g_array_new (FALSE, FALSE, sizeof (guint64));
-          g_hash_table_insert (ways, link, targets);
-        }
-      g_array_append_val (targets, message->targets[i]);
+      ways[i] = member != NULL ? find_way (member, from) : NULL;
     }
 
-  g_hash_table_iter_init (&iter, ways);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &link, (gpointer *) &targets))
+  /* Those that go the same way go together. */
+  for (guint i = 0; i < message->n_targets; i++)
     {
+      g_autoptr (GArray) targets = NULL;
+      GkvLink *link = ways[i];
       GkvFlushMessage copy = *message;
+
+      if (link == NULL || !gkv_links_spend (self->links, 8))
+        continue;
+
+      targets = g_array_new (FALSE, FALSE, sizeof (guint64));
+      for (guint j = i; j < message->n_targets; j++)
+        if (ways[j] == link)
+          {
+            g_array_append_val (targets, message->targets[j]);
+            ways[j] = NULL;
+          }
 
       copy.hops--;
       copy.held = held;
       copy.targets = (guint64 *) targets->data;
       copy.n_targets = targets->len;
-      if (!gkv_links_spend (self->links, 8 * targets->len))
-        return;
-
-      /* The next link may carry less: then they do without the list. */
-      if (GKV_FLUSH_HEAD_SIZE + copy.n_writes * GKV_WRITE_SIZE + copy.n_targets * 8 >
-          gkv_links_get_max_body (self->links, link))
-        {
-          copy.n_writes = 0;
-          copy.base = copy.written;
-        }
-      gkv_put_flush (gkv_links_begin_message (self->links), &copy);
-      gkv_links_send (self->links, link, GKV_MESSAGE_FLUSH);
+      send_on (self, link, &copy);
     }
+}
+
+/* What one asks through others may come directly as well: where only that way is open, and not the one back. */
+static void
+confirm_through (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *message)
+{
+  const Writer *writer = g_hash_table_lookup (self->writers, &message->place);
+  GByteArray *body;
+
+  if (writer == NULL || writer->generation != message->generation || writer->held < message->written ||
+      writer->parent == link)
+    return;
+
+  body = gkv_links_begin_message (self->links);
+  gkv_put_u64 (body, message->place);
+  gkv_put_u64 (body, message->generation);
+  put_reply (self, body, message->ticket, message->written, GKV_CONFIRMATION_HOLDS);
+  gkv_links_send (self->links, link, GKV_MESSAGE_FLUSHED);
 }
 
 static void
@@ -459,7 +486,11 @@ handle_flush (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
     is_asked = is_asked || message.targets[i] == self->place;
 
   if (writer == NULL)
-    return;
+    {
+      if (is_asked)
+        confirm_through (self, link, &message);
+      return;
+    }
 
   confirmation = evaluate (self, writer, &message);
   if (is_asked)

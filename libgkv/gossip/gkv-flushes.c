@@ -438,16 +438,20 @@ typedef struct
 } Way;
 
 static void
-ask_through (GkvFlushes *self, GHashTable *ways, GkvLink *link, GkvMember *member)
+ask_through (GkvFlushes *self, GPtrArray *ways, GkvLink *link, GkvMember *member)
 {
-  Way *way = g_hash_table_lookup (ways, link);
+  Way *way = NULL;
+
+  for (guint i = 0; i < ways->len && way == NULL; i++)
+    if (((Way *) g_ptr_array_index (ways, i))->link == link)
+      way = g_ptr_array_index (ways, i);
 
   if (way == NULL)
     {
       way = g_new0 (Way, 1);
       way->link = link;
       way->held = G_MAXUINT64;
-      g_hash_table_insert (ways, link, way);
+      g_ptr_array_add (ways, way);
     }
 
   way->targets[way->n++] = member->place;
@@ -462,7 +466,7 @@ ask_through (GkvFlushes *self, GHashTable *ways, GkvLink *link, GkvMember *membe
 
 /* FALSE: it can't be asked now. */
 static gboolean
-ask_member (GkvFlushes *self, GHashTable *ways, GkvMember *member)
+ask_member (GkvFlushes *self, GPtrArray *ways, GkvMember *member)
 {
   GkvStanding *standing = gkv_standing_of (member);
   GkvMember *via = gkv_member_is_direct (member) ? NULL : gkv_member_get_via (member);
@@ -489,7 +493,7 @@ ask_member (GkvFlushes *self, GHashTable *ways, GkvMember *member)
 }
 
 static void
-ask (GkvFlushes *self, Flush *flush, GHashTable *ways)
+ask (GkvFlushes *self, Flush *flush, GPtrArray *ways)
 {
   GkvFlushState state;
   guint n_asked = 0;
@@ -521,24 +525,26 @@ ask (GkvFlushes *self, Flush *flush, GHashTable *ways)
 void
 gkv_flushes_tick (GkvFlushes *self)
 {
-  g_autoptr (GHashTable) ways = NULL;
+  g_autoptr (GPtrArray) ways = NULL;
   GHashTableIter iter;
   Flush *flush;
-  Way *way;
 
   if (g_hash_table_size (self->flushes) == 0)
     return;
 
-  ways = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  ways = g_ptr_array_new_with_free_func (g_free);
   g_hash_table_iter_init (&iter, self->flushes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &flush))
     if (!flush->done)
       ask (self, flush, ways);
 
-  g_hash_table_iter_init (&iter, ways);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &way))
-    if (way->n > 0)
-      send_question (self, way->link, way->held, way->targets, way->n);
+  for (guint i = 0; i < ways->len; i++)
+    {
+      Way *way = g_ptr_array_index (ways, i);
+
+      if (way->n > 0)
+        send_question (self, way->link, way->held, way->targets, way->n);
+    }
 }
 
 guint64
