@@ -321,6 +321,43 @@ test_writing (void)
   pair_clear (&pair);
 }
 
+/* Hashes of keys so short that many have the same: all that one side lacks is found, of whatever size, and so is what a
+ * flush is for. */
+static void
+test_same_hashes (void)
+{
+  g_autofree char *large = g_strnfill (5000, 'x');
+  GkvFlushState state;
+  guint64 ticket;
+  Pair pair;
+
+  gkv_hash_shorten_places (6);
+  pair_init (&pair);
+  for (guint i = 0; i < 600; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+      pair_put (&pair, i % 2, key, i % 50 == 0 ? large : "value");
+      if (i % 3 == 0)
+        pair_put_both (&pair, key, "other");
+    }
+  pair_run (&pair, 30 * SECOND, TRUE);
+  g_assert_true (pair_is_same (&pair));
+  g_assert_cmpuint (gkv_store_get_n_visible (pair.sides[0].store), ==, 600);
+
+  /* One that is written later has the same hash as many that have higher stamps. */
+  pair_write (&pair, 0, "new", "value", 0);
+  pair_write (&pair, 0, "new-large", large, 0);
+  ticket = gkv_engine_begin_flush (pair.sides[0].engine, 0, &pair.now);
+  pair_run (&pair, SECOND, FALSE);
+  gkv_engine_get_flush (pair.sides[0].engine, ticket, &state);
+  g_assert_true (state.done);
+  g_assert_true (pair_is_same (&pair));
+  g_assert_cmpuint (count_full (&pair), ==, 0);
+  pair_clear (&pair);
+  gkv_hash_shorten_places (64);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -337,6 +374,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/exchange/writing", test_writing);
   g_test_add_func ("/exchange/wrong-sketch", test_wrong_sketch);
   g_test_add_func ("/exchange/wrong-sums", test_wrong_sums);
+
+  g_test_add_func ("/exchange/same-hashes", test_same_hashes);
 
   return g_test_run ();
 }
