@@ -323,20 +323,14 @@ mark_records (GkvEphemerals *self, Owner *owner, guint max)
       GkvRecord *record;
       GkvRecord *visible = find_owned (self, owner, entry->hash, &record);
 
-      guint n_before = self->n_entries;
-
-      if (visible == NULL)
-        remove_entry (self, entry);
-      else if (visible == record && ours)
+      /* What is done to it may watch its key anew. The last one takes the owner with it. */
+      remove_entry (self, entry);
+      if (visible != NULL && visible == record && ours)
         self->listener.is_past (record, self->data);
-      else if (visible == record)
+      else if (visible != NULL && visible == record)
         self->listener.ended (record, self->data);
-      else
+      else if (visible != NULL)
         self->listener.visible_ended (visible, self->data);
-
-      /* What was marked goes by being watched, and the last one takes the owner with it. What stays isn't ours. */
-      if (visible != NULL && self->n_entries == n_before && find_owned (self, owner, entry->hash, &record) == visible)
-        remove_entry (self, entry);
       gkv_runtime_breathe (self->runtime, 2 * GKV_COST_RECORD);
     }
 
