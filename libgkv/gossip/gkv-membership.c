@@ -168,9 +168,26 @@ gkv_membership_new (GkvRuntime *runtime,
   return self;
 }
 
+static void
+forget_successor (GkvMember *member)
+{
+  if (member->successor == NULL)
+    return;
+
+  g_free (member->successor->address);
+  g_clear_pointer (&member->successor, g_free);
+}
+
 void
 gkv_membership_free (GkvMembership *self)
 {
+  GHashTableIter iter;
+  GkvMember *member;
+
+  gkv_members_init_iter (self->members, &iter);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    forget_successor (member);
+
   gkv_chain_free (self->chain);
   g_free (self);
 }
@@ -181,16 +198,6 @@ look_at_suspects (GkvMembership *self, gint64 when)
 {
   self->suspects_due = MIN (self->suspects_due, MAX (when, self->runtime->now.mono + SUSPECTS_PERIOD));
   gkv_runtime_wake_at (self->runtime, self->suspects_due);
-}
-
-static void
-forget_successor (GkvMember *member)
-{
-  if (member->successor == NULL)
-    return;
-
-  g_free (member->successor->address);
-  g_clear_pointer (&member->successor, g_free);
 }
 
 static void
