@@ -21,8 +21,10 @@
 #define PATIENCE      2
 #define PATIENCE_MORE GKV_SECOND
 
-/* One that nobody here knows is waited for so much longer while we learn of members. */
+/* One that nobody here knows is waited for so much longer while we learn of members, and one that has written although
+ * it is held dead while others are asked whether it is. */
 #define PATIENCE_LEARNING (60 * GKV_SECOND)
+#define PATIENCE_DEAD     (30 * GKV_SECOND)
 
 /* A node that takes a later generation without a new start writes its records again: for one suspicion time those of
  * the earlier one are left alone. */
@@ -281,6 +283,11 @@ has_ended (GkvEphemerals *self, Owner *owner)
    * in turns. */
   else if (member != NULL && member->generation == owner->generation && member->status_since >= owner->fine)
     return TRUE;
+  else if (member != NULL && member->generation == owner->generation && member->status == GKV_PEER_STATE_DEAD)
+    {
+      ends += PATIENCE_DEAD;
+      gkv_membership_doubt_death (self->membership, member);
+    }
   if (self->runtime->now.mono >= ends)
     return TRUE;
 

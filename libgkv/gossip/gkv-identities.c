@@ -541,7 +541,10 @@ consider_ident (GkvIdentities *self, GkvLink *link)
 
   /* It may get lost. */
   if (!known)
-    gkv_contacts_hasten (self->contacts, link->address);
+    {
+      gkv_contacts_add (self->contacts, link->address, FALSE);
+      gkv_contacts_hasten (self->contacts, link->address);
+    }
 }
 
 /* Also to those whose names aren't known here yet: they may have learnt ours already, or learn it from a datagram that

@@ -890,6 +890,18 @@ gkv_membership_leave (GkvMembership *self)
 }
 
 void
+gkv_membership_doubt_death (GkvMembership *self, GkvMember *member)
+{
+  if (member->status != GKV_PEER_STATE_DEAD || self->runtime->now.mono - member->last_notified < GKV_NOTIFY_PERIOD)
+    return;
+
+  member->last_notified = self->runtime->now.mono;
+  gkv_updates_flood (self->updates, member, NULL);
+  if (member->address != NULL)
+    gkv_contacts_greet (self->contacts, member->address);
+}
+
+void
 gkv_membership_remember (GkvMembership *self, GkvMember *member)
 {
   g_autoptr (GPtrArray) peers = NULL;

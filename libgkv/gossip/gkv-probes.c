@@ -34,6 +34,10 @@
 #define GREET_PERIOD     (60 * GKV_SECOND)
 #define GREET_ALL_PERIOD (10 * GKV_SECOND)
 
+/* For so long after the last change dead ones are remembered so often in a period. */
+#define REMEMBER_AT_FIRST (60 * GKV_SECOND)
+#define REMEMBER_OFTEN    3
+
 /* What it costs to look at a member for updates. */
 #define UPDATE_COST 32
 
@@ -58,6 +62,7 @@ struct _GkvProbes
   GkvProbesListener listener;
   gpointer data;
   gint64 due;
+  gint64 remember_due;
   gint64 greeted; /* when a member was that replies only through others */
   struct
   {
@@ -95,7 +100,7 @@ gkv_probes_new (GkvRuntime *runtime,
   self->updates = updates;
   self->listener = *listener;
   self->data = data;
-  self->due = runtime->now.mono + GKV_PROBE_PERIOD;
+  self->due = self->remember_due = runtime->now.mono + GKV_PROBE_PERIOD;
   g_queue_init (&self->relays);
   self->by_sequence = g_hash_table_new (NULL, NULL);
   self->by_number = g_hash_table_new (NULL, NULL);
@@ -494,12 +499,17 @@ repeat_probe (GkvProbes *self)
 }
 
 /* A dead one is remembered, the more seldom the more there are who do: so its address gets few datagrams from all of
- * them together. */
+ * them together; one a second, and some more at first. */
 static void
 remember_dead (GkvProbes *self)
 {
+  gint64 period = self->runtime->now.mono - gkv_members_get_sum_since (self->members) < REMEMBER_AT_FIRST
+                      ? GKV_PROBE_PERIOD / REMEMBER_OFTEN
+                      : GKV_PROBE_PERIOD;
   guint n_dead = gkv_members_get_n (self->members) - self->runtime->n_alive;
 
+  /* Nothing is waked for nothing. */
+  self->remember_due = n_dead > 0 ? self->runtime->now.mono + period : MAX (self->due, self->runtime->now.mono + 1);
   if (n_dead > 0 && gkv_runtime_random (self->runtime, self->runtime->n_alive + 1) < n_dead)
     {
       GkvMember *member = gkv_members_next_dead (self->members);
@@ -522,8 +532,9 @@ gkv_probes_tick (GkvProbes *self)
                   gkv_runtime_random (self->runtime, GKV_PROBE_PERIOD / 10);
       if (self->probe.member == NULL)
         begin_probe (self);
-      remember_dead (self);
     }
+  if (self->runtime->now.mono >= self->remember_due)
+    remember_dead (self);
 
   if (self->probe.member != NULL && self->runtime->now.mono >= self->probe.repeat_at)
     repeat_probe (self);
@@ -535,7 +546,7 @@ gkv_probes_tick (GkvProbes *self)
         gkv_probes_ask_through (self, self->probe.member, PROBE_HELPERS);
     }
 
-  gkv_runtime_wake_at (self->runtime, self->due);
+  gkv_runtime_wake_at (self->runtime, MIN (self->due, self->remember_due));
   if (self->probe.member != NULL)
     {
       gkv_runtime_wake_at (self->runtime, self->probe.indirect ? self->probe.ends : self->probe.indirect_at);

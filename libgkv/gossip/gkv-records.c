@@ -242,6 +242,24 @@ report_doubt (GkvRecords *self, const GkvLink *from, const GkvRecord *record)
                       gkv_record_get_key (record), gkv_record_get_origin (record), from->address);
 }
 
+/* Who held this generation as ended has marked a record of it. It isn't: the record is written again, above the mark.
+ */
+static gboolean
+rewrite_if_marked (GkvRecords *self, GkvRecord *record)
+{
+  GkvRecord *held;
+
+  if (!gkv_record_is_dead (record) || !is_own_generation (self, record) || self->runtime->leaving)
+    return FALSE;
+
+  held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+  if (held == NULL || gkv_record_is_dead (held) || !is_own_generation (self, held) || held->stamp != record->stamp)
+    return FALSE;
+
+  gkv_records_write_again (self, held);
+  return TRUE;
+}
+
 gboolean
 gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
 {
@@ -260,6 +278,9 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
   if (!gkv_record_is_dead (record) && gkv_records_refuse (self, from, record->hash, away))
     return FALSE;
   doubted = away > 0 && is_doubtful (self, record, away);
+
+  if (rewrite_if_marked (self, record))
+    return FALSE;
 
   /* Its owner is to know, wherever it can be reached from here. */
   if (gkv_ephemerals_doubt (self->ephemerals, record))
