@@ -568,7 +568,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock,
       gkv_probes_new (runtime, self->links, self->contacts, self->members, self->updates, &probes_listener, self);
   self->membership = gkv_membership_new (runtime, self->links, self->contacts, self->members, self->updates,
                                          self->probes, config->forget_dead_ms * GKV_MS, config->chain_length,
-                                         config->is_confined, &membership_listener, self);
+                                         config->suspect_questions, config->is_confined, &membership_listener, self);
   self->moves = gkv_moves_new (runtime, self->links, self->members, self->membership, &moves_listener, self);
   self->identities = gkv_identities_new (runtime, self->links, self->contacts, self->members, self->updates,
                                          self->probes, self->membership, self->moves, &identities_listener, self);

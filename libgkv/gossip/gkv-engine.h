@@ -53,7 +53,8 @@ typedef struct
   guint max_tombstones;
   guint max_removals; /* that are remembered after their tombstones are gone */
   gint64 forget_dead_ms;
-  guint chain_length; /* how often a generation can refute a suspicion, once a second at the most */
+  guint suspect_questions; /* so many, and nothing else, to measure what they are good for */
+  guint chain_length;      /* how often a generation can refute a suspicion, once a second at the most */
 } GkvEngineConfig;
 
 /* @store is borrowed and outlives the engine. */

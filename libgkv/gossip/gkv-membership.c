@@ -102,6 +102,7 @@ struct _GkvMembership
   /* This node */
   GkvChain *chain;
   guint chain_length;
+  guint suspect_questions; /* pings alone; 0: all that there is */
   gint64 shown;     /* when the last incarnation was; 0: the first one is still what is shown */
   gint64 moved;     /* when a peer last saw it at another address than before; 0: never */
   gint64 show_due;  /* somebody waits for the next one; G_MAXINT64: nobody does */
@@ -143,6 +144,7 @@ gkv_membership_new (GkvRuntime *runtime,
                     GkvProbes *probes,
                     gint64 forget_dead,
                     guint chain_length,
+                    guint suspect_questions,
                     gboolean (*is_confined) (const char *address),
                     const GkvMembershipListener *listener,
                     gpointer data)
@@ -162,6 +164,7 @@ gkv_membership_new (GkvRuntime *runtime,
   self->forget_due = runtime->now.mono + FORGET_PERIOD;
   self->suspects_due = self->show_due = G_MAXINT64;
   self->chain_length = chain_length;
+  self->suspect_questions = suspect_questions;
   self->n_raises = MAX_RAISES;
   self->raises_at = runtime->now.mono;
   draw_chain (self, "");
@@ -402,7 +405,8 @@ suspect (GkvMembership *self, GkvMember *member, const GkvMember *from)
     return;
 
   gkv_membership_set_status (self, member, GKV_PEER_STATE_SUSPECT);
-  gkv_updates_flood (self->updates, member, from);
+  if (self->suspect_questions == 0)
+    gkv_updates_flood (self->updates, member, from);
 }
 
 void
@@ -475,6 +479,18 @@ ask_others (GkvMembership *self, GkvMember *member)
     gkv_updates_send (self->updates, via->link, member);
   if (peers->len > 0 && g_ptr_array_index (peers, 0) != via)
     gkv_updates_send (self->updates, ((GkvMember *) g_ptr_array_index (peers, 0))->link, member);
+}
+
+/* To measure what pings alone are good for. */
+static void
+ping_suspect (GkvMembership *self, GkvMember *member)
+{
+  if (self->runtime->now.mono < member->ask_due || member->link == NULL)
+    return;
+
+  member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / self->suspect_questions;
+  if (member->n_asked++ < self->suspect_questions)
+    gkv_probes_ask (self->probes, member->link);
 }
 
 /* Any reply clears it. */
@@ -975,7 +991,9 @@ tick_suspects (GkvMembership *self)
           continue;
         }
 
-      if (member->link != NULL || (self->runtime->now.mono >= member->ask_due && n_asked++ < MAX_ASKED))
+      if (self->suspect_questions > 0)
+        ping_suspect (self, member);
+      else if (member->link != NULL || (self->runtime->now.mono >= member->ask_due && n_asked++ < MAX_ASKED))
         ask_suspect (self, member);
       look_at_suspects (self,
                         MIN (member->status_since + patience, MAX (member->ask_due, self->runtime->now.mono + period)));

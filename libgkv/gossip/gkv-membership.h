@@ -33,8 +33,8 @@ typedef struct
 } GkvMembershipListener;
 
 /* @forget_dead: after how many microseconds the dead are forgotten; 0: the usual. @chain_length: of the
- * incarnations of a generation; 0: the usual. @is_confined: (nullable): whether an
- * address can be reached from its own machine only, or from nowhere. */
+ * incarnations of a generation; 0: the usual. @suspect_questions: pings that a suspect gets, and nothing else; 0: the
+ * usual. @is_confined: (nullable): whether an address can be reached from its own machine only, or from nowhere. */
 GkvMembership *gkv_membership_new (GkvRuntime *runtime,
                                    GkvLinks *links,
                                    GkvContacts *contacts,
@@ -43,6 +43,7 @@ GkvMembership *gkv_membership_new (GkvRuntime *runtime,
                                    GkvProbes *probes,
                                    gint64 forget_dead,
                                    guint chain_length,
+                                   guint suspect_questions,
                                    gboolean (*is_confined) (const char *address),
                                    const GkvMembershipListener *listener,
                                    gpointer data);

@@ -138,6 +138,8 @@ handle_event (SimNode *self, GkvEvent *event)
     case GKV_EVENT_PEER_CHANGED:
       if (event->peer->state == GKV_PEER_STATE_DEAD)
         self->n_peers_died++;
+      if (event->peer->state == GKV_PEER_STATE_SUSPECT)
+        self->n_peers_suspected++;
       sim_watch_peer_changed (self, event->peer);
       set_peer (self, event->peer);
       sim_cluster_log (self->cluster, "%s: peer %s at %s is now %d", self->id, event->peer->node_id,
@@ -407,6 +409,7 @@ sim_node_start (SimNode *self)
         options->gossip_interval_ms > 0 ? options->gossip_interval_ms : self->cluster->gossip_interval_ms,
     .max_datagram_size = get_max_datagram_size (self),
     .chain_length = CHAIN_LENGTH,
+    .suspect_questions = self->cluster->suspect_questions,
     .tombstone_life_ms = tombstone_life_ms,
     .max_removals = options->max_removals,
     .max_tombstones = options->max_tombstones > 0 ? options->max_tombstones : self->cluster->max_tombstones,

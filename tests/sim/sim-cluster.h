@@ -92,6 +92,7 @@ struct _SimNode
   guint64 n_changed;
   guint n_peers_added;
   guint n_peers_removed;
+  guint n_peers_suspected;
   guint n_peers_died;
   guint n_errors[SIM_MAX_ERROR_CODES];
   char *last_error;
@@ -104,6 +105,7 @@ struct _SimCluster
   GkvHashKey hash_key;
   guint gossip_interval_ms;
   gint64 tombstone_life_ms; /* 0: the usual */
+  guint suspect_questions;  /* 0: the usual */
   gint64 forget_dead_ms;    /* 0: as the tombstones */
   guint max_tombstones;     /* 0: the usual */
   gint64 parted_at;         /* since when the sides have not spoken; 0: they do */

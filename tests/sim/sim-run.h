@@ -15,9 +15,10 @@ typedef struct
   guint n_nodes;   /* 0: chosen by the seed */
   guint hash_bits; /* of the hash of a key; 0: chosen by the seed */
   gboolean verbose;
-  guint faults;   /* SimFaults, instead of those that the seed chooses; 0: as it does */
-  gboolean print; /* the scenario, if it is made before it is played, instead of playing it */
-  guint64 *trace; /* (out) (nullable): a hash of all that was sent */
+  guint n_questions; /* a suspect is asked so often and not otherwise; 0: as always */
+  guint faults;      /* SimFaults, instead of those that the seed chooses; 0: as it does */
+  gboolean print;    /* the scenario, if it is made before it is played, instead of playing it */
+  guint64 *trace;    /* (out) (nullable): a hash of all that was sent */
 } SimRun;
 
 /* A minute of writes under every fault at once. */
@@ -29,6 +30,8 @@ gboolean sim_run_halves (const SimRun *run);
 gboolean sim_run_laggard (const SimRun *run);
 /* Three minutes at 30 % loss in which nobody dies. */
 gboolean sim_run_loss (const SimRun *run);
+/* The same with forty, also in bursts: nothing else happens, and there are many seeds. */
+gboolean sim_run_deaths (const SimRun *run);
 /* One member that lies in everything but records. */
 gboolean sim_run_liars (const SimRun *run);
 /* Two live nodes with one id. */

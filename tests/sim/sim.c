@@ -24,8 +24,8 @@ static const struct
   RunFunc func;
 } runs[] = {
   { "faults", sim_run_faults }, { "halves", sim_run_halves }, { "laggard", sim_run_laggard },
-  { "loss", sim_run_loss },     { "liars", sim_run_liars },   { "twins", sim_run_twins },
-  { "swarm", sim_run_swarm },   { "churn", sim_run_churn },
+  { "loss", sim_run_loss },     { "deaths", sim_run_deaths }, { "liars", sim_run_liars },
+  { "twins", sim_run_twins },   { "swarm", sim_run_swarm },   { "churn", sim_run_churn },
 };
 
 static char *run_name;
@@ -37,6 +37,7 @@ static gint64 first_seed = 1;
 static int n_seeds = 100;
 static int n_nodes = 0;
 static int hash_bits = -1;
+static int n_questions;
 static gboolean verbose;
 static gboolean hash;
 static gboolean print;
@@ -44,11 +45,12 @@ static gboolean list_known;
 
 static const GOptionEntry options[] = {
   { "run", 0, 0, G_OPTION_ARG_STRING, &run_name,
-    "What happens: faults (the default), halves, laggard, liars, loss, twins, swarm or churn", "NAME" },
+    "What happens: deaths, faults (the default), halves, laggard, liars, loss, twins, swarm or churn", "NAME" },
   { "seed", 0, 0, G_OPTION_ARG_INT64, &only_seed, "Run this seed alone", "N" },
   { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run so many seeds", "N" },
   { "first", 0, 0, G_OPTION_ARG_INT64, &first_seed, "The first of them (1)", "N" },
   { "nodes", 0, 0, G_OPTION_ARG_INT, &n_nodes, "Nodes of a cluster; 0: chosen by the seed", "N" },
+  { "questions", 0, 0, G_OPTION_ARG_INT, &n_questions, "Of deaths: that a suspect is asked, and nothing else", "N" },
   { "hash", 0, 0, G_OPTION_ARG_NONE, &hash, "Print the run, the seed and a hash of every datagram that was sent",
     NULL },
   { "scenario", 0, 0, G_OPTION_ARG_FILENAME, &scenario_path, "Run what is written in a file", "FILE" },
@@ -200,6 +202,7 @@ main (int argc, char *argv[])
 
   run.n_nodes = MAX (n_nodes, 0);
   run.hash_bits = CLAMP (hash_bits, 0, 64);
+  run.n_questions = MAX (n_questions, 0);
   run.verbose = verbose;
   run.print = print;
   if (scenario_path != NULL)
