@@ -297,6 +297,28 @@ gkv_members_next_dead (GkvMembers *self)
   return NULL;
 }
 
+static gboolean
+can_be_picked (const GkvMember *member, const GkvMember *except)
+{
+  return member != except && gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link);
+}
+
+GkvMember *
+gkv_members_pick_one (GkvMembers *self, const GkvMember *except)
+{
+  guint start = gkv_runtime_random (self->runtime, self->order->len);
+
+  for (guint i = 0; i < self->order->len; i++)
+    {
+      GkvMember *member = g_ptr_array_index (self->order, (start + i) % self->order->len);
+
+      if (can_be_picked (member, except))
+        return member;
+    }
+
+  return NULL;
+}
+
 GPtrArray *
 gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except)
 {
@@ -308,7 +330,7 @@ gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (member != except && gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link))
+      if (can_be_picked (member, except))
         g_ptr_array_add (picked, member);
     }
 

@@ -132,5 +132,7 @@ GkvMember *gkv_members_next (GkvMembers *self);
 GkvMember *gkv_members_next_dead (GkvMembers *self);
 /* Members that are alive, with a usable link, in random order, at most @max. (transfer container) */
 GPtrArray *gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except);
+/* One of them, without a look at all. NULL: there is none. */
+GkvMember *gkv_members_pick_one (GkvMembers *self, const GkvMember *except);
 
 G_END_DECLS

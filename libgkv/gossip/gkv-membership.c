@@ -27,23 +27,24 @@
 #define SUSPICION      (1600 * GKV_MS)
 #define SUSPICION_MORE (400 * GKV_MS)
 
-/* A suspect is asked so often in that time: by a ping and by a claim that it is suspected, in turns, and each fourth
- * time others are as well, who may know a later incarnation; where it has no link, each time. With a third of all
- * datagrams lost, one answer in two comes back. Each that is asked asks likewise, so over several hops loss costs time
- * only. */
+/* A suspect is asked so often in that time, by pings and each fourth time by a claim that it is suspected; and each
+ * eighth time others are as well, who may know a later incarnation: where it doesn't reply on its link, each time and
+ * twice as often. With a third of all datagrams lost, one answer in two comes back. Each that is asked asks likewise,
+ * so over several hops loss costs time only. */
 #define SUSPECT_QUESTIONS 50
-#define THROUGH_OTHERS    4
+#define CLAIMS            4
+#define THROUGH_OTHERS    8
 
 /* Suspects without a link that are asked in one turn: somebody may have invented many of them. The others are first in
  * the next one. */
-#define MAX_ASKED 8
+#define MAX_ASKED 4
 
 /* Of a member that nothing but hearsay was ever known of the suspicion lasts so much longer: one of us may have begun
  * just now, and hasn't met those between us yet. */
 #define UNHEARD 3
 
 /* The suspicion is sent on so often in that time. */
-#define SUSPECT_FLOODS 4
+#define SUSPECT_FLOODS 2
 
 /* All members are looked at to find the suspects: not more often than that. */
 #define SUSPECTS_PERIOD (10 * GKV_MS)
@@ -473,12 +474,19 @@ static void
 ask_others (GkvMembership *self, GkvMember *member)
 {
   GkvMember *via = gkv_member_get_via (member);
-  g_autoptr (GPtrArray) peers = gkv_members_pick (self->members, 1, member);
+  GkvMember *peer = gkv_members_pick_one (self->members, member);
 
   if (via != NULL)
     gkv_updates_send (self->updates, via->link, member);
-  if (peers->len > 0 && g_ptr_array_index (peers, 0) != via)
-    gkv_updates_send (self->updates, ((GkvMember *) g_ptr_array_index (peers, 0))->link, member);
+  if (peer != NULL && peer != via)
+    gkv_updates_send (self->updates, peer->link, member);
+}
+
+/* Whether its link is what to try first. Loss alone doesn't swallow so many questions. */
+static gboolean
+may_reply (const GkvMember *member)
+{
+  return gkv_member_is_direct (member) && member->n_asked < SUSPECT_QUESTIONS / 4;
 }
 
 /* To measure what pings alone are good for. */
@@ -498,18 +506,19 @@ static void
 ask_suspect (GkvMembership *self, GkvMember *member)
 {
   gboolean has_link = member->link != NULL && gkv_link_is_usable (member->link);
+  gboolean is_direct = may_reply (member);
 
   if (self->runtime->now.mono < member->ask_due)
     return;
 
   /* What goes over several hops gets lost more often. */
   member->ask_due = self->runtime->now.mono +
-                    gkv_membership_get_suspicion (self) / (has_link ? SUSPECT_QUESTIONS : 2 * SUSPECT_QUESTIONS);
-  if (has_link && member->n_asked % 2 == 0)
+                    gkv_membership_get_suspicion (self) / (is_direct ? SUSPECT_QUESTIONS : 2 * SUSPECT_QUESTIONS);
+  if (has_link && member->n_asked % CLAIMS == 0)
     gkv_updates_send_doubt (self->updates, member->link, member);
   else if (has_link)
     gkv_probes_ask (self->probes, member->link);
-  if (!has_link || member->n_asked % THROUGH_OTHERS == 0)
+  if (!is_direct || member->n_asked % THROUGH_OTHERS == 0)
     ask_others (self, member);
 
   member->n_asked++;
@@ -920,15 +929,14 @@ gkv_membership_doubt_death (GkvMembership *self, GkvMember *member)
 void
 gkv_membership_remember (GkvMembership *self, GkvMember *member)
 {
-  g_autoptr (GPtrArray) peers = NULL;
+  GkvMember *peer = gkv_members_pick_one (self->members, member);
 
   if (member->address != NULL)
     gkv_contacts_greet (self->contacts, member->address);
 
   /* Where it can't be reached from here, others may reach it. */
-  peers = gkv_members_pick (self->members, 1, member);
-  if (peers->len > 0 && self->runtime->now.mono - member->last_notified >= REMEMBER_PERIOD)
-    gkv_membership_notify (self, member, ((GkvMember *) g_ptr_array_index (peers, 0))->link);
+  if (peer != NULL && self->runtime->now.mono - member->last_notified >= REMEMBER_PERIOD)
+    gkv_membership_notify (self, member, peer->link);
 }
 
 /* Time */
@@ -993,7 +1001,7 @@ tick_suspects (GkvMembership *self)
 
       if (self->suspect_questions > 0)
         ping_suspect (self, member);
-      else if (member->link != NULL || (self->runtime->now.mono >= member->ask_due && n_asked++ < MAX_ASKED))
+      else if (may_reply (member) || (self->runtime->now.mono >= member->ask_due && n_asked++ < MAX_ASKED))
         ask_suspect (self, member);
       look_at_suspects (self,
                         MIN (member->status_since + patience, MAX (member->ask_due, self->runtime->now.mono + period)));

@@ -28,6 +28,7 @@
 
 /* It is passed on so often at the most; where no way to the member is known, and it is passed on at random, less. */
 #define MAX_HOPS    64
+#define BY_VIA      0x80 /* beside these: the receiver is the one through whom the member can be reached */
 #define MAX_GUESSES 4
 
 /* Members that reply only through others are tried at their addresses now and then, each and all of them. */
@@ -201,15 +202,17 @@ static void
 send_question (GkvProbes *self, GkvMember *helper, const Relay *relay, guint hops)
 {
   GByteArray *body = gkv_links_begin_message (self->links);
+  gboolean by_via = helper == gkv_member_get_via (relay->subject);
 
   gkv_put_u16 (body, relay->sequence);
-  gkv_put_u8 (body, hops);
+  gkv_put_u8 (body, hops | (by_via ? BY_VIA : 0));
   gkv_put_u32 (body, relay->number);
   gkv_put_string (body, relay->subject->id);
   if (relay->requester == NULL)
     gkv_updates_put_summary (self->updates, body);
   gkv_links_send (self->links, helper->link, GKV_MESSAGE_PROBE);
-  helper->last_relayed = self->runtime->now.mono;
+  if (by_via)
+    helper->last_relayed = self->runtime->now.mono;
 }
 
 void
@@ -360,7 +363,9 @@ handle_probe (GkvProbes *self, GkvLink *link, GkvReader *reader)
     }
 
   drop_expired (self);
-  link->member->last_relayed = self->runtime->now.mono;
+  if (hops & BY_VIA)
+    link->member->last_relayed = self->runtime->now.mono;
+  hops &= ~BY_VIA;
   if (gkv_reader_get_left (reader) > 0 &&
       gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
     {

@@ -287,15 +287,6 @@ hand_on_unreached (const View *view, guint i, guint end, guint64 to, GkvMember *
     }
 }
 
-/* For the share of one that doesn't reply, anybody else that is reached. */
-static GkvMember *
-find_helper (GkvRing *self, const GkvMember *avoid)
-{
-  g_autoptr (GPtrArray) helpers = gkv_members_pick (self->members, 1, avoid);
-
-  return helpers->len > 0 ? g_ptr_array_index (helpers, 0) : NULL;
-}
-
 static void
 divide (GkvRing *self, GkvArc arc, const GkvMember *avoid, GArray *shares)
 {
@@ -327,7 +318,7 @@ divide (GkvRing *self, GkvArc arc, const GkvMember *avoid, GArray *shares)
         }
       if (i > begin)
         hand_on_unreached (&view, begin, i, member != NULL ? member->place - 1 : to,
-                           avoid != NULL ? find_helper (self, avoid) : NULL, shares);
+                           avoid != NULL ? gkv_members_pick_one (self->members, avoid) : NULL, shares);
     }
 }
 

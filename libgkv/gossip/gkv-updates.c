@@ -35,12 +35,12 @@
 /* Where there are no more peers than that, each is sent at once what can't wait; else so many of them, by chance, and
  * those that need others to be reached or through whom others are reached. */
 #define FLOOD_ALL    12
-#define FLOOD_SOME   4
+#define FLOOD_SOME   3
 #define RELAYS_LASTS (120 * GKV_SECOND)
 
 /* So much is sent at once, at the most, and a second; the rest goes with the probes. */
 #define MAX_FLOODS      64
-#define FLOODS_A_SECOND 32
+#define FLOODS_A_SECOND 10
 
 /* A node that knows fewer is sent so many with a reply, as fit a datagram. Where it knows as many and others, and has
  * for so long, it is sent some. */

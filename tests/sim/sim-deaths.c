@@ -1,5 +1,5 @@
-/* A third of all datagrams lost, each for itself or in bursts, and nobody dies: forty nodes, three minutes. With so many
- * questions a suspicion and nothing else, how many of all suspicions ended badly.
+/* A third of all datagrams lost, each for itself or in bursts, and nobody dies: forty nodes, three minutes. With so
+ * many questions a suspicion and nothing else, how many of all suspicions ended badly.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
