@@ -104,11 +104,11 @@ struct _GkvMembership
   GkvChain *chain;
   guint chain_length;
   guint suspect_questions; /* pings alone; 0: all that there is */
-  gint64 shown;     /* when the last incarnation was; 0: the first one is still what is shown */
-  gint64 moved;     /* when a peer last saw it at another address than before; 0: never */
-  gint64 show_due;  /* somebody waits for the next one; G_MAXINT64: nobody does */
-  guint n_raises;   /* generations that may still be taken because of what others say */
-  gint64 raises_at; /* when these were counted */
+  gint64 shown;            /* when the last incarnation was; 0: the first one is still what is shown */
+  gint64 moved;            /* when a peer last saw it at another address than before; 0: never */
+  gint64 show_due;         /* somebody waits for the next one; G_MAXINT64: nobody does */
+  guint n_raises;          /* generations that may still be taken because of what others say */
+  gint64 raises_at;        /* when these were counted */
 };
 
 /* A generation that others report of a member, while an earlier one of it is held alive here. */
