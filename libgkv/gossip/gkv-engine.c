@@ -715,10 +715,12 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
   set_time (self, now);
   if (due)
     {
-      if (now->mono - runtime->wake > SLEPT || now->boot - now->mono - self->suspended > SLEPT)
+      gint64 slept = MAX (now->mono - runtime->wake, now->boot - now->mono - self->suspended);
+
+      if (slept > SLEPT)
         {
           gkv_probes_cancel (self->probes, NULL);
-          gkv_membership_note_slept (self->membership);
+          gkv_membership_note_slept (self->membership, slept);
           gkv_synced_note_slept (self->synced);
         }
       self->suspended = now->boot - now->mono;

@@ -311,8 +311,13 @@ gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record)
     return FALSE;
 
   member = gkv_members_lookup (self->members, gkv_record_get_origin (record));
-  return member == NULL || member->generation < entry->owner->generation ||
-         (member->generation == entry->owner->generation && gkv_member_is_live (member));
+  if (member == NULL || member->generation < entry->owner->generation)
+    return TRUE;
+
+  /* What has come of it since it was held dead says that it may live. */
+  return member->generation == entry->owner->generation &&
+         (gkv_member_is_live (member) ||
+          (member->status == GKV_PEER_STATE_DEAD && entry->owner->fine > member->status_since));
 }
 
 /* Or written again, if they are ours and we have another generation now. At most @max. Returns how many; with the last

@@ -42,7 +42,6 @@ gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpoint
   self->data = data;
   self->members = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) member_free);
   self->order = g_ptr_array_new ();
-  self->sum = gkv_runtime_hash_id (runtime, runtime->id);
   self->sum_since = runtime->now.mono;
   return self;
 }
@@ -120,6 +119,20 @@ gkv_members_touch (GkvMembers *self)
   self->revision++;
 }
 
+static guint32
+get_term (guint64 place, guint64 generation)
+{
+  guint64 mixed = (place ^ generation) * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
+
+  return mixed >> 32;
+}
+
+guint32
+gkv_member_get_term (const GkvMember *member)
+{
+  return get_term (member->place, member->generation);
+}
+
 static void
 count (GkvMembers *self, const GkvMember *member, int by)
 {
@@ -127,7 +140,7 @@ count (GkvMembers *self, const GkvMember *member, int by)
   if (gkv_member_is_live (member))
     {
       self->runtime->n_alive += by;
-      self->sum += by * (guint32) member->place;
+      self->sum += by * gkv_member_get_term (member);
       self->sum_since = self->runtime->now.mono;
     }
   if (member->status == GKV_PEER_STATE_SUSPECT)
@@ -147,10 +160,18 @@ gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status
     self->sum_since = sum_since;
 }
 
+void
+gkv_members_set_generation (GkvMembers *self, GkvMember *member, guint64 generation)
+{
+  count (self, member, -1);
+  member->generation = generation;
+  count (self, member, 1);
+}
+
 guint32
 gkv_members_get_sum (GkvMembers *self)
 {
-  return self->sum;
+  return self->sum + get_term (gkv_runtime_hash_id (self->runtime, self->runtime->id), self->runtime->generation);
 }
 
 gint64

@@ -16,8 +16,8 @@ typedef struct _GkvMembers GkvMembers;
 struct _GkvMember
 {
   char *id;
-  guint64 hash; /* of it (gkv_runtime_hash_text) */
-  guint64 generation;
+  guint64 hash;       /* of it (gkv_runtime_hash_text) */
+  guint64 generation; /* gkv_members_set_generation () changes it */
   GkvIncarnation incarnation;
   GkvPeerState status; /* gkv_members_set_status () changes it */
   char *address;       /* where it reports itself, or where it was seen; NULL: not known yet */
@@ -87,6 +87,7 @@ GkvMember *gkv_members_insert (GkvMembers *self,
                                GkvPeerState status,
                                const char *address);
 void gkv_members_remove (GkvMembers *self, GkvMember *member);
+void gkv_members_set_generation (GkvMembers *self, GkvMember *member, guint64 generation);
 void gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status);
 
 gboolean gkv_member_is_live (const GkvMember *member);
@@ -119,8 +120,10 @@ GkvPeerInfo *gkv_member_describe (const GkvMember *member);
 guint64 gkv_members_get_revision (GkvMembers *self);
 void gkv_members_touch (GkvMembers *self);
 
-/* Of those that are alive and this node: where two nodes know the same ones it is the same. */
+/* Of those that are alive and this node: where two nodes know the same generations of the same ones it is the same; and
+ * what one member adds to it. */
 guint32 gkv_members_get_sum (GkvMembers *self);
+guint32 gkv_member_get_term (const GkvMember *member);
 /* Since when it is what it is. */
 gint64 gkv_members_get_sum_since (GkvMembers *self);
 

@@ -341,7 +341,7 @@ gkv_membership_begin_generation (GkvMembership *self,
                                  guint64 generation,
                                  const GkvIncarnation *incarnation)
 {
-  member->generation = generation;
+  gkv_members_set_generation (self->members, member, generation);
   member->generation_since = self->runtime->now.mono;
   member->incarnation = *incarnation;
   member->heard = self->runtime->now.mono;
@@ -941,23 +941,30 @@ gkv_membership_remember (GkvMembership *self, GkvMember *member)
 
 /* Time */
 
-/* What came of suspicions while we slept isn't known: they begin again. */
+/* What came of suspicions while we slept isn't known: they begin again. After a long sleep all that we know is hearsay.
+ */
 void
-gkv_membership_note_slept (GkvMembership *self)
+gkv_membership_note_slept (GkvMembership *self, gint64 slept)
 {
+  gboolean is_long = slept >= gkv_membership_get_suspicion (self);
   GHashTableIter iter;
   GkvMember *member;
 
-  if (gkv_members_get_n_suspect (self->members) == 0)
+  if (!is_long && gkv_members_get_n_suspect (self->members) == 0)
     return;
 
   gkv_members_init_iter (self->members, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (member->status == GKV_PEER_STATE_SUSPECT)
-      {
-        member->status_since = self->runtime->now.mono;
-        member->ask_due = 0;
-      }
+    {
+      if (is_long)
+        member->heard = member->generation_since;
+      if (member->status != GKV_PEER_STATE_SUSPECT)
+        continue;
+
+      member->status_since = self->runtime->now.mono;
+      member->n_asked = 0;
+      member->ask_due = 0;
+    }
 }
 
 static void
@@ -977,7 +984,7 @@ tick_suspects (GkvMembership *self)
     }
 
   if (self->suspects_due != G_MAXINT64 && self->runtime->now.mono - self->suspects_due > SLEPT)
-    gkv_membership_note_slept (self);
+    gkv_membership_note_slept (self, self->runtime->now.mono - self->suspects_due);
   self->suspects_due = G_MAXINT64;
   if (gkv_members_get_n_suspect (self->members) == 0)
     return;

@@ -61,8 +61,8 @@ void gkv_membership_note_relayed (GkvMembership *self, GkvMember *member);
 void gkv_membership_remember (GkvMembership *self, GkvMember *member);
 /* Something new has come of one that is dead: whether others know better is asked. */
 void gkv_membership_doubt_death (GkvMembership *self, GkvMember *member);
-/* This node has slept, and nothing is decided by what it slept through. */
-void gkv_membership_note_slept (GkvMembership *self);
+/* This node has slept for so long, and nothing is decided by what it slept through. */
+void gkv_membership_note_slept (GkvMembership *self, gint64 slept);
 /* How long a suspicion lasts. */
 gint64 gkv_membership_get_suspicion (GkvMembership *self);
 void gkv_membership_note_round_trip (GkvMembership *self, GkvMember *member, gint64 round_trip_us);

@@ -234,7 +234,7 @@ send_difference (GkvUpdates *self, GkvLink *link, guint32 more)
     {
       const GkvMember *member = gkv_members_get_nth (self->members, i);
 
-      if ((guint32) member->place != (gkv_member_is_live (member) ? more : -more))
+      if (gkv_member_get_term (member) != (gkv_member_is_live (member) ? more : -more))
         continue;
 
       gkv_updates_send (self, link, member);

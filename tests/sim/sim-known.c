@@ -27,24 +27,23 @@ static const Known table[] = {
   { "corruption", "-", NULL, SIM_FAULT_CORRUPTION, 0, 14, "a record with other bytes is taken: nothing tells it" },
 
   /* Checks that are left out where a fault happens. */
-  { "cuts-deaths", "e, f", NULL, SIM_FAULT_CUTS, SIM_CHECK_DEATHS, 9, "a live peer is held dead, with a path to it" },
-  { "cuts-leases", "e", NULL, SIM_FAULT_CUTS, SIM_CHECK_LEASES, 252, "its leases go and come more than once" },
-  { "one-way-deaths", "e, f", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 18, "as cuts-deaths" },
-  { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 73, "as cuts-leases" },
+  { "one-way-deaths", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 922180,
+    "one in 2,000 seeds: a live peer is held dead, and the way to it was through nodes that hadn't met" },
+  { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 84,
+    "one in 1,000: who is heard one way only comes back, and goes again" },
   { "one-way-flushes", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_FLUSHES, 768, "a flush takes more than half a minute" },
   { "one-way-confirmed", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_CONFIRMED, 1002,
     "a flush ends though one that lives hasn't what was written" },
-  { "partial-deaths", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_DEATHS, 31, "who isn't connected directly is held dead" },
-  { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 31, "and its leases go and come for ever" },
-  { "stalls-leases", "e", NULL, SIM_FAULT_STALLS | SIM_FAULT_NAPS | SIM_FAULT_SLEEPS, SIM_CHECK_LEASES, 3818,
-    "who goes on after a pause loses its leases twice" },
-  { "loss-deaths", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 618, "chance lets a live peer die" },
-  { "loss-leases", "r", NULL, SIM_FAULT_LOSS | SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 997, "and its leases with it" },
+  { "bursts-deaths", "r", NULL, SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 756,
+    "one in 2,000: all that came by several hops got lost, in bursts" },
+  { "bursts-leases", "r", NULL, SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 1190, "and its leases with it" },
+  { "sleeps-leases", "e", NULL, SIM_FAULT_SLEEPS, SIM_CHECK_LEASES, 143,
+    "who wakes brings the leases of owners that others have forgotten; they go again" },
 
   /* Checks that are left out in a run. */
-  { "faults-deaths", "e, f", "faults", 0, SIM_CHECK_DEATHS, 2, "as cuts-deaths" },
+  { "faults-deaths", "e, r", "faults", 0, SIM_CHECK_DEATHS, 942, "one in 1,000: as one-way-deaths" },
+  { "faults-leases", "e, r", "faults", 0, SIM_CHECK_LEASES, 53, "one in 300: as one-way-leases" },
   { "faults-synced", "u", "faults", 0, SIM_CHECK_SYNCED, 1555, "who was met while peers were cut off lacks theirs" },
-  { "faults-leases", "e", "faults", 0, SIM_CHECK_LEASES, 7, "as cuts-leases" },
 
   { NULL, NULL, NULL, 0, 0, 0, NULL },
 };
