@@ -164,7 +164,8 @@ gkv_node_constructed (GObject *object)
 {
   GkvNode *self = GKV_NODE (object);
   GkvCodec *codec = g_steal_pointer (&self->options.codec);
-  guint64 generation = (guint64) g_get_real_time ();
+  /* With low bits by chance, so that no two that begin at once have the same. */
+  guint64 generation = (guint64) g_get_real_time () << 8 | g_random_int_range (0, 256);
 
   G_OBJECT_CLASS (gkv_node_parent_class)->constructed (object);
 

@@ -34,6 +34,8 @@ static const Known table[] = {
   { "one-way-flushes", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_FLUSHES, 768, "a flush takes more than half a minute" },
   { "one-way-confirmed", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_CONFIRMED, 1002,
     "a flush ends though one that lives hasn't what was written" },
+  { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 1177,
+    "one in 3,000: a split ends while others hold its owner dead" },
   { "bursts-deaths", "r", NULL, SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 756,
     "one in 2,000: all that came by several hops got lost, in bursts" },
   { "bursts-leases", "r", NULL, SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 1190, "and its leases with it" },
