@@ -230,7 +230,7 @@ gkv_membership_set_status (GkvMembership *self, GkvMember *member, GkvPeerState 
   if (status == GKV_PEER_STATE_SUSPECT)
     look_at_suspects (self, self->runtime->now.mono);
   /* That a suspicion has ended here is nothing to others: each asks for itself. */
-  if (status != GKV_PEER_STATE_ALIVE || !was_live)
+  if (self->suspect_questions == 0 && (status != GKV_PEER_STATE_ALIVE || !was_live))
     gkv_updates_add (self->updates, member);
   if (!was_live && gkv_member_is_live (member))
     gkv_updates_flood (self->updates, member, member);
@@ -794,7 +794,7 @@ take_incarnation (GkvMembership *self, GkvLink *link, GkvMember *member, const E
 static void
 receive_doubt (GkvMembership *self, GkvLink *link, GkvMember *member)
 {
-  if (member->status != GKV_PEER_STATE_ALIVE)
+  if (member->status != GKV_PEER_STATE_ALIVE || self->suspect_questions > 0)
     return;
 
   /* We know better; but it should know what is said of it, so that it shows to all that it lives. */
