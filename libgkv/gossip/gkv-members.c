@@ -16,8 +16,8 @@ struct _GkvMembers
   GHashTable *members; /* hash of the id → GkvMember, owned */
   GPtrArray *order;    /* GkvMember, in the order of probes */
   guint next;          /* in it */
-  guint n_suspect;
-  guint next_dead; /* in it */
+  GPtrArray *suspects; /* GkvMember, in any order */
+  guint next_dead;     /* in it */
   guint64 revision;
   guint32 sum;
   gint64 sum_since;
@@ -42,6 +42,7 @@ gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpoint
   self->data = data;
   self->members = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) member_free);
   self->order = g_ptr_array_new ();
+  self->suspects = g_ptr_array_new ();
   self->sum_since = runtime->now.mono;
   return self;
 }
@@ -52,6 +53,7 @@ gkv_members_free (GkvMembers *self)
   for (guint i = 0; i < self->order->len; i++)
     self->listener.removed (g_ptr_array_index (self->order, i), self->data);
   g_ptr_array_unref (self->order);
+  g_ptr_array_unref (self->suspects);
   g_hash_table_unref (self->members);
   g_free (self);
 }
@@ -73,7 +75,13 @@ gkv_members_get_n (GkvMembers *self)
 guint
 gkv_members_get_n_suspect (GkvMembers *self)
 {
-  return self->n_suspect;
+  return self->suspects->len;
+}
+
+GkvMember *
+gkv_members_get_nth_suspect (GkvMembers *self, guint index)
+{
+  return g_ptr_array_index (self->suspects, index);
 }
 
 gboolean
@@ -134,7 +142,7 @@ gkv_member_get_term (const GkvMember *member)
 }
 
 static void
-count (GkvMembers *self, const GkvMember *member, int by)
+count (GkvMembers *self, GkvMember *member, int by)
 {
   gkv_members_touch (self);
   if (gkv_member_is_live (member))
@@ -143,8 +151,10 @@ count (GkvMembers *self, const GkvMember *member, int by)
       self->sum += by * gkv_member_get_term (member);
       self->sum_since = self->runtime->now.mono;
     }
-  if (member->status == GKV_PEER_STATE_SUSPECT)
-    self->n_suspect += by;
+  if (member->status == GKV_PEER_STATE_SUSPECT && by > 0)
+    g_ptr_array_add (self->suspects, member);
+  else if (member->status == GKV_PEER_STATE_SUSPECT)
+    g_ptr_array_remove_fast (self->suspects, member);
 }
 
 void
@@ -338,6 +348,22 @@ gkv_members_pick_one (GkvMembers *self, const GkvMember *except)
     }
 
   return NULL;
+}
+
+GPtrArray *
+gkv_members_pick_some (GkvMembers *self, guint max, const GkvMember *except)
+{
+  GPtrArray *picked = g_ptr_array_new ();
+
+  for (guint i = 0; i < max; i++)
+    {
+      GkvMember *member = gkv_members_pick_one (self, except);
+
+      if (member != NULL && !g_ptr_array_find (picked, member, NULL))
+        g_ptr_array_add (picked, member);
+    }
+
+  return picked;
 }
 
 GPtrArray *

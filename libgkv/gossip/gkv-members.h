@@ -76,6 +76,8 @@ void gkv_members_free (GkvMembers *self);
 GkvMember *gkv_members_lookup (GkvMembers *self, const char *id);
 guint gkv_members_get_n (GkvMembers *self);
 guint gkv_members_get_n_suspect (GkvMembers *self);
+/* When it is one no longer, the last one takes its place. */
+GkvMember *gkv_members_get_nth_suspect (GkvMembers *self, guint index);
 gboolean gkv_members_are_full (GkvMembers *self);
 void gkv_members_init_iter (GkvMembers *self, GHashTableIter *iter);
 
@@ -135,7 +137,9 @@ GkvMember *gkv_members_next (GkvMembers *self);
 GkvMember *gkv_members_next_dead (GkvMembers *self);
 /* Members that are alive, with a usable link, in random order, at most @max. (transfer container) */
 GPtrArray *gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except);
-/* One of them, without a look at all. NULL: there is none. */
+/* Some of them, without a look at all. (transfer container) */
+GPtrArray *gkv_members_pick_some (GkvMembers *self, guint max, const GkvMember *except);
+/* One of them, likewise. NULL: there is none. */
 GkvMember *gkv_members_pick_one (GkvMembers *self, const GkvMember *except);
 
 G_END_DECLS

@@ -972,8 +972,6 @@ tick_suspects (GkvMembership *self)
 {
   gint64 suspicion = gkv_membership_get_suspicion (self);
   gint64 period = suspicion / SUSPECT_QUESTIONS / 2;
-  GHashTableIter iter;
-  GkvMember *member;
   guint n_lost = 0, n_asked = 0;
   gint64 patience;
 
@@ -986,16 +984,11 @@ tick_suspects (GkvMembership *self)
   if (self->suspects_due != G_MAXINT64 && self->runtime->now.mono - self->suspects_due > SLEPT)
     gkv_membership_note_slept (self, self->runtime->now.mono - self->suspects_due);
   self->suspects_due = G_MAXINT64;
-  if (gkv_members_get_n_suspect (self->members) == 0)
-    return;
-
-  gkv_members_init_iter (self->members, &iter);
-  while (n_lost < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  for (guint i = gkv_members_get_n_suspect (self->members); i > 0 && n_lost < MAX_LOST; i--)
     {
-      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (member->status != GKV_PEER_STATE_SUSPECT)
-        continue;
+      GkvMember *member = gkv_members_get_nth_suspect (self->members, i - 1);
 
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       patience = member->heard > member->generation_since ? suspicion : UNHEARD * suspicion;
       if (self->runtime->now.mono - member->status_since >= patience)
         {

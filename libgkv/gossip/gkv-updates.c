@@ -32,9 +32,9 @@
 #define MIN_INTRODUCTIONS 8
 #define MAX_INTRODUCTIONS 64
 
-/* Where there are no more peers than that, each is sent at once what can't wait; else so many of them, by chance, and
+/* Where there are no more members than that, each is sent at once what can't wait; else so many of them, by chance, and
  * those that need others to be reached or through whom others are reached. */
-#define FLOOD_ALL    12
+#define FLOOD_ALL    16
 #define FLOOD_SOME   3
 #define RELAYS_LASTS (120 * GKV_SECOND)
 
@@ -279,27 +279,30 @@ may_flood (GkvUpdates *self)
   return TRUE;
 }
 
+static gboolean
+is_relay (GkvUpdates *self, const GkvMember *member)
+{
+  return member->last_relayed != 0 && self->runtime->now.mono - member->last_relayed < RELAYS_LASTS &&
+         gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link);
+}
+
 /* Those that get it at once. (transfer container) */
 static GPtrArray *
 pick_for_flood (GkvUpdates *self, const GkvMember *except)
 {
-  GPtrArray *peers = gkv_members_pick (self->members, G_MAXUINT, except);
-  guint n_some = FLOOD_SOME;
+  guint n = gkv_members_get_n (self->members);
+  GPtrArray *peers;
 
-  if (peers->len <= FLOOD_ALL)
-    return peers;
+  if (n <= FLOOD_ALL)
+    return gkv_members_pick (self->members, G_MAXUINT, except);
 
-  /* They are in random order. */
-  for (guint i = peers->len; i > 0; i--)
+  peers = gkv_members_pick_some (self->members, FLOOD_SOME, except);
+  for (guint i = 0; i < n; i++)
     {
-      GkvMember *peer = g_ptr_array_index (peers, i - 1);
+      GkvMember *member = gkv_members_get_nth (self->members, i);
 
-      if (peer->last_relayed != 0 && self->runtime->now.mono - peer->last_relayed < RELAYS_LASTS)
-        continue;
-      if (n_some > 0)
-        n_some--;
-      else
-        g_ptr_array_remove_index_fast (peers, i - 1);
+      if (member != except && is_relay (self, member) && !g_ptr_array_find (peers, member, NULL))
+        g_ptr_array_add (peers, member);
     }
   return peers;
 }
