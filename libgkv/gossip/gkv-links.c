@@ -151,6 +151,8 @@ queue_datagram (GkvLinks *self, const char *address, GByteArray *out)
 {
   GkvDatagram *datagram = gkv_fifo_push (&self->datagrams);
 
+  if (out->data[3] == GKV_WIRE_PLAIN)
+    gkv_wire_seal (out);
   self->runtime->counters.datagrams_sent++;
   self->runtime->counters.bytes_sent += out->len;
   datagram->address = g_strdup (address);
@@ -794,8 +796,8 @@ gkv_links_receive (GkvLinks *self, const char *address, gconstpointer data, gsiz
     }
 
   gkv_reader_init (&reader, data, len);
-  gkv_reader_bytes (&reader, 8);
-  echo = gkv_reader_u64 (&reader);
+  gkv_reader_bytes (&reader, GKV_WIRE_HEADER_SIZE);
+  echo = gkv_wire_get_echo (data, len);
 
   link = gkv_links_lookup (self, address);
 

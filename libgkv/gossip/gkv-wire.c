@@ -11,6 +11,26 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+guint64
+gkv_wire_get_echo (gconstpointer datagram, gsize len)
+{
+  const guint8 *data = datagram;
+  guint64 echo;
+
+  memcpy (&echo, data + GKV_WIRE_ECHO_OFFSET, sizeof echo);
+  echo = GUINT64_FROM_LE (echo);
+  return echo != 0 ? echo ^ gkv_hash_checksum (data + GKV_WIRE_HEADER_SIZE, len - GKV_WIRE_HEADER_SIZE) : 0;
+}
+
+void
+gkv_wire_seal (GByteArray *datagram)
+{
+  /* What is mixed in twice is out again. */
+  guint64 echo = GUINT64_TO_LE (gkv_wire_get_echo (datagram->data, datagram->len));
+
+  memcpy (datagram->data + GKV_WIRE_ECHO_OFFSET, &echo, sizeof echo);
+}
+
 void
 gkv_reader_init (GkvReader *reader, gconstpointer data, gsize len)
 {

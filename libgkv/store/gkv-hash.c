@@ -100,6 +100,44 @@ gkv_hash_128 (const GkvHashKey *key, gconstpointer data, gsize len)
   return end (&s, rest | (guint64) len << 56);
 }
 
+/* Each lane waits for its own last product only. A product with an odd number, and each turn, can be undone: so no
+ * change in a single word is lost. */
+#define CHECKSUM_PRIME G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
+
+static inline guint64
+mix_checksum (guint64 lane, const guint8 *bytes)
+{
+  guint64 word;
+
+  memcpy (&word, bytes, sizeof word);
+  return gkv_hasher_rotate ((lane ^ GUINT64_FROM_LE (word)) * CHECKSUM_PRIME, 29);
+}
+
+guint64
+gkv_hash_checksum (gconstpointer data, gsize len)
+{
+  const guint8 *bytes = data;
+  guint64 a = 1, b = 2, c = 3, d = len;
+  guint8 last[8] = { 0 };
+
+  for (; len >= 4 * sizeof last; bytes += 4 * sizeof last, len -= 4 * sizeof last)
+    {
+      a = mix_checksum (a, bytes);
+      b = mix_checksum (b, bytes + 8);
+      c = mix_checksum (c, bytes + 16);
+      d = mix_checksum (d, bytes + 24);
+    }
+  for (; len >= sizeof last; bytes += sizeof last, len -= sizeof last)
+    a = mix_checksum (a, bytes);
+  if (len > 0)
+    memcpy (last, bytes, len);
+  b = mix_checksum (b, last);
+
+  a = (gkv_hasher_rotate ((a ^ b) * CHECKSUM_PRIME, 32) ^ c) * CHECKSUM_PRIME;
+  a = (gkv_hasher_rotate (a, 32) ^ d) * CHECKSUM_PRIME;
+  return a ^ a >> 29;
+}
+
 guint
 gkv_hash_string (gconstpointer string)
 {

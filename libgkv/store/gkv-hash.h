@@ -31,6 +31,9 @@ GkvHashKey gkv_hash_key_for_cluster (const char *cluster);
  * make many that fall together. Tables that are walked through are no place for it: their order would be by chance. */
 guint gkv_hash_string (gconstpointer string);
 
+/* A checksum: it tells what chance has changed, and is faster than memory. Anybody can make what has the same one. */
+guint64 gkv_hash_checksum (gconstpointer data, gsize len);
+
 guint64 gkv_hash_64 (const GkvHashKey *key, gconstpointer data, gsize len);
 /* The place of a key in a store. Two keys may have one, and everything has to stand that. */
 guint64 gkv_hash_place (const GkvHashKey *key, gconstpointer data, gsize len);

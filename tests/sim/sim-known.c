@@ -24,7 +24,6 @@ typedef struct
 static const Known table[] = {
   /* Faults that are left out altogether: what they break can't be told from what else would. */
   { "leaps", "h", NULL, SIM_FAULT_LEAPS, 0, 1, "what a clock that was far ahead has written stays hidden" },
-  { "corruption", "-", NULL, SIM_FAULT_CORRUPTION, 0, 14, "a record with other bytes is taken: nothing tells it" },
 
   /* Checks that are left out where a fault happens. */
   { "one-way-deaths", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 922180,

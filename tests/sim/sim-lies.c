@@ -179,6 +179,15 @@ sim_lies_alter (SimLies *self, GBytes *bytes, gsize max)
         gkv_put_message (out, kind, body, len);
     }
 
+  /* The echo is mixed with what follows it. */
+  if (data[3] == GKV_WIRE_PLAIN)
+    {
+      guint64 echo = GUINT64_TO_LE (gkv_wire_get_echo (data, size));
+
+      memcpy (out->data + GKV_WIRE_ECHO_OFFSET, &echo, sizeof echo);
+      gkv_wire_seal (out);
+    }
+
   if (out->len > MAX (max, size))
     {
       g_byte_array_unref (out);

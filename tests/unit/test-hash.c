@@ -148,11 +148,43 @@ test_strings (void)
   g_assert_cmpuint (g_hash_table_size (seen), >, 1000);
 }
 
+/* Whatever changes in it, and where it ends, the checksum is another. */
+static void
+test_checksum (void)
+{
+  guint8 data[200];
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  guint n = 0;
+
+  for (guint i = 0; i < sizeof data; i++)
+    data[i] = i * 7;
+
+  for (gsize len = 0; len <= sizeof data; len++)
+    for (gsize bit = 0; bit <= 8 * len; bit++)
+      {
+        guint64 sum;
+
+        if (bit < 8 * len)
+          data[bit / 8] ^= 1 << bit % 8;
+        sum = gkv_hash_checksum (data, len);
+        if (bit < 8 * len)
+          data[bit / 8] ^= 1 << bit % 8;
+        g_hash_table_add (seen, g_memdup2 (&sum, sizeof sum));
+        n++;
+      }
+  g_assert_cmpuint (g_hash_table_size (seen), ==, n);
+
+  /* The same on every machine. */
+  g_assert_cmphex (gkv_hash_checksum (data, 0), ==, gkv_hash_checksum (NULL, 0));
+  g_assert_cmphex (gkv_hash_checksum (data, 100), ==, G_GUINT64_CONSTANT (0x24db60bbbb474c68));
+}
+
 int
 main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/hash/checksum", test_checksum);
   g_test_add_func ("/hash/vectors", test_vectors);
   g_test_add_func ("/hash/parts", test_parts);
   g_test_add_func ("/hash/sums", test_sums);

@@ -48,6 +48,7 @@ repeat_message (Pair *pair, guint8 kind, GByteArray *body)
 
   while (out->len + 2 + body->len <= DATAGRAM)
     gkv_put_message (out, kind, body->data, body->len);
+  gkv_wire_seal (out);
   return g_byte_array_free_to_bytes (out);
 }
 
@@ -276,6 +277,7 @@ send_message (Pair *pair, const char *address, guint8 kind, GByteArray *body)
   g_autoptr (GByteArray) out = begin_datagram_from (pair, address, 0);
 
   gkv_put_message (out, kind, body->data, body->len);
+  gkv_wire_seal (out);
   gkv_engine_receive (pair->sides[0].engine, address, out->data, out->len, &pair->now);
 }
 
@@ -285,6 +287,7 @@ send_ident (Pair *pair, const char *address, const char *id, guint64 life)
   g_autoptr (GByteArray) out = begin_datagram_from (pair, address, 0);
 
   put_ident (pair, out, id, life, "");
+  gkv_wire_seal (out);
   gkv_engine_receive (pair->sides[0].engine, address, out->data, out->len, &pair->now);
 }
 
@@ -488,6 +491,7 @@ test_taken_over (void)
       put_ident (&pair, out, others[i].id, others[i].generation, "");
       for (guint8 kind = GKV_MESSAGE_DUPLICATE; kind <= GKV_MESSAGE_NONE; kind++)
         gkv_put_message (out, kind, zeros, 24);
+      gkv_wire_seal (out);
       gkv_engine_receive (pair.sides[0].engine, "b:2", out->data, out->len, &pair.now);
       g_assert_null (link->member);
       g_assert_null (member->link);
@@ -547,6 +551,7 @@ test_moved (gconstpointer by_another)
 
   answer = begin_datagram_from (&pair, "d:4", 0);
   put_ident (&pair, answer, "b:2", pair.sides[1].generation, "e:5");
+  gkv_wire_seal (answer);
   gkv_engine_receive (pair.sides[0].engine, "d:4", answer->data, answer->len, &pair.now);
   g_assert_cmpstr (member->link->address, ==, "d:4");
   g_assert_cmpstr (member->address, ==, "e:5");
@@ -923,6 +928,7 @@ make_datagram (Pair *pair)
         }
     }
 
+  gkv_wire_seal (out);
   return g_byte_array_free_to_bytes (out);
 }
 

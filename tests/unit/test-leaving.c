@@ -166,6 +166,7 @@ forge_leaving (Pair *pair, GkvLink *link)
   gkv_put_varint (body, 0);
   gkv_put_message (out, GKV_MESSAGE_IDENT, body->data, body->len);
 
+  gkv_wire_seal (out);
   return g_byte_array_free_to_bytes (g_steal_pointer (&out));
 }
 
