@@ -21,9 +21,9 @@ G_BEGIN_DECLS
 #define GKV_WIRE_UNPROVED    254 /* nothing follows: the token in place of the echo is what the receiver has to echo */
 #define GKV_WIRE_REFUSED     255 /* nothing follows: the sender is of another cluster than the tag's */
 
-/* What is echoed in a plain datagram is mixed with a checksum of what follows the header, so that one that was spoilt on
- * its way proves nothing. To be called when it is complete; and the echo of one that has come in, of a whole header at
- * least. 0 stays what it is: nothing is echoed. */
+/* What is echoed in a plain datagram is mixed with a checksum of what follows the header, so that one that was spoilt
+ * on its way proves nothing. To be called when it is complete; and the echo of one that has come in, of a whole header
+ * at least. 0 stays what it is: nothing is echoed. */
 #define GKV_WIRE_ECHO_OFFSET 8
 void gkv_wire_seal (GByteArray *datagram);
 guint64 gkv_wire_get_echo (gconstpointer datagram, gsize len);

@@ -100,9 +100,10 @@ gkv_hash_128 (const GkvHashKey *key, gconstpointer data, gsize len)
   return end (&s, rest | (guint64) len << 56);
 }
 
-/* Each lane waits for its own last product only. A product with an odd number, and each turn, can be undone: so no
- * change in a single word is lost. */
-#define CHECKSUM_PRIME G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
+/* The rounds are those of XXH64 (Collet). Each lane waits for its own last product only. A product with an odd number,
+ * a sum and a turn can be undone: so no change in a single word is lost. */
+#define CHECKSUM_PRIME   G_GUINT64_CONSTANT (0x9e3779b185ebca87)
+#define CHECKSUM_PRIME_2 G_GUINT64_CONSTANT (0xc2b2ae3d27d4eb4f)
 
 static inline guint64
 mix_checksum (guint64 lane, const guint8 *bytes)
@@ -110,7 +111,7 @@ mix_checksum (guint64 lane, const guint8 *bytes)
   guint64 word;
 
   memcpy (&word, bytes, sizeof word);
-  return gkv_hasher_rotate ((lane ^ GUINT64_FROM_LE (word)) * CHECKSUM_PRIME, 29);
+  return gkv_hasher_rotate (lane + GUINT64_FROM_LE (word) * CHECKSUM_PRIME_2, 31) * CHECKSUM_PRIME;
 }
 
 guint64
@@ -133,8 +134,10 @@ gkv_hash_checksum (gconstpointer data, gsize len)
     memcpy (last, bytes, len);
   b = mix_checksum (b, last);
 
-  a = (gkv_hasher_rotate ((a ^ b) * CHECKSUM_PRIME, 32) ^ c) * CHECKSUM_PRIME;
-  a = (gkv_hasher_rotate (a, 32) ^ d) * CHECKSUM_PRIME;
+  a = gkv_hasher_rotate (a * CHECKSUM_PRIME, 32) ^ b;
+  a = gkv_hasher_rotate (a * CHECKSUM_PRIME, 32) ^ c;
+  a = gkv_hasher_rotate (a * CHECKSUM_PRIME, 32) ^ d;
+  a *= CHECKSUM_PRIME;
   return a ^ a >> 29;
 }
 
