@@ -70,6 +70,9 @@ put_listed (GkvRecord *record, gpointer user_data)
   return TRUE;
 }
 
+/* What the reply to a query takes at the most, but for that with many records of one hash. */
+#define ASK_COST GKV_WIRE_USUAL_DATAGRAM
+
 static void
 handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
@@ -80,7 +83,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 
   theirs.lo = gkv_reader_u64 (reader);
   theirs.hi = gkv_reader_u64 (reader);
-  if (reader->failed)
+  if (reader->failed || !gkv_links_spend (self->links, ASK_COST))
     return;
 
   gkv_conversation_of (link)->stirred = self->runtime->now.mono;

@@ -67,7 +67,7 @@ gkv_events_new (GkvChangedFunc changed, gpointer changed_data)
   self->changed = changed;
   self->changed_data = changed_data;
   gkv_fifo_init (&self->queue, sizeof (GkvEvent));
-  self->peers = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) peer_free);
+  self->peers = g_hash_table_new_full (gkv_hash_string, g_str_equal, NULL, (GDestroyNotify) peer_free);
   self->vacant = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->changes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   return self;

@@ -152,8 +152,10 @@ gkv_offers_handle (GkvOffers *self, GkvLink *link, GkvReader *reader)
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       gkv_offers_consider (self, link, &item);
       mine = find_same (self, &item);
-      if (mine != NULL && (mine->stamp > item.stamp ||
-                           (mine->stamp == item.stamp && (guint32) mine->fingerprint.lo != item.fingerprint)))
+      if (mine != NULL &&
+          (mine->stamp > item.stamp ||
+           (mine->stamp == item.stamp && (guint32) mine->fingerprint.lo != item.fingerprint)) &&
+          gkv_links_spend (self->links, MIN (gkv_record_get_wire_size (mine), self->runtime->max_datagram)))
         gkv_partings_give (self->partings, link, mine);
     }
 }

@@ -33,7 +33,7 @@ gkv_entry_cache_new (void)
   GkvEntryCache *self = g_atomic_rc_box_new0 (GkvEntryCache);
 
   g_mutex_init (&self->lock);
-  self->by_key = g_hash_table_new (g_str_hash, g_str_equal);
+  self->by_key = g_hash_table_new (gkv_hash_string, g_str_equal);
 
   return self;
 }

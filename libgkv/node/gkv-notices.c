@@ -6,6 +6,8 @@
 
 #include "gkv-notices.h"
 
+#include "store/gkv-hash.h"
+
 /* The most errors that wait. */
 #define MAX_ERRORS (64)
 
@@ -30,7 +32,7 @@ gkv_notices_new (void)
   GkvNotices *self = g_new0 (GkvNotices, 1);
 
   g_queue_init (&self->queue);
-  self->by_peer = g_hash_table_new (g_str_hash, g_str_equal);
+  self->by_peer = g_hash_table_new (gkv_hash_string, g_str_equal);
 
   return self;
 }

@@ -17,6 +17,9 @@
 
 #define DATAGRAM 1200
 
+/* What UDP carries, whatever a node says that it takes. */
+#define LARGEST 65000
+
 /* Of a record that doesn't fit a datagram. */
 #define PIECE 512
 
@@ -46,7 +49,7 @@ repeat_message (Pair *pair, guint8 kind, GByteArray *body)
 {
   GByteArray *out = begin_datagram (pair, 1, 0);
 
-  while (out->len + 2 + body->len <= DATAGRAM)
+  while (out->len + 3 + body->len <= LARGEST)
     gkv_put_message (out, kind, body->data, body->len);
   gkv_wire_seal (out);
   return g_byte_array_free_to_bytes (out);
@@ -83,6 +86,17 @@ check_answer (Pair *pair, guint8 kind, GByteArray *body)
   g_test_message ("kind %u, %u times: %" G_GSIZE_FORMAT " bytes", kind,
                   (guint) (g_bytes_get_size (datagram) / (body->len + 2)), sent);
   g_assert_cmpuint (sent, <=, MOST);
+}
+
+/* An item of what a record has replaced. */
+static void
+put_older (GByteArray *body, const GkvHashKey *hash_key, const GkvRecord *record)
+{
+  gsize begin = body->len;
+  guint64 stamp = GUINT64_TO_LE (record->stamp - 1);
+
+  gkv_put_item (body, hash_key, record);
+  memcpy (body->data + begin + 12, &stamp, sizeof stamp);
 }
 
 static void
@@ -137,6 +151,23 @@ test_answers (void)
   gkv_put_u64 (body, 1);
   gkv_put_u64 (body, 1);
   check_answer (&pair, GKV_MESSAGE_ASK, body);
+
+  g_byte_array_set_size (body, 0);
+  gkv_put_range (body, everything);
+  gkv_put_u64 (body, 1);
+  gkv_put_u64 (body, 1);
+  check_answer (&pair, GKV_MESSAGE_ASK, body);
+
+  /* Older than what is here. */
+  g_byte_array_set_size (body, 0);
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+      put_older (body, gkv_store_get_hash_key (pair.sides[0].store),
+                 gkv_store_lookup (pair.sides[0].store, key, strlen (key)));
+    }
+  check_answer (&pair, GKV_MESSAGE_OFFER, body);
 
   for (guint64 i = 0; i < 100000; i++)
     gkv_removals_add (gkv_store_get_removals (pair.sides[0].store), (GkvFingerprint){ i, i }, 1, 0);
