@@ -68,6 +68,7 @@ choose_options (Plan *self, guint node)
   guint cpu = 100 + draw (self, 3000);
   guint failures = draw (self, 200);
   guint rate = 100000 + draw (self, 200000);
+  guint largest = 1200 + rate % 5000;
   guint drift = draw (self, 1000);
 
   add (self, "option %u gossip-interval %ums", node, interval);
@@ -79,8 +80,10 @@ choose_options (Plan *self, guint node)
     add (self, "option %u hides-address", node);
   if (has (self, SIM_FAULT_SLOW_CPU))
     add (self, "option %u cpu-time %uus", node, cpu);
-  if (has (self, SIM_FAULT_UPLINKS))
-    add (self, "uplink %u failures=%u rate=%u queue=16384", node, failures, rate);
+  if (has (self, SIM_FAULT_UPLINKS) || has (self, SIM_FAULT_SIZES))
+    add (self, "uplink %u failures=%u rate=%u queue=16384 largest=%u", node,
+         has (self, SIM_FAULT_UPLINKS) ? failures : 0, has (self, SIM_FAULT_UPLINKS) ? rate : 0,
+         has (self, SIM_FAULT_SIZES) ? largest : 0);
   if (has (self, SIM_FAULT_DRIFT))
     add (self, "drift %u %d", node, (int) drift - 500);
 }
