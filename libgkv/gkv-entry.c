@@ -396,7 +396,7 @@ gkv_entry_update (GkvEntry *self, GVariant *value, const GkvRecord *record, gint
   g_object_freeze_notify (G_OBJECT (self));
   gkv_entry_set_value (self, value);
   gkv_entry_set_writer (self, record->writer);
-  gkv_entry_take_time (self, &self->modified, gkv_entry_make_time (gkv_stamp_get_ms (record->stamp) * 1000),
+  gkv_entry_take_time (self, &self->modified, gkv_entry_make_time (gkv_record_get_time_ms (record) * 1000),
                        PROP_MODIFIED);
   gkv_entry_take_time (self, &self->expires, gkv_entry_make_time (expires_us), PROP_EXPIRES);
   gkv_entry_set_ephemeral (self, (record->flags & GKV_RECORD_EPHEMERAL) != 0);

@@ -535,10 +535,10 @@ set_time (GkvEngine *self, const GkvTime *now)
 }
 
 static GkvRuntime *
-make_runtime (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now)
+make_runtime (const GkvEngineConfig *config, GkvStore *store, const GkvTime *now)
 {
   GkvRuntime *runtime =
-      gkv_runtime_new (store, clock, gkv_events_new (config->changed, config->changed_data), config->random_seed, now);
+      gkv_runtime_new (store, gkv_events_new (config->changed, config->changed_data), config->random_seed, now);
   GkvHashKey zero = { 0, 0 };
 
   runtime->id = g_ref_string_new_intern (config->node_id);
@@ -552,10 +552,10 @@ make_runtime (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, c
 }
 
 GkvEngine *
-gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now)
+gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *now)
 {
   GkvEngine *self = g_new0 (GkvEngine, 1);
-  GkvRuntime *runtime = make_runtime (config, store, clock, now);
+  GkvRuntime *runtime = make_runtime (config, store, now);
   guint max_removals = config->max_removals > 0 ? config->max_removals : GKV_MAX_REMOVALS;
 
   self->runtime = runtime;

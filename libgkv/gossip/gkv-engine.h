@@ -33,7 +33,7 @@ typedef struct
    * one; NULL: none is. The engine knows addresses as text only. */
   gboolean (*is_confined) (const char *address);
 
-  /* For an owner that guards the store, and the clock, by a lock of its own, so that other threads read and write while
+  /* For an owner that guards the store by a lock of its own, so that other threads read and write while
    * the engine works; both or none. The engine takes it in gkv_engine_new (), receive (), push (), tick () and leave
    * (), and leaves it before they return; nothing else here looks at the store. It never takes it twice. In between it
    * leaves it and takes it again after about 32 records handled, or as much other work, so it isn't held for more than
@@ -58,7 +58,7 @@ typedef struct
 } GkvEngineConfig;
 
 /* @store is borrowed and outlives the engine. */
-GkvEngine *gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, GkvClock *clock, const GkvTime *now);
+GkvEngine *gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *now);
 void gkv_engine_free (GkvEngine *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GkvEngine, gkv_engine_free)
 

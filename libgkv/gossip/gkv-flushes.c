@@ -170,7 +170,7 @@ confirm_records (GkvFlushes *self, GPtrArray *records)
       GkvRecord *record = g_ptr_array_index (records, i);
 
       /* One that is too far ahead is acknowledged, and refused all the same. */
-      if (gkv_stamp_get_ahead_ms (record->stamp, self->runtime->now.wall) <= GKV_CLOCK_DRIFT_BOUND_MS)
+      if (gkv_clock_judge (record->stamp, gkv_record_get_time_ms (record), self->runtime->now.wall) == GKV_TIME_VALID)
         g_hash_table_remove (self->unconfirmed, record);
     }
 

@@ -352,7 +352,7 @@ take (GkvInheritance *self, GkvReader *reader, gint64 made)
       hash.lo = gkv_reader_u64 (reader);
       hash.hi = gkv_reader_u64 (reader);
       stamp = gkv_reader_u64 (reader);
-      if (gkv_stamp_get_ahead_ms (stamp, self->runtime->now.wall) > MAX_AHEAD_MS)
+      if (gkv_clock_get_ahead_ms (gkv_stamp_get_ms (stamp), self->runtime->now.wall) > MAX_AHEAD_MS)
         continue;
 
       gkv_removals_add (removals, hash, stamp, made);

@@ -18,6 +18,12 @@
 /* Records of before, looked at at a time. */
 #define TAKE_IN_SLICE 64
 
+/* A mark is believed where the own count ends so soon, or within a thousandth of the full lifetime. */
+#define MARK_SLACK (2 * GKV_SECOND)
+
+/* So that sums of times don't overflow. */
+#define MAX_LEFT_MS (G_MAXINT64 / 4 / GKV_MS)
+
 /* Expiries done in one tick, and at a time. */
 #define MAX_EXPIRIES   256
 #define EXPIRIES_SLICE 8
@@ -105,7 +111,7 @@ gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader)
 static gboolean
 is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
 {
-  gint64 ahead = gkv_stamp_get_ahead_ms (record->stamp, self->runtime->now.wall);
+  gint64 ahead = gkv_clock_get_ahead_ms (gkv_record_get_time_ms (record), self->runtime->now.wall);
 
   if (ahead <= GKV_CLOCK_DRIFT_BOUND_MS)
     return FALSE;
@@ -198,10 +204,9 @@ void
 gkv_records_write_again (GkvRecords *self, GkvRecord *lost)
 {
   g_autoptr (GkvRecord) record =
-      gkv_record_new (gkv_store_get_hash_key (self->runtime->store), lost->writer, gkv_record_get_key (lost),
-                      lost->key_len, GKV_RECORD_EPHEMERAL,
-                      gkv_clock_next (self->runtime->clock, self->runtime->now.wall), self->runtime->generation,
-                      gkv_record_get_content (lost), lost->content_len);
+      gkv_store_new_write (self->runtime->store, lost->writer, gkv_record_get_key (lost), lost->key_len,
+                           GKV_RECORD_EPHEMERAL, self->runtime->now.wall, self->runtime->generation, 0,
+                           gkv_record_get_content (lost), lost->content_len);
 
   put_own (self, record);
 }
@@ -242,6 +247,15 @@ report_doubt (GkvRecords *self, const GkvLink *from, const GkvRecord *record)
                       gkv_record_get_key (record), gkv_record_get_origin (record), from->address);
 }
 
+/* Clocks run at different rates, and a remaining lifetime is on its way for a while. */
+static gboolean
+is_ending (GkvRecords *self, GkvRecord *held)
+{
+  gint64 deadline = gkv_store_get_deadline (self->runtime->store, held);
+
+  return deadline >= 0 && deadline - self->runtime->now.boot <= MARK_SLACK + (gint64) gkv_record_get_life_ms (held);
+}
+
 /* Who held this generation as ended has marked a record of it. It isn't: the record is written again, above the mark.
  */
 static gboolean
@@ -256,8 +270,45 @@ rewrite_if_marked (GkvRecords *self, GkvRecord *record)
   if (held == NULL || gkv_record_is_dead (held) || !is_own_generation (self, held) || held->stamp != record->stamp)
     return FALSE;
 
+  if ((held->flags & GKV_RECORD_TTL) && is_ending (self, held))
+    return FALSE;
+
   gkv_records_write_again (self, held);
   return TRUE;
+}
+
+/* A mark is a claim about a record, and whoever holds that counts for itself. So one that lies about what remains of a
+ * lifetime harms only those whom it tells. What has no end gets no mark: a removal has a later stamp. */
+static gboolean
+doubts_mark (GkvRecords *self, GkvRecord *record)
+{
+  GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+
+  if (held == NULL || gkv_record_is_dead (held) || !gkv_record_is_version_of (record, held))
+    return FALSE;
+
+  if ((record->flags & held->flags & GKV_RECORD_TTL) && is_ending (self, held))
+    return FALSE;
+
+  return !(record->flags & held->flags & GKV_RECORD_EPHEMERAL) || gkv_ephemerals_doubt (self->ephemerals, record);
+}
+
+/* When a record that came with @left_ms ends: it is counted once for all, also where it comes again with another time.
+ * -1: it has no end. */
+static gint64
+get_deadline (GkvRecords *self, GkvRecord *record, gint64 left_ms)
+{
+  gint64 life_ms = gkv_record_get_life_ms (record);
+  GkvRecord *held;
+
+  if (gkv_record_is_dead (record) || life_ms == 0)
+    return -1;
+
+  held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+  if (held != NULL && (held->flags & GKV_RECORD_DEADLINE) && gkv_record_is_version_of (record, held))
+    return gkv_store_get_deadline (self->runtime->store, held);
+
+  return self->runtime->now.boot + MIN (left_ms >= 0 ? MIN (left_ms, life_ms) : life_ms, MAX_LEFT_MS) * GKV_MS;
 }
 
 gboolean
@@ -265,6 +316,7 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
 {
   GkvStoreResult result;
   gboolean doubted;
+  gint64 deadline;
   GkvRecord *replaced = NULL;
 
   self->runtime->counters.records_received++;
@@ -282,13 +334,16 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
   if (rewrite_if_marked (self, record))
     return FALSE;
 
-  /* Its owner is to know, wherever it can be reached from here. */
-  if (gkv_ephemerals_doubt (self->ephemerals, record))
+  if (gkv_record_is_dead (record) && doubts_mark (self, record))
     {
-      gkv_rumours_send_to (self->rumours, record, gkv_runtime_hash_id (self->runtime, gkv_record_get_origin (record)));
+      /* Its owner is to know, wherever it can be reached from here. */
+      if (record->flags & GKV_RECORD_EPHEMERAL)
+        gkv_rumours_send_to (self->rumours, record,
+                             gkv_runtime_hash_id (self->runtime, gkv_record_get_origin (record)));
       return FALSE;
     }
 
+  deadline = get_deadline (self, record, left_ms);
   result = gkv_store_put (self->runtime->store, record, &replaced);
   if (result == GKV_STORE_REMOVED)
     {
@@ -299,23 +354,16 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
       return FALSE;
     }
   if (result != GKV_STORE_TAKEN)
-    {
-      GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
-
-      if (left_ms >= 0 && !gkv_record_is_dead (record) && held != NULL &&
-          gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint))
-        gkv_store_set_deadline (self->runtime->store, held, self->runtime->now.boot + left_ms * GKV_MS);
-      return FALSE;
-    }
+    return FALSE;
 
   self->runtime->counters.records_taken++;
   if (doubted)
     report_doubt (self, from, record);
 
-  if (left_ms >= 0 && !gkv_record_is_dead (record))
+  if (deadline >= 0)
     {
-      gkv_store_set_deadline (self->runtime->store, record, self->runtime->now.boot + left_ms * GKV_MS);
-      gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + left_ms * GKV_MS);
+      gkv_store_set_deadline (self->runtime->store, record, deadline);
+      gkv_runtime_wake_at_boot (self->runtime, deadline);
     }
 
   if (record->flags & GKV_RECORD_QUARANTINED)
@@ -325,7 +373,6 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
       return TRUE;
     }
 
-  gkv_clock_observe (self->runtime->clock, record->stamp);
   watch (self, record, left_ms);
 
   if (gkv_record_is_dead (record) && is_own_generation (self, record) && replaced != NULL && !self->runtime->leaving)
@@ -379,7 +426,6 @@ on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 {
   GkvRecords *self = user_data;
 
-  gkv_clock_observe (self->runtime->clock, record->stamp);
   watch (self, record, -1);
   gkv_events_add_changed (self->runtime->events, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
 }

@@ -16,12 +16,11 @@
 #define MAX_WORK (32 * GKV_COST_RECORD)
 
 GkvRuntime *
-gkv_runtime_new (GkvStore *store, GkvClock *clock, GkvEvents *events, guint32 random_seed, const GkvTime *now)
+gkv_runtime_new (GkvStore *store, GkvEvents *events, guint32 random_seed, const GkvTime *now)
 {
   GkvRuntime *self = g_new0 (GkvRuntime, 1);
 
   self->store = store;
-  self->clock = clock;
   self->events = events;
   self->rand = g_rand_new_with_seed (random_seed);
   self->now = *now;

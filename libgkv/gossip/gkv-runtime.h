@@ -53,7 +53,6 @@ typedef struct
 
   /* Borrowed */
   GkvStore *store;
-  GkvClock *clock;
 
   /*< private >*/
   void (*store_lock) (gpointer data); /* nullable */
@@ -65,8 +64,7 @@ typedef struct
 } GkvRuntime;
 
 /* Takes @events; the owner fills in what is this node's. */
-GkvRuntime *
-gkv_runtime_new (GkvStore *store, GkvClock *clock, GkvEvents *events, guint32 random_seed, const GkvTime *now);
+GkvRuntime *gkv_runtime_new (GkvStore *store, GkvEvents *events, guint32 random_seed, const GkvTime *now);
 void gkv_runtime_free (GkvRuntime *self);
 /* Both or none. */
 void gkv_runtime_set_store_lock (GkvRuntime *self,

@@ -59,7 +59,9 @@ gkv_tombstones_free (GkvTombstones *self)
 static gint64
 get_life (GkvTombstones *self, const GkvRecord *dead)
 {
-  return gkv_record_has_end (dead) ? MIN (self->life, MARK_LIFE) : self->life;
+  gint64 thousandth = gkv_record_get_life_ms (dead); /* of as many ms, in us */
+
+  return gkv_record_has_end (dead) ? MIN (self->life, MAX (MARK_LIFE, thousandth)) : self->life;
 }
 
 void
@@ -126,12 +128,29 @@ say_collected (GkvTombstones *self, GkvLink *link, const GkvRecord *record)
 gboolean
 gkv_tombstones_refuse (GkvTombstones *self, GkvLink *link, GkvRecord *record, gint64 left_ms)
 {
-  if (left_ms < 0 || left_ms >= MARK_MARGIN_MS || !gkv_record_is_dead (record) || !gkv_record_has_end (record) ||
-      gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len) != NULL)
+  GkvRecord *held;
+
+  if (left_ms < 0 || left_ms >= MARK_MARGIN_MS || !gkv_record_is_dead (record) || !gkv_record_has_end (record))
+    return FALSE;
+
+  /* What was written after the mark was dropped here may have a lower stamp, if a clock is ahead. */
+  held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+  if (held != NULL && (gkv_record_is_version_of (held, record) || gkv_record_compare (held, record) >= 0))
     return FALSE;
 
   say_collected (self, link, record);
   return TRUE;
+}
+
+static GkvRecord *
+make_dead (GkvTombstones *self, const char *key, gsize key_len, GkvStamp stamp)
+{
+  g_autoptr (GkvWriter) writer = gkv_writer_intern (self->runtime->id, -1, "", 0);
+  GkvRecordParts parts = { .time_ms = MAX (self->runtime->now.wall / 1000, 0) };
+  gboolean ahead = gkv_stamp_get_ms (stamp) > (gint64) parts.time_ms;
+
+  return gkv_record_new_with_parts (gkv_store_get_hash_key (self->runtime->store), writer, key, key_len,
+                                    GKV_RECORD_DEAD | (ahead ? GKV_RECORD_TIMED : 0), stamp, NULL, 0, &parts);
 }
 
 GkvRecord *
@@ -139,7 +158,6 @@ gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record)
 {
   GkvStore *store = self->runtime->store;
   const char *key = gkv_record_get_key (record);
-  g_autoptr (GkvWriter) writer = NULL;
   g_autoptr (GkvRecord) dead = NULL;
   GkvStamp stamp;
 
@@ -150,14 +168,12 @@ gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record)
     }
 
   stamp = gkv_store_get_removed (store, key, record->key_len);
-  writer = gkv_writer_intern (self->runtime->id, -1, "", 0);
-  dead =
-      gkv_record_new (gkv_store_get_hash_key (store), writer, key, record->key_len, GKV_RECORD_DEAD, stamp, 0, NULL, 0);
-  if (gkv_record_compare (dead, record) <= 0)
+  dead = make_dead (self, key, record->key_len, stamp);
+  /* One of the same stamp and writer would pass for the mark of that record. */
+  if (gkv_record_compare (dead, record) <= 0 || gkv_record_is_version_of (dead, record))
     {
       gkv_record_unref (dead);
-      dead = gkv_record_new (gkv_store_get_hash_key (store), writer, key, record->key_len, GKV_RECORD_DEAD, stamp + 1,
-                             0, NULL, 0);
+      dead = make_dead (self, key, record->key_len, stamp + 1);
     }
   gkv_store_forget_removed (store, key, record->key_len);
   return g_steal_pointer (&dead);

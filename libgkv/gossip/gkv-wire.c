@@ -452,28 +452,33 @@ gkv_put_message (GByteArray *out, guint8 kind, gconstpointer body, gsize len)
   g_byte_array_set_size (out, at - out->data);
 }
 
-/* Flags, stamp, origin, codec, key, [remaining lifetime in ms], [owner's generation], fields of a later version,
- * content. Room for all is made once: there are many records. */
+/* Flags, stamp, origin, codec, key, [full lifetime, and of a live one what remains of it], [time], [owner's
+ * generation], fields of a later version, content. Room for all is made once: there are many records. */
 static void
 put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms, gsize content_len)
 {
-  guint8 flags = (record->flags & GKV_RECORD_HASHED_FLAGS) | (left_ms >= 0 ? GKV_RECORD_TTL : 0);
   guint begin = out->len;
+  GkvRecordParts parts;
   guint8 *at;
 
+  gkv_record_get_parts (record, &parts);
   g_byte_array_set_size (out, begin + gkv_record_get_wire_size (record) - record->content_len + content_len);
   at = out->data + begin;
 
-  *at++ = flags;
+  at = write_varint (at, (record->flags & GKV_RECORD_KNOWN_FLAGS) | parts.more_flags);
   at = write_u64 (at, record->stamp);
   at = write_text (at, record->writer->origin, record->writer->origin_len);
   at = write_text (at, record->writer->codec, record->writer->codec_len);
   at = write_text (at, gkv_record_get_key (record), record->key_len);
-  if (flags & GKV_RECORD_TTL)
-    at = write_varint (at, left_ms);
-  if (flags & GKV_RECORD_EPHEMERAL)
-    at = write_u64 (at, gkv_record_get_generation (record));
-  at = write_text (at, (const char *) gkv_record_get_fields (record), record->fields_len);
+  if (record->flags & GKV_RECORD_TTL)
+    at = write_varint (at, parts.life_ms);
+  if ((record->flags & GKV_RECORD_TTL) && !gkv_record_is_dead (record))
+    at = write_varint (at, left_ms + 1);
+  if (record->flags & GKV_RECORD_TIMED)
+    at = write_u64 (at, parts.time_ms);
+  if (record->flags & GKV_RECORD_EPHEMERAL)
+    at = write_u64 (at, parts.generation);
+  at = write_text (at, parts.fields, parts.fields_len);
   memcpy (at, gkv_record_get_content (record), content_len);
   at += content_len;
 
@@ -495,7 +500,10 @@ gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms)
 gsize
 gkv_record_get_wire_size (const GkvRecord *record)
 {
-  return 1 + 8 + 2 + record->writer->origin_len + 1 + record->writer->codec_len + 2 + record->key_len + 10 + 8 + 2 +
+  gsize optional = (record->flags & GKV_RECORD_TTL ? 10 + 10 : 0) + (record->flags & GKV_RECORD_TIMED ? 8 : 0) +
+                   (record->flags & GKV_RECORD_EPHEMERAL ? 8 : 0) + (record->flags & GKV_RECORD_MORE_FLAGS ? 9 : 0);
+
+  return 1 + 8 + 2 + record->writer->origin_len + 1 + record->writer->codec_len + 2 + record->key_len + optional + 2 +
          record->fields_len + record->content_len;
 }
 
@@ -526,30 +534,42 @@ read_writer (GkvReader *reader, gboolean dead, GkvWriter **last)
   return *last;
 }
 
+/* Whether the parts of a record can be true. */
+static gboolean
+are_possible (guint64 flags, GkvStamp stamp, const GkvRecordParts *parts)
+{
+  if ((flags & GKV_RECORD_TTL) && (parts->life_ms == 0 || parts->life_ms > GKV_RECORD_MAX_LIFE_MS))
+    return FALSE;
+
+  return !(flags & GKV_RECORD_TIMED) || parts->time_ms <= (guint64) gkv_stamp_get_ms (stamp);
+}
+
 GkvRecord *
 gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvWriter **last_writer, gint64 *left_ms)
 {
-  guint8 flags = gkv_reader_u8 (reader) & (GKV_RECORD_HASHED_FLAGS | GKV_RECORD_TTL);
+  guint64 flags = gkv_reader_varint (reader);
   GkvStamp stamp = gkv_reader_u64 (reader);
   GkvWriter *writer = read_writer (reader, flags & GKV_RECORD_DEAD, last_writer);
-  gsize key_len, fields_len, content_len;
+  gsize key_len, content_len;
   const char *key = read_text (reader, GKV_WIRE_MAX_KEY, &key_len);
-  guint64 generation = 0;
-  guint64 left = 0;
-  const char *fields;
+  GkvRecordParts parts = { .more_flags = flags & ~(guint64) GKV_RECORD_KNOWN_FLAGS };
 
+  *left_ms = -1;
   if (flags & GKV_RECORD_TTL)
-    left = gkv_reader_varint (reader);
+    parts.life_ms = gkv_reader_varint (reader);
+  if ((flags & GKV_RECORD_TTL) && !(flags & GKV_RECORD_DEAD))
+    *left_ms = gkv_reader_left (reader);
+  if (flags & GKV_RECORD_TIMED)
+    parts.time_ms = gkv_reader_u64 (reader);
   if (flags & GKV_RECORD_EPHEMERAL)
-    generation = gkv_reader_u64 (reader);
-  fields = read_bytes (reader, GKV_WIRE_MAX_FIELDS, &fields_len);
+    parts.generation = gkv_reader_u64 (reader);
+  parts.fields = read_bytes (reader, GKV_WIRE_MAX_FIELDS, &parts.fields_len);
   content_len = gkv_reader_get_left (reader);
 
-  if (reader->failed || writer == NULL || stamp == 0 || key_len == 0 || content_len > GKV_WIRE_MAX_CONTENT)
+  if (reader->failed || writer == NULL || stamp == 0 || key_len == 0 || content_len > GKV_WIRE_MAX_CONTENT ||
+      !are_possible (flags, stamp, &parts))
     return NULL;
 
-  *left_ms = flags & GKV_RECORD_TTL ? (gint64) MIN (left, (guint64) G_MAXINT64 / 2000) : -1;
-
-  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, generation,
-                                     gkv_reader_bytes (reader, content_len), content_len, fields, fields_len);
+  return gkv_record_new_with_parts (hash_key, writer, key, key_len, flags & GKV_RECORD_KNOWN_FLAGS, stamp,
+                                    gkv_reader_bytes (reader, content_len), content_len, &parts);
 }

@@ -166,8 +166,9 @@ void gkv_put_record (GByteArray *out, const GkvRecord *record, gint64 left_ms);
 /* An upper bound of what gkv_put_record () writes. */
 gsize gkv_record_get_wire_size (const GkvRecord *record);
 
-/* NULL when it isn't a valid record. @last_writer: (inout) (nullable): that of the record read before, which the next
- * most often has, too; to be unreferenced in the end. */
+/* NULL when it isn't a valid record. @left_ms: what remains of its life, -1 where that isn't said. @last_writer:
+ * (inout) (nullable): that of the record read before, which the next most often has, too; to be unreferenced in the
+ * end. */
 GkvRecord *gkv_reader_record (GkvReader *reader, const GkvHashKey *hash_key, GkvWriter **last_writer, gint64 *left_ms);
 
 G_END_DECLS

@@ -15,8 +15,7 @@
 
 #include <time.h>
 
-/* What lives longer lives so long, which is for ever: so sums of times don't overflow. */
-#define MAX_LIFETIME_US (G_MAXINT64 / 2)
+#define MAX_LIFETIME_US ((gint64) GKV_RECORD_MAX_LIFE_MS * 1000)
 
 /* How many records one call lets expire. */
 #define MAX_EXPIRED (64)
@@ -61,7 +60,6 @@ struct _GkvMap
   GkvCodecHandle *codec; /* NULL: the default, not made yet */
   GPtrArray *codecs;     /* GkvCodecHandle: all that there were, as other threads may be using them */
   GkvStore *store;
-  GkvClock clock;
   guint64 generation;
   GkvWriter *writer;      /* of values written here; NULL: not known yet */
   GkvWriter *dead_writer; /* of removals */
@@ -366,7 +364,7 @@ gkv_map_has_expired_locked (GkvMap *self, GkvRecord *record)
 {
   gint64 deadline;
 
-  if ((record->flags & GKV_RECORD_TTL) == 0)
+  if ((record->flags & GKV_RECORD_DEADLINE) == 0)
     return FALSE;
 
   deadline = gkv_store_get_deadline (self->store, record);
@@ -900,6 +898,7 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   g_autoptr (GkvRecord) record = NULL;
   g_autoptr (GkvWriter) other = NULL;
   GkvWriter *writer = write->codec != NULL ? self->writer : self->dead_writer;
+  gint64 lifetime_us = 0;
   gsize len = 0;
   gconstpointer data = write->bytes != NULL ? g_bytes_get_data (write->bytes, &len) : NULL;
 
@@ -912,22 +911,13 @@ gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, G
   if (write->codec != NULL && (write->codec != self->codec || writer == NULL))
     writer = other = gkv_writer_intern (self->node_id, -1, write->codec->name, -1);
 
-  gkv_clock_observe (&self->clock, gkv_store_get_removed (self->store, write->key, write->key_len));
-  record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, write->key, write->key_len, write->flags,
-                           gkv_clock_next (&self->clock, gkv_map_get_wall_time ()), self->generation, data, len);
-
-  /* Stamps are above all that was seen, apart from what is quarantined. */
-  if (gkv_store_put (self->store, record, replaced) != GKV_STORE_TAKEN)
-    {
-      g_set_error (error, GKV_ERROR, GKV_ERROR_CLOCK,
-                   "The key \"%s\" was written by a node whose clock is more than an hour ahead, and can't be written "
-                   "before this node's clock comes near; set the clocks of the cluster",
-                   write->key);
-      return NULL;
-    }
-
   if ((write->flags & GKV_RECORD_TTL) != 0)
-    gkv_store_set_deadline (self->store, record, gkv_get_boot_time () + MIN (write->lifetime_us, MAX_LIFETIME_US));
+    lifetime_us = CLAMP (write->lifetime_us, 1, MAX_LIFETIME_US);
+  record = gkv_store_new_write (self->store, writer, write->key, write->key_len, write->flags, gkv_map_get_wall_time (),
+                                self->generation, (lifetime_us + 999) / 1000, data, len);
+  gkv_store_put (self->store, record, replaced);
+  if (lifetime_us > 0)
+    gkv_store_set_deadline (self->store, record, gkv_get_boot_time () + lifetime_us);
 
   gkv_map_queue_written_locked (self, record);
 
@@ -1120,12 +1110,6 @@ GkvStore *
 gkv_map_get_store (GkvMap *self)
 {
   return self->store;
-}
-
-GkvClock *
-gkv_map_get_clock (GkvMap *self)
-{
-  return &self->clock;
 }
 
 guint64

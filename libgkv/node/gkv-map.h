@@ -1,4 +1,4 @@
-/* GkvMap: what a node holds: the store with its clock, the codec in use, the values decoded last, and the two queues of
+/* GkvMap: what a node holds: the store, the codec in use, the values decoded last, and the two queues of
  * what has changed: for the application, and for the network.
  *
  * One lock guards it all. Nothing calls out under the lock: neither codecs nor anybody else's code. A function that
@@ -119,7 +119,7 @@ gboolean gkv_map_is_index_due (GkvMap *self);
 /* Whether a write would be refused: GKV_ERROR_CLOSED, GKV_ERROR_NOT_FOUND for a removal, GKV_ERROR_EXISTS or
  * GKV_ERROR_MISMATCH for a conditional one. */
 gboolean gkv_map_check_write_locked (GkvMap *self, const GkvWrite *write, GError **error);
-/* Puts a record with a new stamp. The record, or NULL with an error, which may also be GKV_ERROR_CLOCK; what was
+/* Puts a record with a new stamp. The record, or NULL with an error; what was
  * visible before in @replaced. */
 GkvRecord *gkv_map_put_locked (GkvMap *self, const GkvWrite *write, GkvRecord **replaced, GError **error);
 /* Ends up to a bounded number of records that are due: with a dead mark where there is a network, otherwise by removing
@@ -157,9 +157,8 @@ void gkv_map_set_networked_locked (GkvMap *self, gboolean networked);
 /* Takes what was written since the last call, in order; NULL for nothing. */
 GPtrArray *gkv_map_take_written_locked (GkvMap *self);
 guint gkv_map_get_n_written (GkvMap *self);
-/* The store and the clock that the engine works on, under the lock. */
+/* The store that the engine works on, under the lock. */
 GkvStore *gkv_map_get_store (GkvMap *self);
-GkvClock *gkv_map_get_clock (GkvMap *self);
 guint64 gkv_map_get_generation (GkvMap *self);
 void gkv_map_set_generation_locked (GkvMap *self, guint64 generation);
 

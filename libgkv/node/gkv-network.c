@@ -861,7 +861,7 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
   gkv_map_lock (self->map);
   gkv_map_set_networked_locked (self->map, TRUE);
   gkv_map_unlock (self->map);
-  engine = gkv_engine_new (&config, gkv_map_get_store (self->map), gkv_map_get_clock (self->map), &now);
+  engine = gkv_engine_new (&config, gkv_map_get_store (self->map), &now);
   gkv_engine_set_advertise_address (engine, advertised);
 
   return engine;

@@ -1,4 +1,4 @@
-/* The hybrid logical clock.
+/* Stamps, and how far from the wall clock they may be.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -7,22 +7,27 @@
 #include "gkv-clock.h"
 
 GkvStamp
-gkv_clock_next (GkvClock *clock, gint64 wall_us)
+gkv_stamp_new (gint64 wall_us, GkvStamp floor)
 {
   GkvStamp wall = (GkvStamp) MAX (wall_us / 1000, 0) << 16;
 
-  clock->last = MAX (wall, clock->last + 1);
-  return clock->last;
-}
-
-void
-gkv_clock_observe (GkvClock *clock, GkvStamp stamp)
-{
-  clock->last = MAX (clock->last, stamp);
+  return MAX (wall, floor + 1);
 }
 
 gint64
-gkv_stamp_get_ahead_ms (GkvStamp stamp, gint64 wall_us)
+gkv_clock_get_ahead_ms (gint64 time_ms, gint64 wall_us)
 {
-  return MAX (gkv_stamp_get_ms (stamp) - wall_us / 1000, 0);
+  return MAX (time_ms - wall_us / 1000, 0);
+}
+
+GkvTimeVerdict
+gkv_clock_judge (GkvStamp stamp, gint64 time_ms, gint64 wall_us)
+{
+  gint64 ahead = gkv_clock_get_ahead_ms (time_ms, wall_us);
+
+  if (ahead > GKV_CLOCK_QUARANTINE_BOUND_MS ||
+      gkv_clock_get_ahead_ms (gkv_stamp_get_ms (stamp), wall_us) > GKV_CLOCK_STAMP_BOUND_MS)
+    return GKV_TIME_REFUSED;
+
+  return ahead > GKV_CLOCK_DRIFT_BOUND_MS ? GKV_TIME_QUARANTINED : GKV_TIME_VALID;
 }

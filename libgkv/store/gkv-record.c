@@ -6,14 +6,34 @@
 
 #include "gkv-record.h"
 
-#include <string.h>
-
 static guint8 *
 put_bytes (guint8 *out, gconstpointer bytes, gsize len)
 {
   if (len > 0)
     memcpy (out, bytes, len);
   return out + len;
+}
+
+static guint8 *
+put_number (guint8 *out, guint64 number)
+{
+  number = GUINT64_TO_LE (number);
+  return put_bytes (out, &number, sizeof number);
+}
+
+/* What stands behind the content. */
+static const guint8 *
+get_tail (const GkvRecord *record)
+{
+  return gkv_record_get_content (record) + record->content_len;
+}
+
+/* How many bytes of it are numbers. */
+static gsize
+get_numbers_size (guint flags)
+{
+  return 8 * (((flags & GKV_RECORD_EPHEMERAL) != 0) + ((flags & GKV_RECORD_TTL) != 0) +
+              ((flags & GKV_RECORD_TIMED) != 0) + ((flags & GKV_RECORD_MORE_FLAGS) != 0));
 }
 
 /* What is hashed: flags, lengths and the stamp; then the names, with a NUL between them; then all that stands behind a
@@ -31,25 +51,23 @@ compute_fingerprint (const GkvHashKey *hash_key, const GkvRecord *record)
   gkv_hasher_add_word (&hasher, record->stamp);
   gkv_hasher_add_padded (&hasher, writer->origin, writer->origin_len + 1 + writer->codec_len);
   gkv_hasher_add_padded (&hasher, record->data,
-                         gkv_record_get_fields (record) + record->fields_len - (const guint8 *) record->data);
+                         get_tail (record) + get_numbers_size (record->flags) + record->fields_len -
+                             (const guint8 *) record->data);
 
   return gkv_hasher_end (&hasher);
 }
 
 GkvRecord *
-gkv_record_new_with_fields (const GkvHashKey *hash_key,
-                            GkvWriter *writer,
-                            const char *key,
-                            gsize key_len,
-                            GkvRecordFlags flags,
-                            GkvStamp stamp,
-                            guint64 generation,
-                            gconstpointer content,
-                            gsize content_len,
-                            gconstpointer fields,
-                            gsize fields_len)
+gkv_record_new_with_parts (const GkvHashKey *hash_key,
+                           GkvWriter *writer,
+                           const char *key,
+                           gsize key_len,
+                           GkvRecordFlags flags,
+                           GkvStamp stamp,
+                           gconstpointer content,
+                           gsize content_len,
+                           const GkvRecordParts *parts)
 {
-  gboolean ephemeral = (flags & GKV_RECORD_EPHEMERAL) != 0;
   GkvRecord *record;
   guint8 *out;
 
@@ -57,12 +75,13 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
 
   if (flags & GKV_RECORD_DEAD)
     content_len = 0;
+  flags = (flags & GKV_RECORD_KNOWN_FLAGS) | (parts->more_flags != 0 ? GKV_RECORD_MORE_FLAGS : 0);
 
-  record = g_malloc (sizeof *record + key_len + 1 + content_len + (ephemeral ? sizeof generation : 0) + fields_len);
+  record = g_malloc (sizeof *record + key_len + 1 + content_len + get_numbers_size (flags) + parts->fields_len);
   record->ref_count = 1;
   record->key_len = key_len;
-  record->flags = flags & ~(GKV_RECORD_TTL | GKV_RECORD_GONE);
-  record->fields_len = fields_len;
+  record->flags = flags;
+  record->fields_len = parts->fields_len;
   record->content_len = content_len;
   record->arrived = 0;
   record->hash = gkv_hash_place (hash_key, key, key_len);
@@ -72,10 +91,15 @@ gkv_record_new_with_fields (const GkvHashKey *hash_key,
   out = put_bytes ((guint8 *) record->data, key, key_len);
   *out++ = '\0';
   out = put_bytes (out, content, content_len);
-  generation = GUINT64_TO_LE (generation);
-  if (ephemeral)
-    out = put_bytes (out, &generation, sizeof generation);
-  put_bytes (out, fields, fields_len);
+  if (flags & GKV_RECORD_EPHEMERAL)
+    out = put_number (out, parts->generation);
+  if (flags & GKV_RECORD_TTL)
+    out = put_number (out, parts->life_ms);
+  if (flags & GKV_RECORD_TIMED)
+    out = put_number (out, parts->time_ms);
+  if (flags & GKV_RECORD_MORE_FLAGS)
+    out = put_number (out, parts->more_flags);
+  put_bytes (out, parts->fields, parts->fields_len);
 
   record->fingerprint = compute_fingerprint (hash_key, record);
   return record;
@@ -92,18 +116,37 @@ gkv_record_new (const GkvHashKey *hash_key,
                 gconstpointer content,
                 gsize content_len)
 {
-  return gkv_record_new_with_fields (hash_key, writer, key, key_len, flags, stamp, generation, content, content_len,
-                                     NULL, 0);
+  const GkvRecordParts parts = { .generation = generation };
+  GkvRecord *record =
+      gkv_record_new_with_parts (hash_key, writer, key, key_len, flags & (GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL),
+                                 stamp, content, content_len, &parts);
+
+  record->flags |= flags & GKV_RECORD_QUARANTINED;
+  return record;
 }
 
 GkvRecord *
 gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *record)
 {
   g_autoptr (GkvWriter) writer = gkv_writer_intern (record->writer->origin, record->writer->origin_len, "", 0);
+  GkvRecordParts parts;
 
-  return gkv_record_new_with_fields (hash_key, writer, gkv_record_get_key (record), record->key_len,
-                                     record->flags | GKV_RECORD_DEAD, record->stamp, gkv_record_get_generation (record),
-                                     NULL, 0, gkv_record_get_fields (record), record->fields_len);
+  gkv_record_get_parts (record, &parts);
+  parts.fields_len = 0;
+  return gkv_record_new_with_parts (hash_key, writer, gkv_record_get_key (record), record->key_len,
+                                    record->flags | GKV_RECORD_DEAD, record->stamp, NULL, 0, &parts);
+}
+
+GkvRecord *
+gkv_record_new_timed (const GkvHashKey *hash_key, const GkvRecord *record, gint64 time_ms)
+{
+  GkvRecordParts parts;
+
+  gkv_record_get_parts (record, &parts);
+  parts.time_ms = MAX (time_ms, 0);
+  return gkv_record_new_with_parts (hash_key, record->writer, gkv_record_get_key (record), record->key_len,
+                                    record->flags | GKV_RECORD_TIMED, record->stamp, gkv_record_get_content (record),
+                                    record->content_len, &parts);
 }
 
 GkvRecord *
@@ -123,21 +166,55 @@ gkv_record_unref (GkvRecord *record)
   g_free (record);
 }
 
+static guint64
+get_number (const guint8 **tail)
+{
+  guint64 number;
+
+  memcpy (&number, *tail, sizeof number);
+  *tail += sizeof number;
+  return GUINT64_FROM_LE (number);
+}
+
+void
+gkv_record_get_parts (const GkvRecord *record, GkvRecordParts *parts)
+{
+  const guint8 *tail = get_tail (record);
+
+  *parts = (GkvRecordParts){ .fields_len = record->fields_len };
+  if (record->flags & GKV_RECORD_EPHEMERAL)
+    parts->generation = get_number (&tail);
+  if (record->flags & GKV_RECORD_TTL)
+    parts->life_ms = get_number (&tail);
+  if (record->flags & GKV_RECORD_TIMED)
+    parts->time_ms = get_number (&tail);
+  if (record->flags & GKV_RECORD_MORE_FLAGS)
+    parts->more_flags = get_number (&tail);
+  parts->fields = tail;
+}
+
 guint64
 gkv_record_get_generation (const GkvRecord *record)
 {
-  guint64 generation = 0;
+  const guint8 *tail = get_tail (record);
 
-  if (record->flags & GKV_RECORD_EPHEMERAL)
-    memcpy (&generation, gkv_record_get_content (record) + record->content_len, sizeof generation);
-  return GUINT64_FROM_LE (generation);
+  return record->flags & GKV_RECORD_EPHEMERAL ? get_number (&tail) : 0;
 }
 
-const guint8 *
-gkv_record_get_fields (const GkvRecord *record)
+guint64
+gkv_record_get_life_ms (const GkvRecord *record)
 {
-  return gkv_record_get_content (record) + record->content_len +
-         (record->flags & GKV_RECORD_EPHEMERAL ? sizeof (guint64) : 0);
+  const guint8 *tail = get_tail (record) + get_numbers_size (record->flags & GKV_RECORD_EPHEMERAL);
+
+  return record->flags & GKV_RECORD_TTL ? get_number (&tail) : 0;
+}
+
+gint64
+gkv_record_get_time_ms (const GkvRecord *record)
+{
+  const guint8 *tail = get_tail (record) + get_numbers_size (record->flags & (GKV_RECORD_EPHEMERAL | GKV_RECORD_TTL));
+
+  return record->flags & GKV_RECORD_TIMED ? (gint64) get_number (&tail) : gkv_stamp_get_ms (record->stamp);
 }
 
 static int
@@ -168,12 +245,13 @@ gkv_record_compare (const GkvRecord *a, const GkvRecord *b)
   if ((result = compare_numbers (a->stamp, b->stamp)) != 0 ||
       (result = strcmp (a->writer->origin, b->writer->origin)) != 0 ||
       (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 ||
+      (result = compare_numbers (gkv_record_get_time_ms (b), gkv_record_get_time_ms (a))) != 0 ||
       (result = strcmp (a->writer->codec, b->writer->codec)) != 0 || (result = compare_contents (a, b)) != 0 ||
-      (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0 ||
-      (result = compare_numbers (gkv_record_get_generation (a), gkv_record_get_generation (b))) != 0)
+      (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0)
     return result;
 
-  return compare_bytes (gkv_record_get_fields (a), a->fields_len, gkv_record_get_fields (b), b->fields_len);
+  return compare_bytes (get_tail (a), get_numbers_size (a->flags) + a->fields_len, get_tail (b),
+                        get_numbers_size (b->flags) + b->fields_len);
 }
 
 gboolean

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 G_BEGIN_DECLS
 
@@ -15,15 +16,36 @@ G_BEGIN_DECLS
 
 typedef enum
 {
+  /* These travel, and are hashed. */
   GKV_RECORD_DEAD = 1 << 0,      /* removed, expired, or its owner's generation has ended: no content */
   GKV_RECORD_EPHEMERAL = 1 << 1, /* belongs to one generation of its owner */
-  GKV_RECORD_TTL = 1 << 2,       /* has a remaining lifetime, which is beside the record: on the wire and in a store */
-  GKV_RECORD_QUARANTINED = 1 << 3, /* its stamp is too far ahead for it to be visible; local only, not hashed */
-  GKV_RECORD_GONE = 1 << 4,        /* it isn't in the store any more; local only, not hashed */
+  GKV_RECORD_TTL = 1 << 2,       /* has a lifetime; what remains of it is beside the record: on the wire, in a store */
+  GKV_RECORD_TIMED = 1 << 3,     /* its stamp was ahead of its writer's clock: it says when it was written */
+  /* Flags of a later version stand behind the content. */
+  GKV_RECORD_MORE_FLAGS = 1 << 4,
+
+  /* These are a store's. */
+  GKV_RECORD_QUARANTINED = 1 << 5, /* its time is too far ahead for it to be visible */
+  GKV_RECORD_GONE = 1 << 6,        /* it isn't in the store any more */
+  GKV_RECORD_DEADLINE = 1 << 7,    /* the store knows when it ends */
 } GkvRecordFlags;
 
-/* The flags that travel and are hashed. TTL is not: the remaining lifetime is no part of the fingerprint. */
-#define GKV_RECORD_HASHED_FLAGS (GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL)
+#define GKV_RECORD_KNOWN_FLAGS  (GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL | GKV_RECORD_TTL | GKV_RECORD_TIMED)
+#define GKV_RECORD_HASHED_FLAGS (GKV_RECORD_KNOWN_FLAGS | GKV_RECORD_MORE_FLAGS)
+
+/* What a record may have beside its content. */
+typedef struct
+{
+  guint64 generation;   /* of its owner; with GKV_RECORD_EPHEMERAL */
+  guint64 life_ms;      /* in full; with GKV_RECORD_TTL */
+  guint64 time_ms;      /* when it was written, since 1970, by its writer's clock; with GKV_RECORD_TIMED */
+  guint64 more_flags;   /* those of a later version, as they travel; 0: none */
+  gconstpointer fields; /* of a later version: they mean nothing here, but are kept and passed on */
+  gsize fields_len;     /* at most 255 bytes */
+} GkvRecordParts;
+
+/* What lives longer lives so long, which is for ever: so sums of times don't overflow. */
+#define GKV_RECORD_MAX_LIFE_MS (G_GUINT64_CONSTANT (1) << 52)
 
 typedef struct _GkvRecord GkvRecord;
 
@@ -43,8 +65,9 @@ struct _GkvRecord
   GkvStamp stamp;
   GkvWriter *writer;
 
-  /*< private: the key with a NUL, the content, then for EPHEMERAL the generation (8 bytes, little-endian), then
-   * the fields; all of it is hashed as it stands >*/
+  /*< private: the key with a NUL, the content; then, each in 8 bytes, little-endian, and if its flag is set: the
+   * generation, the full lifetime, the time, the flags of a later version; then the fields. All of it is hashed as it
+   * stands >*/
   char data[];
 };
 
@@ -60,22 +83,23 @@ GkvRecord *gkv_record_new (const GkvHashKey *hash_key,
                            gconstpointer content,
                            gsize content_len);
 
-/* With @fields of a later minor version, which mean nothing here, but are kept and passed on: at most 255 bytes. */
-GkvRecord *gkv_record_new_with_fields (const GkvHashKey *hash_key,
-                                       GkvWriter *writer,
-                                       const char *key,
-                                       gsize key_len,
-                                       GkvRecordFlags flags,
-                                       GkvStamp stamp,
-                                       guint64 generation,
-                                       gconstpointer content,
-                                       gsize content_len,
-                                       gconstpointer fields,
-                                       gsize fields_len);
+/* With other parts: @flags say which of them it has, but for the last two. */
+GkvRecord *gkv_record_new_with_parts (const GkvHashKey *hash_key,
+                                      GkvWriter *writer,
+                                      const char *key,
+                                      gsize key_len,
+                                      GkvRecordFlags flags,
+                                      GkvStamp stamp,
+                                      gconstpointer content,
+                                      gsize content_len,
+                                      const GkvRecordParts *parts);
 
-/* The same record with its dead mark: same stamp, same origin, no content (semantics: whoever marks it makes the
- * same bytes). */
+/* The same record with its dead mark: all else stays but the codec, the content and the fields, which are empty
+ * (semantics: whoever marks it makes the same bytes). */
 GkvRecord *gkv_record_new_dead (const GkvHashKey *hash_key, const GkvRecord *record);
+
+/* The same record, as written at @time_ms. */
+GkvRecord *gkv_record_new_timed (const GkvHashKey *hash_key, const GkvRecord *record, gint64 time_ms);
 
 GkvRecord *gkv_record_ref (GkvRecord *record);
 void gkv_record_unref (GkvRecord *record);
@@ -117,17 +141,28 @@ gkv_record_is_dead (const GkvRecord *record)
 static inline gboolean
 gkv_record_has_end (const GkvRecord *record)
 {
-  return (record->flags & GKV_RECORD_EPHEMERAL) != 0;
+  return (record->flags & (GKV_RECORD_EPHEMERAL | GKV_RECORD_TTL)) != 0;
 }
 
-/* The fields of a later version: as many bytes as fields_len says. */
-const guint8 *gkv_record_get_fields (const GkvRecord *record);
+/* Whether it is the same version of a key, perhaps with a dead mark or another time. The keys are taken to be the
+ * same. */
+static inline gboolean
+gkv_record_is_version_of (const GkvRecord *a, const GkvRecord *b)
+{
+  return a->stamp == b->stamp && strcmp (a->writer->origin, b->writer->origin) == 0;
+}
 
+/* All that it has beside its content; what it hasn't is 0. @parts borrows from the record. */
+void gkv_record_get_parts (const GkvRecord *record, GkvRecordParts *parts);
 /* The owner's generation, 0 where the record isn't ephemeral. */
 guint64 gkv_record_get_generation (const GkvRecord *record);
+/* The full lifetime, 0 where it has none. */
+guint64 gkv_record_get_life_ms (const GkvRecord *record);
+/* When it was written, in milliseconds since 1970, by its writer's clock: that of its stamp where it doesn't say. */
+gint64 gkv_record_get_time_ms (const GkvRecord *record);
 
-/* The total order over whole records: stamp, node id, dead mark, codec, content and the rest. Less than, equal to or
- * greater than 0. The keys are taken to be the same. */
+/* The total order over whole records: stamp, node id, dead mark, time, of which the earlier one is above, and the rest.
+ * Less than, equal to or greater than 0. The keys are taken to be the same. */
 int gkv_record_compare (const GkvRecord *a, const GkvRecord *b);
 
 /* Whether both show an application the same: both dead, or the same codec and content. */

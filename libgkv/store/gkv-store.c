@@ -379,11 +379,20 @@ clear_deadline (GkvStore *self, GkvRecord *record)
 {
   if (gkv_record_is_dead (record))
     gkv_deadlines_remove (self->dead_deadlines, record);
-  if (!(record->flags & GKV_RECORD_TTL))
+  if (!(record->flags & GKV_RECORD_DEADLINE))
     return;
 
-  record->flags &= ~GKV_RECORD_TTL;
+  record->flags &= ~GKV_RECORD_DEADLINE;
   gkv_deadlines_remove (self->deadlines, record);
+}
+
+/* What had no end is gone for good with the end of what replaces it, of which no memory stays. */
+static void
+remember_replaced (GkvStore *self, const GkvRecord *held, const GkvRecord *record)
+{
+  if (self->removals != NULL && gkv_record_has_end (record) && !gkv_record_has_end (held))
+    gkv_removals_add (self->removals, gkv_store_hash_removed (self, gkv_record_get_key (held), held->key_len),
+                      held->stamp, (gint64) self->arrival * G_USEC_PER_SEC);
 }
 
 static void
@@ -512,6 +521,7 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
         gkv_record_ref (visible);
       count_record (self, held, -1);
       sketch_record (self, held, -1);
+      remember_replaced (self, held, record);
       /* What stays visible keeps its deadline. */
       if (held != visible)
         clear_deadline (self, held);
@@ -606,6 +616,32 @@ gkv_store_get_floor (GkvStore *self, const char *key, gsize key_len)
   return MAX (held != NULL ? held->stamp : 0, gkv_store_get_removed (self, key, key_len));
 }
 
+GkvRecord *
+gkv_store_new_write (GkvStore *self,
+                     GkvWriter *writer,
+                     const char *key,
+                     gsize key_len,
+                     GkvRecordFlags flags,
+                     gint64 wall_us,
+                     guint64 generation,
+                     guint64 life_ms,
+                     gconstpointer content,
+                     gsize content_len)
+{
+  GkvStamp stamp = gkv_stamp_new (wall_us, gkv_store_get_floor (self, key, key_len));
+  GkvRecordParts parts = { .generation = generation,
+                           .life_ms = CLAMP (life_ms, 1, GKV_RECORD_MAX_LIFE_MS),
+                           .time_ms = MAX (wall_us / 1000, 0) };
+
+  flags &= GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL;
+  if (life_ms > 0)
+    flags |= GKV_RECORD_TTL;
+  if (gkv_stamp_get_ms (stamp) > wall_us / 1000)
+    flags |= GKV_RECORD_TIMED;
+
+  return gkv_record_new_with_parts (&self->hash_key, writer, key, key_len, flags, stamp, content, content_len, &parts);
+}
+
 void
 gkv_store_forget_removed (GkvStore *self, const char *key, gsize key_len)
 {
@@ -696,7 +732,7 @@ gkv_store_hide (GkvStore *self, GkvRecord *visible)
 void
 gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline)
 {
-  record->flags |= GKV_RECORD_TTL;
+  record->flags |= GKV_RECORD_DEADLINE;
   gkv_deadlines_set (self->deadlines, record, deadline);
 }
 
@@ -720,9 +756,9 @@ give_back (GkvStore *self, GkvRecord *record)
 gint64
 gkv_store_get_deadline (GkvStore *self, GkvRecord *record)
 {
-  if (record->flags & GKV_RECORD_TTL)
+  if (record->flags & GKV_RECORD_DEADLINE)
     give_back (self, record);
-  return record->flags & GKV_RECORD_TTL ? gkv_deadlines_get (self->deadlines, record) : -1;
+  return record->flags & GKV_RECORD_DEADLINE ? gkv_deadlines_get (self->deadlines, record) : -1;
 }
 
 GkvRecord *

@@ -77,7 +77,8 @@ gboolean gkv_store_remove (GkvStore *self, GkvRecord *record);
 void gkv_store_set_arrival (GkvStore *self, guint32 arrival);
 
 /* Tombstones and remembered removals. A dead record is kept up to its deadline; then it is collected: it leaves the
- * store, and is remembered as a removal, unless the record had an end of its own. */
+ * store, and is remembered as a removal, unless the record had an end of its own. Then what it replaced that had none
+ * is remembered as removed. */
 
 /* From now on removals are remembered, so many. Those that are remembered already stay. */
 void gkv_store_remember_removals (GkvStore *self, guint max);
@@ -88,6 +89,18 @@ GkvFingerprint gkv_store_hash_removed (GkvStore *self, const char *key, gsize ke
 GkvStamp gkv_store_get_removed (GkvStore *self, const char *key, gsize key_len);
 /* The highest stamp that is held or remembered of a key, or 0: a new write has to be above it. */
 GkvStamp gkv_store_get_floor (GkvStore *self, const char *key, gsize key_len);
+/* A write of a key at @wall_us, above all that is held or remembered of it. Where that is ahead of @wall_us the record
+ * says so, and counts as written then. @life_ms: 0 without an end. (transfer full) */
+GkvRecord *gkv_store_new_write (GkvStore *self,
+                                GkvWriter *writer,
+                                const char *key,
+                                gsize key_len,
+                                GkvRecordFlags flags,
+                                gint64 wall_us,
+                                guint64 generation,
+                                guint64 life_ms,
+                                gconstpointer content,
+                                gsize content_len);
 /* Forgets the removal of a key, as its tombstone is about to be put into the store again. */
 void gkv_store_forget_removed (GkvStore *self, const char *key, gsize key_len);
 

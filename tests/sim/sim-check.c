@@ -193,9 +193,10 @@ sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced)
   before = describe (held);
 
   /* Dead records are dropped, and what has one may then come from elsewhere; the record of an owner, too, that was held
-   * dead and isn't. */
+   * dead and isn't; and where what has ended had an end of its own, whatever it was never compared with. */
   if (held != NULL && gkv_record_compare (record, held) <= 0 && !has_forgotten (node, record) &&
-      !(gkv_record_is_dead (held) && (gkv_record_is_dead (record) || (record->flags & GKV_RECORD_EPHEMERAL) != 0)))
+      !(gkv_record_is_dead (held) &&
+        (gkv_record_is_dead (record) || (record->flags & GKV_RECORD_EPHEMERAL) != 0 || gkv_record_has_end (held))))
     sim_cluster_complain (cluster, "%s went back from %s to %s", node->id, before, what);
   if (!is_same (replaced, shown))
     {
@@ -383,6 +384,21 @@ sim_check_has_owner_ended (SimCluster *cluster, GkvRecord *record)
   return TRUE;
 }
 
+/* Whether @record was followed by one that had an end of its own, or is one: no memory stays of that. */
+static gboolean
+has_ended_by_itself (GPtrArray *writes, const GkvRecord *record)
+{
+  for (guint i = 0; i < writes->len; i++)
+    {
+      const Write *other = g_ptr_array_index (writes, i);
+
+      if (gkv_record_has_end (other->record) && gkv_record_compare (other->record, record) >= 0)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
 /* Whether it is the tombstone of a removal that was remembered: with its stamp, or one more, and another writer. */
 static gboolean
 is_made_again (SimCluster *cluster, const GkvRecord *dead)
@@ -394,7 +410,7 @@ is_made_again (SimCluster *cluster, const GkvRecord *dead)
       const Write *write = g_ptr_array_index (writes, i);
       const GkvRecord *record = write->record;
 
-      if ((gkv_record_is_dead (record) || write->end > 0) && dead->stamp >= record->stamp &&
+      if ((gkv_record_is_dead (record) || has_ended_by_itself (writes, record)) && dead->stamp >= record->stamp &&
           dead->stamp <= record->stamp + 1)
         return TRUE;
     }
@@ -493,6 +509,8 @@ check_lost (SimCluster *cluster, const char *key, GPtrArray *writes, GkvRecord *
         continue;
       /* What has ended is dropped everywhere; the dead mark of an earlier one may come after that. */
       if ((held == NULL || gkv_record_is_dead (held)) && has_ended (writes, write->record))
+        continue;
+      if (has_ended_by_itself (writes, write->record))
         continue;
       /* A tombstone that is made again from what is remembered has another writer. */
       if (held != NULL && dead && gkv_record_is_dead (held) && held->stamp >= write->record->stamp)

@@ -384,7 +384,6 @@ sim_node_open (SimNode *self)
 
   self->store = gkv_store_new (&key);
   self->memory++;
-  self->clock.last = 0;
   if (self->cluster->mirrors)
     self->mirror = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gkv_record_unref);
 }
@@ -426,7 +425,7 @@ sim_node_start (SimNode *self)
   self->started_at = sim_network_get_now (network);
   self->working = FALSE;
   sim_node_open (self);
-  self->engine = gkv_engine_new (&config, self->store, &self->clock, &time);
+  self->engine = gkv_engine_new (&config, self->store, &time);
   if (!options->hides_address && options->interface == 0)
     gkv_engine_set_advertise_address (self->engine, self->address);
   attach (self);
@@ -605,10 +604,9 @@ sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, 
   if (visible != NULL)
     seen = gkv_record_ref (visible);
   writer = gkv_writer_intern (self->id, -1, flags & GKV_RECORD_DEAD ? "" : "bytes", -1);
-  gkv_clock_observe (&self->clock, gkv_store_get_removed (self->store, key, strlen (key)));
-  record = gkv_record_new (gkv_store_get_hash_key (self->store), writer, key, strlen (key), flags,
-                           gkv_clock_next (&self->clock, time.wall),
-                           self->engine != NULL ? gkv_engine_get_generation (self->engine) : 0, content, len);
+  record =
+      gkv_store_new_write (self->store, writer, key, strlen (key), flags, time.wall,
+                           self->engine != NULL ? gkv_engine_get_generation (self->engine) : 0, ttl_ms, content, len);
   result = gkv_store_put (self->store, record, &replaced);
   if (ttl_ms > 0)
     gkv_store_set_deadline (self->store, record, time.boot + ttl_ms * SIM_MS);

@@ -69,7 +69,6 @@ struct _SimNode
 
   GkvStore *store;
   guint memory; /* rises with each store that it begins anew */
-  GkvClock clock;
   GkvEngine *engine;
   SimClocks clocks;
   SimLies *lies; /* NULL: it is honest */

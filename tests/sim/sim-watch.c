@@ -239,7 +239,8 @@ sim_watch_started (SimNode *node)
 static gboolean
 is_refused (SimNode *node, GkvRecord *record)
 {
-  return gkv_stamp_get_ahead_ms (record->stamp, sim_node_get_time (node).wall) > GKV_CLOCK_QUARANTINE_BOUND_MS;
+  return gkv_clock_judge (record->stamp, gkv_record_get_time_ms (record), sim_node_get_time (node).wall) ==
+         GKV_TIME_REFUSED;
 }
 
 /* A tombstone needn't be held by those who come after it was collected. */

@@ -19,7 +19,6 @@
 typedef struct
 {
   GkvStore *store;
-  GkvClock clock;
   GkvEngine *engine;
   char name[16]; /* id and address */
   guint hops;    /* to get here */
@@ -119,13 +118,12 @@ init (Crowd *crowd, guint n)
 
       g_snprintf (node->name, sizeof node->name, "n:%u", i + 1);
       node->store = gkv_store_new (&key);
-      node->engine = gkv_engine_new (&config, node->store, NULL, &crowd->now);
+      node->engine = gkv_engine_new (&config, node->store, &crowd->now);
     }
   qsort (crowd->nodes, n, sizeof *crowd->nodes, compare_nodes);
 
   for (guint i = 0; i < n; i++)
     {
-      crowd->nodes[i].engine->runtime->clock = &crowd->nodes[i].clock;
       g_hash_table_insert (crowd->by_name, crowd->nodes[i].name, &crowd->nodes[i]);
     }
   for (guint i = 0; i < n; i++)
@@ -224,8 +222,7 @@ crowd_spread (guint n, CrowdResult *result)
   memset (result, 0, sizeof *result);
   writer = &crowd.nodes[n / 3];
   names = gkv_writer_intern (writer->name, -1, "string", -1);
-  record = gkv_record_new (gkv_store_get_hash_key (writer->store), names, "flag", 4, 0,
-                           gkv_clock_next (&writer->clock, crowd.now.wall), 0, "on", 2);
+  record = gkv_store_new_write (writer->store, names, "flag", 4, 0, crowd.now.wall, 0, 0, "on", 2);
   for (guint i = 0; i < n; i++)
     run (&crowd, &crowd.nodes[i], result);
   /* Tidying up after that is no part of anybody's turn: giving back what was freed, and sorting the rest, of which the

@@ -48,10 +48,20 @@ unlock_store (gpointer data)
   side->on_unlocked (side);
 }
 
+GkvTime
+pair_get_time (Pair *pair, guint side)
+{
+  GkvTime now = pair->now;
+
+  now.wall += pair->sides[side].ahead;
+  return now;
+}
+
 static void
 start (Pair *pair, guint index)
 {
   PairSide *side = &pair->sides[index];
+  GkvTime now = pair_get_time (pair, index);
   GkvEngineConfig config = { .node_id = side->id != NULL ? side->id : side->name,
                              .cluster = side->cluster != NULL ? side->cluster : "test",
                              .generation = ++side->generation,
@@ -64,10 +74,10 @@ start (Pair *pair, guint index)
                              .store_unlock = side->on_unlocked != NULL ? unlock_store : NULL,
                              .store_lock_data = side };
 
-  side->engine = gkv_engine_new (&config, side->store, &side->clock, &pair->now);
+  side->engine = gkv_engine_new (&config, side->store, &now);
   gkv_engine_set_advertise_address (side->engine, side->advertise);
   for (guint i = 1; index == 0 && i < pair->n; i++)
-    gkv_engine_add_contact (side->engine, pair->sides[i].name, &pair->now);
+    gkv_engine_add_contact (side->engine, pair->sides[i].name, &now);
 }
 
 static void
@@ -133,21 +143,31 @@ pair_restart_empty (Pair *pair, guint side)
 }
 
 static GkvRecord *
-make_record (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags)
+make_record (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags, guint64 life_ms)
 {
   PairSide *writer = &pair->sides[side];
   g_autoptr (GkvWriter) names = gkv_writer_intern (writer->name, -1, flags & GKV_RECORD_DEAD ? "" : "string", -1);
 
-  return gkv_record_new (gkv_store_get_hash_key (writer->store), names, key, strlen (key), flags,
-                         gkv_clock_next (&writer->clock, pair->now.wall), writer->generation, value, strlen (value));
+  return gkv_store_new_write (writer->store, names, key, strlen (key), flags, pair_get_time (pair, side).wall,
+                              writer->generation, life_ms, value, strlen (value));
 }
 
 void
 pair_put (Pair *pair, guint side, const char *key, const char *value)
 {
-  g_autoptr (GkvRecord) record = make_record (pair, side, key, value, 0);
+  g_autoptr (GkvRecord) record = make_record (pair, side, key, value, 0, 0);
 
   g_assert_cmpint (gkv_store_put (pair->sides[side].store, record, NULL), ==, GKV_STORE_TAKEN);
+}
+
+GkvRecord *
+pair_put_mortal (Pair *pair, guint side, const char *key, const char *value, guint64 life_ms)
+{
+  g_autoptr (GkvRecord) record = make_record (pair, side, key, value, 0, life_ms);
+
+  g_assert_cmpint (gkv_store_put (pair->sides[side].store, record, NULL), ==, GKV_STORE_TAKEN);
+  gkv_store_set_deadline (pair->sides[side].store, record, pair->now.boot + (gint64) life_ms * 1000);
+  return record;
 }
 
 /* A record is one store's only: it has the epoch in it. */
@@ -155,19 +175,21 @@ static GkvRecord *
 copy_record (Pair *pair, guint to, GkvRecord *record)
 {
   PairSide *side = &pair->sides[to];
-  GkvRecord *copy = gkv_record_new (gkv_store_get_hash_key (side->store), record->writer, gkv_record_get_key (record),
-                                    record->key_len, record->flags, record->stamp, gkv_record_get_generation (record),
-                                    gkv_record_get_content (record), record->content_len);
+  GkvRecordParts parts;
+  GkvRecord *copy;
 
+  gkv_record_get_parts (record, &parts);
+  copy = gkv_record_new_with_parts (gkv_store_get_hash_key (side->store), record->writer, gkv_record_get_key (record),
+                                    record->key_len, record->flags, record->stamp, gkv_record_get_content (record),
+                                    record->content_len, &parts);
   gkv_store_put (side->store, copy, NULL);
-  gkv_clock_observe (&side->clock, copy->stamp);
   return copy;
 }
 
 void
 pair_put_both (Pair *pair, const char *key, const char *value)
 {
-  g_autoptr (GkvRecord) record = make_record (pair, 0, key, value, 0);
+  g_autoptr (GkvRecord) record = make_record (pair, 0, key, value, 0, 0);
   g_autoptr (GkvRecord) copy G_GNUC_UNUSED = copy_record (pair, 1, record);
 
   gkv_store_put (pair->sides[0].store, record, NULL);
@@ -178,17 +200,19 @@ pair_copy (Pair *pair, guint from, guint to, const char *key)
 {
   GkvRecord *record = gkv_store_lookup (pair->sides[from].store, key, strlen (key));
   g_autoptr (GkvRecord) copy = copy_record (pair, to, record);
+  GkvTime now = pair_get_time (pair, to);
 
-  gkv_engine_push (pair->sides[to].engine, copy, &pair->now);
+  gkv_engine_push (pair->sides[to].engine, copy, &now);
 }
 
 void
 pair_write (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags)
 {
-  g_autoptr (GkvRecord) record = make_record (pair, side, key, value, flags);
+  g_autoptr (GkvRecord) record = make_record (pair, side, key, value, flags, 0);
+  GkvTime now = pair_get_time (pair, side);
 
   g_assert_cmpint (gkv_store_put (pair->sides[side].store, record, NULL), ==, GKV_STORE_TAKEN);
-  gkv_engine_push (pair->sides[side].engine, record, &pair->now);
+  gkv_engine_push (pair->sides[side].engine, record, &now);
 }
 
 guint64
@@ -326,13 +350,14 @@ static void
 tick (Pair *pair, guint index)
 {
   PairSide *side = &pair->sides[index];
+  GkvTime now = pair_get_time (pair, index);
   guint n_changes;
 
   if (side->down)
     return;
 
   drain_events (side);
-  side->wake = gkv_engine_tick (side->engine, &pair->now);
+  side->wake = gkv_engine_tick (side->engine, &now);
   n_changes = drain_events (side);
   side->most_changes = MAX (side->most_changes, n_changes);
   send_all (pair, index);
@@ -341,7 +366,9 @@ tick (Pair *pair, guint index)
 void
 pair_leave (Pair *pair, guint side)
 {
-  gkv_engine_leave (pair->sides[side].engine, &pair->now);
+  GkvTime now = pair_get_time (pair, side);
+
+  gkv_engine_leave (pair->sides[side].engine, &now);
   send_all (pair, side);
   pair->sides[side].down = TRUE;
 }
@@ -352,11 +379,12 @@ arrive (Pair *pair, Flight *flight)
   for (guint i = 0; i < pair->n; i++)
     {
       PairSide *side = &pair->sides[i];
+      GkvTime now = pair_get_time (pair, i);
       gsize len;
       gconstpointer data = g_bytes_get_data (flight->datagram.bytes, &len);
 
       if (!side->down && strcmp (side->name, flight->datagram.address) == 0)
-        gkv_engine_receive (side->engine, pair->sides[flight->from].name, data, len, &pair->now);
+        gkv_engine_receive (side->engine, pair->sides[flight->from].name, data, len, &now);
     }
 }
 

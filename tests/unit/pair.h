@@ -20,7 +20,7 @@ typedef struct _PairSide PairSide;
 struct _PairSide
 {
   GkvStore *store;
-  GkvClock clock;
+  gint64 ahead; /* of its wall clock, in µs */
   GkvEngine *engine;
   guint64 generation;
   const char *name; /* the address, too */
@@ -71,6 +71,9 @@ void pair_init (Pair *pair);
 void pair_init_three (Pair *pair);
 void pair_clear (Pair *pair);
 
+/* The time at a side. */
+GkvTime pair_get_time (Pair *pair, guint side);
+
 /* Writes behind the engines' backs: to one side's store, or to the first two. */
 void pair_put (Pair *pair, guint side, const char *key, const char *value);
 void pair_put_both (Pair *pair, const char *key, const char *value);
@@ -85,6 +88,8 @@ void pair_leave (Pair *pair, guint side);
 
 /* Writes as an application does. */
 void pair_write (Pair *pair, guint side, const char *key, const char *value, GkvRecordFlags flags);
+/* One that ends after @life_ms; its record isn't passed on before gkv_engine_push (). Borrowed. */
+GkvRecord *pair_put_mortal (Pair *pair, guint side, const char *key, const char *value, guint64 life_ms);
 /* As if somebody had brought it. */
 void pair_copy (Pair *pair, guint from, guint to, const char *key);
 guint64 pair_get_stat (Pair *pair, guint side, const char *name);

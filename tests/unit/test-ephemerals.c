@@ -183,7 +183,7 @@ test_behind_quarantined (void)
   pair_run (&pair, 10 * SECOND, FALSE);
   pair_write (&pair, 1, "key", "value", GKV_RECORD_EPHEMERAL);
   pair_run (&pair, SECOND, FALSE);
-  pair.sides[2].clock.last += (GkvStamp) (5 * 3600 * 1000) << 16;
+  pair.sides[2].ahead = 5 * 3600 * (gint64) SECOND;
   pair_write (&pair, 2, "key", "later", 0);
   pair_run (&pair, 5 * SECOND, FALSE);
   g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[0].store), ==, 1);

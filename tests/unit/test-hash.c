@@ -107,25 +107,34 @@ test_cluster_keys (void)
   g_assert_cmphex (gkv_hash_64 (&a, "key", 3), !=, gkv_hash_64 (&b, "key", 3));
 }
 
+#define HOUR_MS G_GINT64_CONSTANT (3600000)
+#define YEAR_MS (365 * 24 * HOUR_MS)
+
 static void
 test_clock (void)
 {
-  GkvClock clock = { 0 };
   gint64 wall = G_GINT64_CONSTANT (1700000000000000);
-  GkvStamp first = gkv_clock_next (&clock, wall);
-  GkvStamp ahead = first + ((GkvStamp) 600000 << 16);
+  gint64 ms = wall / 1000;
+  GkvStamp first = gkv_stamp_new (wall, 0);
 
-  g_assert_cmpint (gkv_stamp_get_ms (first), ==, wall / 1000);
+  /* It follows the clock, whatever else was given, and is above what is held of the key. */
+  g_assert_cmpint (gkv_stamp_get_ms (first), ==, ms);
+  g_assert_cmpuint (gkv_stamp_new (wall, 0), ==, first);
+  g_assert_cmpuint (gkv_stamp_new (wall, first), ==, first + 1);
+  g_assert_cmpuint (gkv_stamp_new (wall - G_USEC_PER_SEC, first), ==, first + 1);
+  g_assert_cmpuint (gkv_stamp_new (wall + G_USEC_PER_SEC, first), ==, first + ((GkvStamp) 1000 << 16));
+  g_assert_cmpuint (gkv_stamp_new (-1, 0), ==, 1);
 
-  /* Above all before it, when the wall clock stands still, and when it steps back. */
-  g_assert_cmpuint (gkv_clock_next (&clock, wall), >, first);
-  g_assert_cmpuint (gkv_clock_next (&clock, wall - G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC), >, first);
+  g_assert_cmpint (gkv_clock_get_ahead_ms (ms + 600000, wall), ==, 600000);
+  g_assert_cmpint (gkv_clock_get_ahead_ms (ms, wall + G_USEC_PER_SEC), ==, 0);
 
-  /* Above all that was seen. */
-  gkv_clock_observe (&clock, ahead);
-  g_assert_cmpuint (gkv_clock_next (&clock, wall), >, ahead);
-  g_assert_cmpint (gkv_stamp_get_ahead_ms (ahead, wall), ==, 600000);
-  g_assert_cmpint (gkv_stamp_get_ahead_ms (first, wall + G_USEC_PER_SEC), ==, 0);
+  /* The time of writing decides; the stamp only where it is beyond all reason. */
+  g_assert_cmpint (gkv_clock_judge (first, ms + HOUR_MS, wall), ==, GKV_TIME_VALID);
+  g_assert_cmpint (gkv_clock_judge (first, ms + HOUR_MS + 1, wall), ==, GKV_TIME_QUARANTINED);
+  g_assert_cmpint (gkv_clock_judge (first, ms + 24 * HOUR_MS, wall), ==, GKV_TIME_QUARANTINED);
+  g_assert_cmpint (gkv_clock_judge (first, ms + 24 * HOUR_MS + 1, wall), ==, GKV_TIME_REFUSED);
+  g_assert_cmpint (gkv_clock_judge ((GkvStamp) (ms + YEAR_MS * 99) << 16, ms, wall), ==, GKV_TIME_VALID);
+  g_assert_cmpint (gkv_clock_judge ((GkvStamp) (ms + YEAR_MS * 101) << 16, ms, wall), ==, GKV_TIME_REFUSED);
 }
 
 /* Strings that are all alike to g_str_hash (), as anybody can make them. */

@@ -18,7 +18,6 @@ typedef struct
 {
   GkvEngine *engine;
   GkvStore *store;
-  GkvClock clock;
   const char *from;  /* where what it sends comes from */
   const char *at[2]; /* where it receives; NULL: nowhere else */
   guint n_errors;
@@ -86,7 +85,7 @@ add_host (Net *net, const char *id, guint number, const char *address)
                              .max_datagram_size = 1200 };
 
   host->store = gkv_store_new (&key);
-  host->engine = gkv_engine_new (&config, host->store, &host->clock, &net->now);
+  host->engine = gkv_engine_new (&config, host->store, &net->now);
   host->from = host->at[0] = address;
   return host;
 }

@@ -42,6 +42,20 @@ test_order (void)
           g_ptr_array_add (records, make (flags, stamp, id, "variant", life, "xy"));
           g_ptr_array_add (records, make (flags, stamp, id, "variant", life, "y"));
           g_ptr_array_add (records, make (flags, stamp, id, "json", life, "x"));
+
+          for (guint more = 1; more < 8; more++)
+            {
+              const GkvRecordParts parts = {
+                .generation = life, .life_ms = more, .time_ms = 0, .more_flags = more & 4 ? 16 * more : 0
+              };
+              GkvRecordFlags others = (more & 1 ? GKV_RECORD_TTL : 0) | (more & 2 ? GKV_RECORD_TIMED : 0);
+              g_autoptr (GkvWriter) writer = gkv_writer_intern (id, -1, "variant", -1);
+              GkvRecord *record =
+                  gkv_record_new_with_parts (&hash_key, writer, "key", 3, flags | others, stamp, "x", 1, &parts);
+
+              g_ptr_array_add (records, record);
+              g_ptr_array_add (records, gkv_record_new_dead (&hash_key, record));
+            }
         }
 
   for (guint i = 0; i < records->len; i++)
@@ -72,6 +86,27 @@ test_precedence (void)
   g_assert_cmpint (gkv_record_compare (other, live), >, 0);
   g_assert_cmpint (gkv_record_compare (dead, live), >, 0);
   g_assert_cmpint (gkv_record_compare (later, dead), >, 0);
+}
+
+/* Of two that are equal but for the time the earlier one wins, and one that doesn't say counts as its stamp. */
+static void
+test_time (void)
+{
+  g_autoptr (GkvRecord) record = make (0, 5000 << 16, "a", "variant", 0, "one");
+  g_autoptr (GkvRecord) earlier = gkv_record_new_timed (&hash_key, record, 3000);
+  g_autoptr (GkvRecord) earliest = gkv_record_new_timed (&hash_key, earlier, 10);
+  g_autoptr (GkvRecord) dead = gkv_record_new_dead (&hash_key, record);
+  g_autoptr (GkvRecord) dead_earlier = gkv_record_new_dead (&hash_key, earlier);
+
+  g_assert_cmpint (gkv_record_get_time_ms (record), ==, 5000);
+  g_assert_cmpint (gkv_record_get_time_ms (earliest), ==, 10);
+  g_assert_cmpint (gkv_record_get_time_ms (dead_earlier), ==, 3000);
+  g_assert_cmpint (gkv_record_compare (earlier, record), >, 0);
+  g_assert_cmpint (gkv_record_compare (earliest, earlier), >, 0);
+  g_assert_cmpint (gkv_record_compare (dead, earliest), >, 0);
+  g_assert_cmpint (gkv_record_compare (dead_earlier, dead), >, 0);
+  g_assert_true (gkv_record_same_value (earliest, record));
+  g_assert_true (gkv_record_is_version_of (earliest, dead));
 }
 
 static void
@@ -111,6 +146,7 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/record/order", test_order);
   g_test_add_func ("/record/precedence", test_precedence);
+  g_test_add_func ("/record/time", test_time);
   g_test_add_func ("/record/death", test_death);
   g_test_add_func ("/record/copies", test_copies);
 

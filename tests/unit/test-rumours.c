@@ -14,11 +14,8 @@
 static void
 push_mortal (Pair *pair)
 {
-  GkvRecord *record;
+  GkvRecord *record = pair_put_mortal (pair, 0, "key", "lives for three seconds", LIFE / 1000);
 
-  pair_put (pair, 0, "key", "lives for three seconds");
-  record = gkv_store_lookup (pair->sides[0].store, "key", 3);
-  gkv_store_set_deadline (pair->sides[0].store, record, pair->now.mono + LIFE);
   gkv_engine_push (pair->sides[0].engine, record, &pair->now);
 }
 

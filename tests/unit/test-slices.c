@@ -37,9 +37,8 @@ write_one (PairSide *side, Writer *writer)
   g_autoptr (GkvRecord) record = NULL;
   g_autofree char *value = g_strnfill (kind == 2 ? 20000 : 20, 'w');
 
-  record = gkv_record_new (gkv_store_get_hash_key (side->store), names, key, strlen (key), flags,
-                           gkv_clock_next (&side->clock, writer->pair->now.wall), side->generation, value,
-                           dead ? 0 : strlen (value));
+  record = gkv_store_new_write (side->store, names, key, strlen (key), flags, writer->pair->now.wall, side->generation,
+                                kind == 3 ? 500 : 0, value, dead ? 0 : strlen (value));
   g_assert_cmpint (gkv_store_put (side->store, record, NULL), ==, GKV_STORE_TAKEN);
   if (kind == 3)
     gkv_store_set_deadline (side->store, record, writer->pair->now.mono + SECOND / 2);

@@ -119,21 +119,25 @@ test_records (void)
   } cases[] = {
     { 0, -1, "content" },
     { 0, -1, "" },
-    { 0, 0, "brief" },
-    { 0, 123456, "brief" },
+    { GKV_RECORD_TTL, 0, "brief" },
+    { GKV_RECORD_TTL, 123456, "brief" },
+    { GKV_RECORD_TTL, -1, "brief" },
+    { GKV_RECORD_TIMED, -1, "ahead" },
     { GKV_RECORD_EPHEMERAL, -1, "mine" },
-    { GKV_RECORD_EPHEMERAL, 7, "mine" },
+    { GKV_RECORD_EPHEMERAL | GKV_RECORD_TTL | GKV_RECORD_TIMED, 7, "mine" },
     { GKV_RECORD_DEAD, -1, "" },
     { GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL, -1, "" },
+    { GKV_RECORD_DEAD | GKV_RECORD_TTL | GKV_RECORD_TIMED, -1, "" },
   };
+  const GkvRecordParts parts = { .generation = 99, .life_ms = 200000, .time_ms = 41 };
   GkvHashKey hash_key = make_hash_key ();
   g_autoptr (GkvWriter) last = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autoptr (GkvWriter) writer = make_writer (cases[i].flags);
-      g_autoptr (GkvRecord) record = gkv_record_new (&hash_key, writer, "key", 3, cases[i].flags, 42 << 16, 99,
-                                                     cases[i].content, strlen (cases[i].content));
+      g_autoptr (GkvRecord) record = gkv_record_new_with_parts (&hash_key, writer, "key", 3, cases[i].flags, 42 << 16,
+                                                                cases[i].content, strlen (cases[i].content), &parts);
       g_autoptr (GByteArray) out = g_byte_array_new ();
       g_autoptr (GkvRecord) copy = NULL;
       GkvReader reader;
@@ -149,14 +153,18 @@ test_records (void)
       g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
       g_assert_cmpint (left_ms, ==, cases[i].left_ms);
       g_assert_cmpuint (gkv_record_get_generation (copy), ==, cases[i].flags & GKV_RECORD_EPHEMERAL ? 99 : 0);
+      g_assert_cmpuint (gkv_record_get_life_ms (copy), ==, cases[i].flags & GKV_RECORD_TTL ? 200000 : 0);
+      g_assert_cmpint (gkv_record_get_time_ms (copy), ==, cases[i].flags & GKV_RECORD_TIMED ? 41 : 42);
     }
 }
 
-/* What a later version has put into a record goes on to the next as it came. */
+/* What a later version has put into a record goes on to the next as it came: its flags and its fields. The mark of such
+ * a record has the flags. */
 static void
 test_unknown_fields (void)
 {
   const GkvRecordFlags flags[] = { 0, GKV_RECORD_EPHEMERAL, GKV_RECORD_DEAD, GKV_RECORD_DEAD | GKV_RECORD_EPHEMERAL };
+  const guint64 more[] = { 0, 1 << 4, 1 << 9, G_GUINT64_CONSTANT (1) << 63 };
   GkvHashKey hash_key = make_hash_key ();
   g_autoptr (GkvWriter) last = NULL;
 
@@ -164,8 +172,10 @@ test_unknown_fields (void)
     {
       g_autoptr (GkvWriter) writer = make_writer (flags[i]);
       g_autoptr (GkvRecord) plain = gkv_record_new (&hash_key, writer, "key", 3, flags[i], 42 << 16, 99, "content", 7);
+      const GkvRecordParts parts = { .generation = 99, .more_flags = more[i], .fields = "later", .fields_len = 5 };
       g_autoptr (GkvRecord) record =
-          gkv_record_new_with_fields (&hash_key, writer, "key", 3, flags[i], 42 << 16, 99, "content", 7, "later", 5);
+          gkv_record_new_with_parts (&hash_key, writer, "key", 3, flags[i], 42 << 16, "content", 7, &parts);
+      GkvRecordParts copied;
       g_autoptr (GkvRecord) copy = NULL;
       g_autoptr (GkvRecord) dead = NULL;
       g_autoptr (GByteArray) out = g_byte_array_new ();
@@ -177,7 +187,9 @@ test_unknown_fields (void)
       gkv_reader_init (&reader, out->data, out->len);
       copy = gkv_reader_record (&reader, &hash_key, &last, &left_ms);
 
-      g_assert_cmpmem (gkv_record_get_fields (copy), copy->fields_len, "later", 5);
+      gkv_record_get_parts (copy, &copied);
+      g_assert_cmpmem (copied.fields, copied.fields_len, "later", 5);
+      g_assert_cmpuint (copied.more_flags, ==, more[i]);
       g_assert_cmpuint (gkv_record_get_generation (copy), ==, flags[i] & GKV_RECORD_EPHEMERAL ? 99 : 0);
       g_assert_cmpint (gkv_record_compare (record, copy), ==, 0);
       g_assert_true (gkv_fingerprint_equal (&record->fingerprint, &copy->fingerprint));
@@ -185,7 +197,41 @@ test_unknown_fields (void)
       g_assert_false (gkv_fingerprint_equal (&record->fingerprint, &plain->fingerprint));
 
       dead = gkv_record_new_dead (&hash_key, copy);
-      g_assert_cmpmem (gkv_record_get_fields (dead), dead->fields_len, "later", 5);
+      gkv_record_get_parts (dead, &copied);
+      g_assert_cmpuint (copied.fields_len, ==, 0);
+      g_assert_cmpuint (copied.more_flags, ==, more[i]);
+    }
+}
+
+/* A lifetime of nothing or of more than for ever, and a time after the stamp, are no record's. */
+static void
+test_impossible_records (void)
+{
+  const GkvRecordParts parts[] = {
+    { .life_ms = 1, .time_ms = 42 },
+    { .life_ms = 0, .time_ms = 42 },
+    { .life_ms = GKV_RECORD_MAX_LIFE_MS + 1, .time_ms = 42 },
+    { .life_ms = 1, .time_ms = 43 },
+    { .life_ms = 1, .time_ms = G_MAXUINT64 },
+  };
+  GkvHashKey hash_key = make_hash_key ();
+  g_autoptr (GkvWriter) last = NULL;
+  g_autoptr (GkvWriter) writer = make_writer (0);
+
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    {
+      g_autoptr (GkvRecord) record =
+          gkv_record_new_with_parts (&hash_key, writer, "key", 3, GKV_RECORD_TTL | GKV_RECORD_TIMED, 42 << 16,
+                                     "content", 7, &parts[i]);
+      g_autoptr (GkvRecord) copy = NULL;
+      g_autoptr (GByteArray) out = g_byte_array_new ();
+      GkvReader reader;
+      gint64 left_ms;
+
+      gkv_put_record (out, record, 1);
+      gkv_reader_init (&reader, out->data, out->len);
+      copy = gkv_reader_record (&reader, &hash_key, &last, &left_ms);
+      g_assert_true ((copy != NULL) == (i == 0));
     }
 }
 
@@ -332,6 +378,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/wire/records", test_records);
   g_test_add_func ("/wire/unknown-fields", test_unknown_fields);
   g_test_add_func ("/wire/records/hostile", test_hostile_records);
+  g_test_add_func ("/wire/records/impossible", test_impossible_records);
 
   return g_test_run ();
 }
