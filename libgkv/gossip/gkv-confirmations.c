@@ -369,20 +369,6 @@ note_flush (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *messag
   return writer;
 }
 
-static GkvMember *
-find_member (GkvConfirmations *self, guint64 place)
-{
-  GHashTableIter iter;
-  GkvMember *member;
-
-  gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (member->place == place && gkv_member_is_live (member))
-      return member;
-
-  return NULL;
-}
-
 /* Where @member is reached from here, but not back where it comes from. NULL: it isn't. */
 static GkvLink *
 find_way (const GkvMember *member, const GkvLink *from)
@@ -392,7 +378,7 @@ find_way (const GkvMember *member, const GkvLink *from)
   if (via != NULL && via->link != from)
     return via->link;
 
-  return member->link != NULL && gkv_link_is_usable (member->link) && member->link != from ? member->link : NULL;
+  return gkv_member_has_link (member) && member->link != from ? member->link : NULL;
 }
 
 static void
@@ -417,7 +403,8 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
 
   for (guint i = 0; i < message->n_targets; i++)
     {
-      GkvMember *member = message->targets[i] != self->place ? find_member (self, message->targets[i]) : NULL;
+      GkvMember *member =
+          message->targets[i] != self->place ? gkv_members_find_live (self->members, message->targets[i]) : NULL;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       ways[i] = member != NULL ? find_way (member, from) : NULL;

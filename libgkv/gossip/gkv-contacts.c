@@ -281,12 +281,18 @@ gkv_contacts_drop_hearsay (GkvContacts *self, const char *address)
     remove_contact (self, contact);
 }
 
+static void
+count_greeting (GkvContacts *self)
+{
+  self->n_greetings++;
+  self->runtime->counters.greetings++;
+}
+
 /* The token is remembered: it may come back from elsewhere. */
 static void
 send_greeting (GkvContacts *self, GkvContact *contact)
 {
-  self->n_greetings++;
-  self->runtime->counters.greetings++;
+  count_greeting (self);
   g_hash_table_remove (self->by_token, &contact->token);
   contact->token = gkv_links_get_token (self->links, contact->address);
   g_hash_table_replace (self->by_token, &contact->token, contact);
@@ -337,8 +343,7 @@ greet (GkvContacts *self, GkvContact *contact)
       self->runtime->now.mono - link->last_received < LOST_IDENT)
     {
       /* It has answered with its token; what got lost is our IDENT, or its own. */
-      self->n_greetings++;
-      self->runtime->counters.greetings++;
+      count_greeting (self);
       gkv_links_send_ident (self->links, link, GKV_IDENT_FLAG_ANSWER);
       look_at (self, contact, self->runtime->now.mono + GKV_IDENT_PERIOD);
       return;
@@ -487,8 +492,7 @@ gkv_contacts_greet (GkvContacts *self, const char *address)
   if (self->n_greetings >= MAX_GREETINGS || gkv_contacts_is_own (self, address))
     return;
 
-  self->n_greetings++;
-  self->runtime->counters.greetings++;
+  count_greeting (self);
   gkv_links_send_token (self->links, address, 0);
 }
 

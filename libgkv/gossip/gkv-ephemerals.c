@@ -26,9 +26,6 @@
 #define PATIENCE_LEARNING (60 * GKV_SECOND)
 #define PATIENCE_DEAD     (30 * GKV_SECOND)
 
-/* A node that takes a later generation without a new start writes its records again: for one suspicion time those of
- * the earlier one are left alone. */
-
 /* Records marked in one turn. */
 #define MAX_MARKED 256
 
@@ -277,6 +274,8 @@ has_ended (GkvEphemerals *self, Owner *owner)
     ends = CLAMP (gkv_members_get_sum_since (self->members) + PATIENCE * suspicion + PATIENCE_MORE, ends,
                   ends + PATIENCE_LEARNING);
 
+  /* A node that takes a later generation without a new start writes its records again: for one suspicion time those of
+   * the earlier one are left alone. */
   if (member != NULL && member->generation > owner->generation)
     ends = MIN (ends, MAX (member->generation_since, owner->fine) + suspicion);
   /* An owner that lives writes again what others mark. A node that still holds it dead then waits, or both would write

@@ -255,20 +255,6 @@ confirm (GkvFlushes *self, GkvMember *member, guint64 ticket, guint64 written)
     }
 }
 
-static GkvMember *
-find_member (GkvFlushes *self, guint64 place)
-{
-  GHashTableIter iter;
-  GkvMember *member;
-
-  gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (member->place == place && gkv_member_is_live (member))
-      return member;
-
-  return NULL;
-}
-
 /* A member speaks for itself, but where it can't be heard. */
 static GkvMember *
 find_speaker (GkvFlushes *self, GkvLink *link, guint64 place)
@@ -278,7 +264,7 @@ find_speaker (GkvFlushes *self, GkvLink *link, guint64 place)
   if (gkv_link_is_current (link) && link->member->place == place)
     return link->member;
 
-  member = find_member (self, place);
+  member = gkv_members_find_live (self->members, place);
   return member != NULL && !gkv_member_is_direct (member) ? member : NULL;
 }
 
@@ -471,7 +457,7 @@ ask_member (GkvFlushes *self, GPtrArray *ways, GkvMember *member)
   GkvStanding *standing = gkv_standing_of (member);
   GkvMember *via = gkv_member_is_direct (member) ? NULL : gkv_member_get_via (member);
   gint64 period = MIN (FLUSH_PERIOD + standing->n_flush_asked / 8 * FLUSH_PERIOD, FLUSH_PERIOD_LAST);
-  gboolean has_link = member->link != NULL && gkv_link_is_usable (member->link);
+  gboolean has_link = gkv_member_has_link (member);
 
   if (via == NULL && !has_link)
     return FALSE;

@@ -279,6 +279,12 @@ send_remembered (GkvInheritance *self, GkvLink *link, guint32 serial, guint64 fr
   return number;
 }
 
+static gint64
+get_made (GkvInheritance *self, guint64 ago)
+{
+  return self->runtime->now.boot - (gint64) MIN (ago, G_MAXUINT32) * GKV_SECOND;
+}
+
 static void
 handle_recall (GkvInheritance *self, GkvLink *link, GkvReader *reader)
 {
@@ -294,8 +300,7 @@ handle_recall (GkvInheritance *self, GkvLink *link, GkvReader *reader)
     return;
 
   if (from == 0 && ago > 0)
-    from =
-        gkv_removals_get_first_since (removals, self->runtime->now.boot - (gint64) MIN (ago, G_MAXUINT32) * GKV_SECOND);
+    from = gkv_removals_get_first_since (removals, get_made (self, ago));
   from = MAX (from, gkv_removals_get_first (removals));
   until = until > 0 ? MIN (until, end) : end;
   bytes = MIN (bytes, PAGE_MAX);
@@ -359,12 +364,6 @@ take (GkvInheritance *self, GkvReader *reader, gint64 made)
       self->n_got++;
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
     }
-}
-
-static gint64
-get_made (GkvInheritance *self, guint64 ago)
-{
-  return self->runtime->now.boot - (gint64) MIN (ago, G_MAXUINT32) * GKV_SECOND;
 }
 
 static void
@@ -471,8 +470,8 @@ ask_returned (GkvInheritance *self)
       Returned *returned = g_queue_pop_head (&self->returned);
       GkvMember *member = gkv_members_lookup (self->members, returned->id);
 
-      if (member != NULL && member->link != NULL && gkv_link_is_usable (member->link) &&
-          gkv_link_is_live (member->link) && member->generation == returned->generation)
+      if (member != NULL && gkv_member_has_link (member) && gkv_link_is_live (member->link) &&
+          member->generation == returned->generation)
         begin (self, member->link, TRUE, returned->since);
       returned_free (returned);
     }

@@ -66,6 +66,20 @@ gkv_members_lookup (GkvMembers *self, const char *id)
   return g_hash_table_lookup (self->members, &hash);
 }
 
+GkvMember *
+gkv_members_find_live (GkvMembers *self, guint64 place)
+{
+  GHashTableIter iter;
+  GkvMember *member;
+
+  g_hash_table_iter_init (&iter, self->members);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+    if (member->place == place && gkv_member_is_live (member))
+      return member;
+
+  return NULL;
+}
+
 guint
 gkv_members_get_n (GkvMembers *self)
 {
@@ -193,7 +207,7 @@ gkv_members_get_sum_since (GkvMembers *self)
 gboolean
 gkv_member_is_direct (const GkvMember *member)
 {
-  return member->link != NULL && gkv_link_is_usable (member->link) && !member->indirect;
+  return gkv_member_has_link (member) && !member->indirect;
 }
 
 GkvMember *
@@ -201,8 +215,7 @@ gkv_member_get_via (const GkvMember *member)
 {
   const GkvMember *via = member->via;
 
-  return via != NULL && gkv_member_is_live (via) && via->link != NULL && gkv_link_is_usable (via->link) ? member->via
-                                                                                                        : NULL;
+  return via != NULL && gkv_member_is_live (via) && gkv_member_has_link (via) ? member->via : NULL;
 }
 
 void
@@ -331,7 +344,7 @@ gkv_members_next_dead (GkvMembers *self)
 static gboolean
 can_be_picked (const GkvMember *member, const GkvMember *except)
 {
-  return member != except && gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link);
+  return member != except && gkv_member_is_live (member) && gkv_member_has_link (member);
 }
 
 GkvMember *

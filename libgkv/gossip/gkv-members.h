@@ -74,6 +74,8 @@ GkvMembers *gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *list
 void gkv_members_free (GkvMembers *self);
 
 GkvMember *gkv_members_lookup (GkvMembers *self, const char *id);
+/* The one that is alive at that place on the ring; NULL: there is none. */
+GkvMember *gkv_members_find_live (GkvMembers *self, guint64 place);
 guint gkv_members_get_n (GkvMembers *self);
 guint gkv_members_get_n_suspect (GkvMembers *self);
 /* When it is one no longer, the last one takes its place. */
@@ -93,6 +95,13 @@ void gkv_members_set_generation (GkvMembers *self, GkvMember *member, guint64 ge
 void gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status);
 
 gboolean gkv_member_is_live (const GkvMember *member);
+/* Whether datagrams can be sent to it. */
+static inline gboolean
+gkv_member_has_link (const GkvMember *member)
+{
+  return member->link != NULL && gkv_link_is_usable (member->link);
+}
+
 /* Whether what is sent to it arrives without others. */
 gboolean gkv_member_is_direct (const GkvMember *member);
 /* The member to ask where it can't be reached directly; NULL: none is known. */

@@ -120,8 +120,7 @@ struct _GkvSuccessor
 };
 
 /* The seed of the chain of a generation. A copy of this process that was made while it ran knows the secret as well;
- * then
- * @distinction is what isn't the same there. */
+ * so it has a distinction, which isn't the same there. */
 static void
 draw_chain (GkvMembership *self, const char *distinction)
 {
@@ -505,7 +504,7 @@ ping_suspect (GkvMembership *self, GkvMember *member)
 static void
 ask_suspect (GkvMembership *self, GkvMember *member)
 {
-  gboolean has_link = member->link != NULL && gkv_link_is_usable (member->link);
+  gboolean has_link = gkv_member_has_link (member);
   gboolean is_direct = may_reply (member);
 
   if (self->runtime->now.mono < member->ask_due)

@@ -247,7 +247,7 @@ pass_on (GkvProbes *self, Relay *relay, guint hops)
   GkvMember *subject = relay->subject;
   GkvMember *next = gkv_member_get_via (subject);
 
-  if (subject->link != NULL && gkv_link_is_usable (subject->link))
+  if (gkv_member_has_link (subject))
     {
       send_ping (self, subject->link, relay->sequence, FALSE);
       if (!subject->indirect)
@@ -301,7 +301,7 @@ handle_relayed (GkvProbes *self, GkvLink *link, GList *l)
   Relay *relay = l->data;
   GkvMember *subject = relay->subject;
 
-  if (relay->requester != NULL && relay->requester->link != NULL && gkv_link_is_usable (relay->requester->link))
+  if (relay->requester != NULL && gkv_member_has_link (relay->requester))
     send_ack (self, relay->requester->link, relay->their_sequence);
 
   remove_relay (self, l);
@@ -444,7 +444,7 @@ begin_probe (GkvProbes *self)
   self->probe.ends = self->runtime->now.mono + GKV_PROBE_PERIOD;
 
   self->listener.begins (member, self->data);
-  if (member->link != NULL && gkv_link_is_usable (member->link))
+  if (gkv_member_has_link (member))
     {
       send_ping (self, member->link, self->probe.sequence, TRUE);
       gkv_updates_piggyback (self->updates, member->link);

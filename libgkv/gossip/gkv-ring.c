@@ -279,7 +279,7 @@ hand_on_unreached (const View *view, guint i, guint end, guint64 to, GkvMember *
       GkvArc arc = { member->place - 1, i + 1 < end ? view_get (view, i + 1)->place - 1 : to };
 
       if (via == NULL || via == view->avoid)
-        via = member != view->avoid && member->link != NULL && gkv_link_is_usable (member->link) ? member : helper;
+        via = member != view->avoid && gkv_member_has_link (member) ? member : helper;
       if (via == member)
         arc.from = member->place;
       if (via != NULL)

@@ -85,17 +85,11 @@ gkv_synced_note_statement (GkvSynced *self, GkvLink *link, gboolean synced, guin
   standing->claimed_at = self->runtime->now.mono;
 }
 
-static gboolean
-is_met (const GkvMember *member)
-{
-  return member->link != NULL && gkv_link_is_usable (member->link);
-}
-
 /* It is at an address that the application has given, or discovery: where it is seen, not where it says that it is. */
 static gboolean
 is_named (GkvSynced *self, const GkvMember *member)
 {
-  return is_met (member) && gkv_contacts_is_named (self->contacts, member->link->address);
+  return gkv_member_has_link (member) && gkv_contacts_is_named (self->contacts, member->link->address);
 }
 
 /* A peer that answers pings and nothing else is waited for no longer than one that doesn't. One of which only others
@@ -103,7 +97,7 @@ is_named (GkvSynced *self, const GkvMember *member)
 static gboolean
 is_awaited (GkvSynced *self, const GkvMember *member)
 {
-  if (is_met (member))
+  if (gkv_member_has_link (member))
     return !gkv_conversation_withholds (member->link, self->runtime->now.mono,
                                         gkv_membership_get_suspicion (self->membership));
 
@@ -144,7 +138,7 @@ look_at_peers (GkvSynced *self, Peers *peers)
           peers->awaits_named |= named;
           peers->awaits_synced |= standing->says_synced;
         }
-      else if (!is_met (member) || !gkv_conversation_withholds_all (member->link))
+      else if (!gkv_member_has_link (member) || !gkv_conversation_withholds_all (member->link))
         {
           peers->is_alone = FALSE;
         }

@@ -283,7 +283,7 @@ static gboolean
 is_relay (GkvUpdates *self, const GkvMember *member)
 {
   return member->last_relayed != 0 && self->runtime->now.mono - member->last_relayed < RELAYS_LASTS &&
-         gkv_member_is_live (member) && member->link != NULL && gkv_link_is_usable (member->link);
+         gkv_member_is_live (member) && gkv_member_has_link (member);
 }
 
 /* Those that get it at once. (transfer container) */

@@ -129,9 +129,8 @@ void gkv_store_set_deadline (GkvStore *self, GkvRecord *record, gint64 deadline)
 gint64 gkv_store_get_deadline (GkvStore *self, GkvRecord *record);
 /* The next record due, borrowed, NULL if none; its deadline in @deadline. O(1). */
 GkvRecord *gkv_store_peek_deadline (GkvStore *self, gint64 *deadline);
-/* The clock of the deadlines has stood still for @by: all become nearer by that, but those of records that arrived
- * since
- * @since, as they may have come after it. O(1). */
+/* The clock of the deadlines has stood still for @by: all become nearer by that. Not those of records that arrived at
+ * or after @since, as they may have come later. O(1). */
 void gkv_store_shift_deadlines (GkvStore *self, gint64 by, guint32 since);
 /* How many records are due at @now. Takes time in proportion to that. */
 guint gkv_store_count_due (GkvStore *self, gint64 now);
