@@ -361,12 +361,6 @@ on_ephemeral_past (GkvRecord *record, gpointer data)
   gkv_records_write_again (((GkvEngine *) data)->records, record);
 }
 
-static void
-on_visible_ended (GkvRecord *visible, gpointer data)
-{
-  gkv_records_hide (((GkvEngine *) data)->records, visible);
-}
-
 static gboolean
 on_offered (GkvLink *link, guint64 hash, guint64 away, gpointer data)
 {
@@ -503,7 +497,6 @@ static const GkvRumoursListener rumours_listener = {
 static const GkvEphemeralsListener ephemerals_listener = {
   .ended = on_ephemeral_ended,
   .is_past = on_ephemeral_past,
-  .visible_ended = on_visible_ended,
 };
 static const GkvPartingsListener partings_listener = { .parted = on_parted, .returned = on_returned };
 static const GkvInheritanceListener inheritance_listener = { .completed = on_inherited };

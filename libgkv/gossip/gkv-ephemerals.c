@@ -185,15 +185,16 @@ remove_entry (GkvEphemerals *self, Entry *entry)
     gkv_table_insert (self->records, &first->hash, first);
 }
 
-/* What is seen of a key that has this hash, and belongs to the owner; NULL: nothing. @record: (out): what is held. */
+/* What is seen of a key that has this hash, and belongs to the owner; NULL: nothing. */
 static GkvRecord *
-find_owned (GkvEphemerals *self, const Owner *owner, guint64 hash, GkvRecord **record)
+find_owned (GkvEphemerals *self, const Owner *owner, guint64 hash)
 {
-  GkvRecord *visible;
+  GkvRecord *record;
 
-  for (guint n = 0; (*record = gkv_store_lookup_nth (self->runtime->store, hash, n)) != NULL; n++)
+  for (guint n = 0; (record = gkv_store_lookup_nth (self->runtime->store, hash, n)) != NULL; n++)
     {
-      visible = gkv_store_get_visible (self->runtime->store, *record);
+      GkvRecord *visible = gkv_store_get_visible (self->runtime->store, record);
+
       if (visible != NULL && is_watched (visible) && is_owned (owner, visible))
         return visible;
     }
@@ -211,11 +212,10 @@ look_at_entries (GkvEphemerals *self, GkvRecord *record)
   while (entry != NULL)
     {
       Entry *next = entry->next;
-      GkvRecord *held;
 
       if (is_watched (record) && is_owned (entry->owner, record))
         found = entry;
-      else if (find_owned (self, entry->owner, entry->hash, &held) == NULL)
+      else if (find_owned (self, entry->owner, entry->hash) == NULL)
         remove_entry (self, entry);
       entry = next;
     }
@@ -331,17 +331,14 @@ mark_records (GkvEphemerals *self, Owner *owner, guint max)
   for (guint i = 0; i < n; i++)
     {
       Entry *entry = g_queue_peek_head (&owner->records);
-      GkvRecord *record;
-      GkvRecord *visible = find_owned (self, owner, entry->hash, &record);
+      GkvRecord *record = find_owned (self, owner, entry->hash);
 
       /* What is done to it may watch its key anew. The last one takes the owner with it. */
       remove_entry (self, entry);
-      if (visible != NULL && visible == record && ours)
+      if (record != NULL && ours)
         self->listener.is_past (record, self->data);
-      else if (visible != NULL && visible == record)
+      else if (record != NULL)
         self->listener.ended (record, self->data);
-      else if (visible != NULL)
-        self->listener.visible_ended (visible, self->data);
       gkv_runtime_breathe (self->runtime, 2 * GKV_COST_RECORD);
     }
 

@@ -16,8 +16,6 @@ typedef struct
    * be written again. */
   void (*ended) (GkvRecord *record, gpointer data);
   void (*is_past) (GkvRecord *record, gpointer data);
-  /* The same of one that is visible in the place of a quarantined record. */
-  void (*visible_ended) (GkvRecord *record, gpointer data);
 } GkvEphemeralsListener;
 
 GkvEphemerals *gkv_ephemerals_new (GkvRuntime *runtime,

@@ -280,8 +280,8 @@ gkv_partings_handle (GkvPartings *self, GkvLink *link, GkvReader *reader)
 
 /* What was held before */
 
-void
-gkv_partings_give (GkvPartings *self, GkvLink *link, GkvRecord *record)
+static void
+give (GkvPartings *self, GkvLink *link, GkvRecord *record)
 {
   const GkvStanding *standing = gkv_standing_of (link->member);
   gint64 since = G_MAXINT64;
@@ -300,6 +300,16 @@ gkv_partings_give (GkvPartings *self, GkvLink *link, GkvRecord *record)
   gkv_conversation_of (link)->gave_old = TRUE;
   gkv_links_give_record (self->links, link, record,
                          GKV_AWAY_MAKE (MAX ((get_real (self) - since) / GKV_SECOND, 0), self->checked));
+}
+
+void
+gkv_partings_give (GkvPartings *self, GkvLink *link, GkvRecord *record)
+{
+  GkvRecord *valid = gkv_store_get_valid (self->runtime->store, record);
+
+  if (valid != NULL && valid != record)
+    give (self, link, valid);
+  give (self, link, record);
 }
 
 void

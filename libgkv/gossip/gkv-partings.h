@@ -41,7 +41,8 @@ void gkv_partings_hear (GkvPartings *self, GkvLink *link);
 void gkv_partings_note_heard (GkvPartings *self, GkvLink *link);
 void gkv_partings_handle (GkvPartings *self, GkvLink *link, GkvReader *reader);
 
-/* Sends a record that the node at @link lacks: in anti-entropy. */
+/* Sends a record that is held, and that the node at @link lacks: in anti-entropy. The valid one below a quarantined one
+ * goes with it. */
 void gkv_partings_give (GkvPartings *self, GkvLink *link, GkvRecord *record);
 /* Nobody remembers removals that this node doesn't. */
 void gkv_partings_note_inherited (GkvPartings *self);

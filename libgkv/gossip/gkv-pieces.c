@@ -94,8 +94,14 @@ find_held (GkvStore *store, guint64 hash, const GkvFingerprint *fingerprint)
   GkvRecord *record;
 
   for (guint n = 0; (record = gkv_store_lookup_nth (store, hash, n)) != NULL; n++)
-    if (gkv_fingerprint_equal (&record->fingerprint, fingerprint))
-      return record;
+    {
+      GkvRecord *valid = gkv_store_get_valid (store, record);
+
+      if (gkv_fingerprint_equal (&record->fingerprint, fingerprint))
+        return record;
+      if (valid != NULL && gkv_fingerprint_equal (&valid->fingerprint, fingerprint))
+        return valid;
+    }
 
   return NULL;
 }

@@ -28,6 +28,10 @@
 #define MAX_EXPIRIES   256
 #define EXPIRIES_SLICE 8
 
+/* Records released from quarantine in one tick, and at a time. */
+#define MAX_RELEASED   256
+#define RELEASED_SLICE 8
+
 struct _GkvRecords
 {
   GkvRuntime *runtime;
@@ -266,8 +270,8 @@ rewrite_if_marked (GkvRecords *self, GkvRecord *record)
   if (!gkv_record_is_dead (record) || !is_own_generation (self, record) || self->runtime->leaving)
     return FALSE;
 
-  held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
-  if (held == NULL || gkv_record_is_dead (held) || !is_own_generation (self, held) || held->stamp != record->stamp)
+  held = gkv_store_find_version (self->runtime->store, record);
+  if (held == NULL || gkv_record_is_dead (held) || !is_own_generation (self, held))
     return FALSE;
 
   if ((held->flags & GKV_RECORD_TTL) && is_ending (self, held))
@@ -282,9 +286,9 @@ rewrite_if_marked (GkvRecords *self, GkvRecord *record)
 static gboolean
 doubts_mark (GkvRecords *self, GkvRecord *record)
 {
-  GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+  GkvRecord *held = gkv_store_find_version (self->runtime->store, record);
 
-  if (held == NULL || gkv_record_is_dead (held) || !gkv_record_is_version_of (record, held))
+  if (held == NULL || gkv_record_is_dead (held))
     return FALSE;
 
   if ((record->flags & held->flags & GKV_RECORD_TTL) && is_ending (self, held))
@@ -304,8 +308,8 @@ get_deadline (GkvRecords *self, GkvRecord *record, gint64 left_ms)
   if (gkv_record_is_dead (record) || life_ms == 0)
     return -1;
 
-  held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
-  if (held != NULL && (held->flags & GKV_RECORD_DEADLINE) && gkv_record_is_version_of (record, held))
+  held = gkv_store_find_version (self->runtime->store, record);
+  if (held != NULL && (held->flags & GKV_RECORD_DEADLINE))
     return gkv_store_get_deadline (self->runtime->store, held);
 
   return self->runtime->now.boot + MIN (left_ms >= 0 ? MIN (left_ms, life_ms) : life_ms, MAX_LEFT_MS) * GKV_MS;
@@ -438,8 +442,19 @@ release_quarantined (GkvRecords *self)
   if (gkv_store_get_n_quarantined (self->runtime->store) == 0)
     return;
 
-  gkv_store_release_quarantined (self->runtime->store, ((GkvStamp) bound_ms << 16) | 0xffff, on_released, self);
-  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_SECOND);
+  for (guint n = 0; n < MAX_RELEASED; n += RELEASED_SLICE)
+    {
+      guint n_released =
+          gkv_store_release_quarantined (self->runtime->store, bound_ms, RELEASED_SLICE, on_released, self);
+
+      gkv_runtime_breathe (self->runtime, 4 * n_released * GKV_COST_RECORD);
+      if (n_released < RELEASED_SLICE)
+        {
+          gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_SECOND);
+          return;
+        }
+    }
+  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
 }
 
 void
@@ -467,11 +482,4 @@ gkv_records_mark_dead (GkvRecords *self, GkvRecord *record)
   g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->runtime->store), record);
 
   put_own (self, dead);
-}
-
-void
-gkv_records_hide (GkvRecords *self, GkvRecord *visible)
-{
-  gkv_record_ref (visible);
-  gkv_events_add_changed (self->runtime->events, gkv_store_hide (self->runtime->store, visible), visible);
 }

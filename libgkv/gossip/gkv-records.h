@@ -39,7 +39,5 @@ void gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reade
 void gkv_records_mark_dead (GkvRecords *self, GkvRecord *record);
 /* An ephemeral record of ours was marked dead elsewhere, or our generation has changed. */
 void gkv_records_write_again (GkvRecords *self, GkvRecord *lost);
-/* Takes away what is visible in the place of a quarantined record. */
-void gkv_records_hide (GkvRecords *self, GkvRecord *visible);
 
 G_END_DECLS

@@ -652,7 +652,7 @@ handle_ack (GkvRumours *self, GkvLink *link, GkvReader *reader)
 static gboolean
 is_held (GkvRumours *self, const GkvRecord *record)
 {
-  GkvRecord *held = gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len);
+  GkvRecord *held = gkv_store_find_version (self->runtime->store, record);
 
   return held != NULL && gkv_fingerprint_equal (&held->fingerprint, &record->fingerprint);
 }

@@ -1039,7 +1039,7 @@ gkv_map_take_change_locked (GkvMap *self, GkvChange *change)
 
   /* Where nothing is visible, the origin is that of the record that made it so. */
   if (visible == NULL)
-    first = gkv_store_lookup (self->store, gkv_record_get_key (change->key), change->key->key_len);
+    first = gkv_store_lookup_valid (self->store, gkv_record_get_key (change->key), change->key->key_len);
   if (first != NULL && first != change->key)
     {
       gkv_record_ref (first);

@@ -24,19 +24,18 @@ end_due (GkvStore *self, gint64 now, guint max, gboolean mark, GkvStoreReleaseFu
 
       n_expired++;
 
-      /* It is visible only because a later one is quarantined. */
-      if (gkv_store_lookup (self, gkv_record_get_key (record), record->key_len) != record)
-        {
-          replaced = gkv_record_ref (record);
-          func (gkv_store_hide (self, record), replaced, user_data);
-          continue;
-        }
-
       dead = gkv_record_new_dead (gkv_store_get_hash_key (self), record);
+      dead->flags |= record->flags & GKV_RECORD_QUARANTINED;
       if (mark)
         {
           /* The dead mark is above the record itself in the total order, so that the store always takes it. */
           gkv_store_put (self, dead, &replaced);
+        }
+      else if (record->flags & GKV_RECORD_QUARANTINED)
+        {
+          /* Nobody has seen it. */
+          gkv_store_remove (self, record);
+          continue;
         }
       else
         {

@@ -12,8 +12,7 @@ G_BEGIN_DECLS
 #include "gkv-store.h"
 
 /* Replaces up to @max records whose deadline is at or before @now with their dead mark, in the order of the deadlines.
- * Each dead record is passed to @func, with what was visible before. A record that is visible in the place of a
- * quarantined one is only hidden, and the quarantined one is passed. Returns how many there were: @max means that more
+ * Each dead record is passed to @func, with what was visible before. Returns how many there were: @max means that more
  * may be due. */
 guint gkv_store_expire_due (GkvStore *self, gint64 now, guint max, GkvStoreReleaseFunc func, gpointer user_data);
 

@@ -49,7 +49,8 @@ struct _GkvStore
   GkvSketch *sketch;            /* NULL: not kept */
   gboolean sketching;           /* it has only the records below this hash yet: */
   guint64 sketch_from;
-  GHashTable *quarantined; /* quarantined record → what is visible in its place, or NULL */
+  GHashTable *quarantined; /* quarantined record → the valid one of its key, which is below it, or NULL */
+  GkvDeadlines *releases;  /* of them, by the time at which each was written, in ms */
   guint64 n_visible;
   guint64 n_tombstones;
   guint64 n_bytes;
@@ -338,12 +339,34 @@ gkv_store_lookup_version (GkvStore *self, guint64 hash, guint32 version)
 }
 
 GkvRecord *
+gkv_store_get_valid (GkvStore *self, GkvRecord *record)
+{
+  return record->flags & GKV_RECORD_QUARANTINED ? g_hash_table_lookup (self->quarantined, record) : record;
+}
+
+GkvRecord *
+gkv_store_lookup_valid (GkvStore *self, const char *key, gsize key_len)
+{
+  GkvRecord *record = gkv_store_lookup (self, key, key_len);
+
+  return record != NULL ? gkv_store_get_valid (self, record) : NULL;
+}
+
+GkvRecord *
 gkv_store_get_visible (GkvStore *self, GkvRecord *record)
 {
-  if (record->flags & GKV_RECORD_QUARANTINED)
-    record = g_hash_table_lookup (self->quarantined, record);
-
+  record = gkv_store_get_valid (self, record);
   return record != NULL && !gkv_record_is_dead (record) ? record : NULL;
+}
+
+GkvRecord *
+gkv_store_find_version (GkvStore *self, const GkvRecord *record)
+{
+  GkvRecord *held = lookup (self, record->hash, gkv_record_get_key (record), record->key_len);
+
+  if (held != NULL && !gkv_record_is_version_of (held, record))
+    held = gkv_store_get_valid (self, held);
+  return held != NULL && gkv_record_is_version_of (held, record) ? held : NULL;
 }
 
 GkvRecord *
@@ -396,13 +419,24 @@ remember_replaced (GkvStore *self, const GkvRecord *held, const GkvRecord *recor
 }
 
 static void
-count_record (GkvStore *self, GkvRecord *record, int by)
+count_one (GkvStore *self, GkvRecord *record, int by)
 {
   self->n_bytes += by * (gint64) (record->key_len + record->content_len);
   if (gkv_record_is_dead (record))
     self->n_tombstones += by;
-  if (gkv_store_get_visible (self, record) != NULL)
+  else if (!(record->flags & GKV_RECORD_QUARANTINED))
     self->n_visible += by;
+}
+
+/* A record that is held, and the valid one below it. */
+static void
+count_record (GkvStore *self, GkvRecord *record, int by)
+{
+  GkvRecord *valid = gkv_store_get_valid (self, record);
+
+  count_one (self, record, by);
+  if (valid != NULL && valid != record)
+    count_one (self, valid, by);
 }
 
 /* The way from the root to a leaf, or to where there is none yet. */
@@ -486,11 +520,89 @@ take (GkvStore *self, GkvRecord *record)
     }
 }
 
+/* It isn't held any more. */
+static void
+let_go (GkvStore *self, GkvRecord *record)
+{
+  clear_deadline (self, record);
+  record->flags |= GKV_RECORD_GONE;
+}
+
+static void
+take_in (GkvStore *self, GkvRecord *record)
+{
+  gkv_record_ref (record);
+  record->flags &= ~GKV_RECORD_GONE;
+  record->arrived = self->arrival;
+}
+
+/* Passes on the reference to the valid record of the key of @held, which is about to be replaced, and lets go of @held
+ * itself if that is quarantined. (nullable) */
+static GkvRecord *
+steal_valid (GkvStore *self, GkvRecord *held)
+{
+  GkvRecord *valid = held;
+
+  if (held->flags & GKV_RECORD_QUARANTINED)
+    {
+      g_hash_table_steal_extended (self->quarantined, held, NULL, (gpointer *) &valid);
+      gkv_deadlines_remove (self->releases, held);
+      let_go (self, held);
+      gkv_record_unref (held);
+    }
+
+  return valid;
+}
+
+static void
+quarantine (GkvStore *self, GkvRecord *record, GkvRecord *valid)
+{
+  g_hash_table_insert (self->quarantined, record, valid);
+  gkv_deadlines_set (self->releases, record, gkv_record_get_time_ms (record));
+}
+
+/* @record replaces @valid, and @replaced is given what was visible of it. */
+static void
+replace_valid (GkvStore *self, GkvRecord *valid, GkvRecord *record, GkvRecord **replaced)
+{
+  if (valid == NULL)
+    return;
+
+  remember_replaced (self, valid, record);
+  let_go (self, valid);
+  if (replaced != NULL && !gkv_record_is_dead (valid))
+    *replaced = valid;
+  else
+    gkv_record_unref (valid);
+}
+
+/* Offers @record, which is valid, below @held, which is quarantined. */
+static GkvStoreResult
+put_below (GkvStore *self, GkvRecord *held, GkvRecord *record, GkvRecord **replaced)
+{
+  GkvRecord *valid = gkv_store_get_valid (self, held);
+
+  if (valid != NULL && gkv_record_compare (record, valid) <= 0)
+    return GKV_STORE_KEPT;
+
+  if (valid == NULL && gkv_store_get_removed (self, gkv_record_get_key (record), record->key_len) >= record->stamp)
+    return GKV_STORE_REMOVED;
+
+  count_record (self, held, -1);
+  g_hash_table_steal (self->quarantined, held);
+  replace_valid (self, valid, record, replaced);
+  take_in (self, record);
+  g_hash_table_insert (self->quarantined, held, record);
+  count_record (self, held, 1);
+  return GKV_STORE_TAKEN;
+}
+
 GkvStoreResult
 gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
 {
+  gboolean valid = !(record->flags & GKV_RECORD_QUARANTINED);
   GkvRecord *held = NULL;
-  GkvRecord *visible = NULL;
+  GkvRecord *below = NULL;
   gboolean found = FALSE;
   guint index = 0;
   Path path;
@@ -514,59 +626,81 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
     {
       held = leaf_get_records ((Leaf *) *slot)[index];
       if (gkv_record_compare (record, held) <= 0)
-        return GKV_STORE_KEPT;
+        return valid && (held->flags & GKV_RECORD_QUARANTINED) ? put_below (self, held, record, replaced)
+                                                               : GKV_STORE_KEPT;
 
-      visible = gkv_store_get_visible (self, held);
-      if (visible != NULL && visible != held)
-        gkv_record_ref (visible);
       count_record (self, held, -1);
       sketch_record (self, held, -1);
-      remember_replaced (self, held, record);
-      /* What stays visible keeps its deadline. */
-      if (held != visible)
-        clear_deadline (self, held);
-      if (visible != NULL && !(record->flags & GKV_RECORD_QUARANTINED))
-        clear_deadline (self, visible);
       if (held->flags & GKV_RECORD_QUARANTINED)
-        g_hash_table_remove (self->quarantined, held);
-      held->flags |= GKV_RECORD_GONE;
+        remember_replaced (self, held, record);
     }
 
-  gkv_record_ref (record);
-  record->flags &= ~GKV_RECORD_GONE;
-  record->arrived = self->arrival;
-  if (record->flags & GKV_RECORD_QUARANTINED)
-    g_hash_table_insert (self->quarantined, record, visible != NULL ? gkv_record_ref (visible) : NULL);
+  /* It is put in its place before that is freed. */
+  take_in (self, record);
+  insert (&path, index, record, held);
+  if (held != NULL)
+    below = steal_valid (self, held);
+
+  if (valid)
+    {
+      replace_valid (self, below, record, replaced);
+    }
+  else
+    {
+      if (replaced != NULL && below != NULL && !gkv_record_is_dead (below))
+        *replaced = gkv_record_ref (below);
+      quarantine (self, record, below);
+    }
   count_record (self, record, 1);
   sketch_record (self, record, 1);
-  insert (&path, index, record, held);
-
-  /* The reference on what was held is dropped, or passed to the caller where that was visible. */
-  if (held != visible)
-    gkv_record_unref (held);
-  if (replaced != NULL)
-    *replaced = g_steal_pointer (&visible);
-  g_clear_pointer (&visible, gkv_record_unref);
   return GKV_STORE_TAKEN;
+}
+
+/* Takes away @record, of which no other is held than the valid one below it. */
+static void
+remove_top (GkvStore *self, GkvRecord *record)
+{
+  GkvRecord *below = NULL;
+  guint32 arrived;
+
+  sketch_record (self, record, -1);
+  if (record->flags & GKV_RECORD_QUARANTINED)
+    {
+      g_hash_table_steal_extended (self->quarantined, record, NULL, (gpointer *) &below);
+      gkv_deadlines_remove (self->releases, record);
+    }
+  take (self, record);
+  let_go (self, record);
+  gkv_record_unref (record);
+
+  if (below == NULL)
+    return;
+
+  arrived = below->arrived;
+  gkv_store_put (self, below, NULL);
+  below->arrived = arrived;
+  gkv_record_unref (below);
 }
 
 gboolean
 gkv_store_remove (GkvStore *self, GkvRecord *record)
 {
-  GkvRecord *visible;
+  GkvRecord *held = lookup (self, record->hash, gkv_record_get_key (record), record->key_len);
 
-  if (lookup (self, record->hash, gkv_record_get_key (record), record->key_len) != record)
+  if (held == NULL || (held != record && gkv_store_get_valid (self, held) != record))
     return FALSE;
 
-  count_record (self, record, -1);
-  sketch_record (self, record, -1);
-  clear_deadline (self, record);
-  visible = gkv_store_get_visible (self, record);
-  if (visible != NULL)
-    clear_deadline (self, visible);
-  g_hash_table_remove (self->quarantined, record);
-  take (self, record);
-  record->flags |= GKV_RECORD_GONE;
+  count_record (self, held, -1);
+  if (held == record)
+    {
+      remove_top (self, record);
+      return TRUE;
+    }
+
+  g_hash_table_steal (self->quarantined, held);
+  g_hash_table_insert (self->quarantined, held, NULL);
+  count_record (self, held, 1);
+  let_go (self, record);
   gkv_record_unref (record);
   return TRUE;
 }
@@ -684,47 +818,28 @@ gkv_store_get_n_quarantined (GkvStore *self)
   return g_hash_table_size (self->quarantined);
 }
 
-void
-gkv_store_release_quarantined (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data)
+guint
+gkv_store_release_quarantined (GkvStore *self, gint64 up_to_ms, guint max, GkvStoreReleaseFunc func, gpointer user_data)
 {
-  g_autoptr (GPtrArray) released = g_ptr_array_new_with_free_func ((GDestroyNotify) gkv_record_unref);
-  GHashTableIter iter;
   GkvRecord *record;
+  gint64 time_ms;
+  guint n;
 
-  g_hash_table_iter_init (&iter, self->quarantined);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &record, NULL))
-    if (record->stamp <= up_to)
-      g_ptr_array_add (released, gkv_record_ref (record));
-
-  for (guint i = 0; i < released->len; i++)
+  for (n = 0; n < max && (record = gkv_deadlines_peek (self->releases, &time_ms)) != NULL && time_ms <= up_to_ms; n++)
     {
-      g_autoptr (GkvRecord) visible = NULL;
+      g_autoptr (GkvRecord) replaced = NULL;
+      GkvRecord *below;
 
-      record = g_ptr_array_index (released, i);
-      visible = gkv_store_get_visible (self, record);
-      if (visible != NULL)
-        {
-          gkv_record_ref (visible);
-          clear_deadline (self, visible);
-        }
       count_record (self, record, -1);
-      g_hash_table_remove (self->quarantined, record);
+      g_hash_table_steal_extended (self->quarantined, record, NULL, (gpointer *) &below);
+      gkv_deadlines_remove (self->releases, record);
       record->flags &= ~GKV_RECORD_QUARANTINED;
+      replace_valid (self, below, record, &replaced);
       count_record (self, record, 1);
-      func (record, visible, user_data);
+      func (record, replaced, user_data);
     }
-}
 
-GkvRecord *
-gkv_store_hide (GkvStore *self, GkvRecord *visible)
-{
-  GkvRecord *record = lookup (self, visible->hash, gkv_record_get_key (visible), visible->key_len);
-
-  count_record (self, record, -1);
-  clear_deadline (self, visible);
-  g_hash_table_insert (self->quarantined, record, NULL);
-  count_record (self, record, 1);
-  return record;
+  return n;
 }
 
 /* Remaining lifetimes */
@@ -976,6 +1091,7 @@ gkv_store_new (const GkvHashKey *hash_key)
   self->hash_key = *hash_key;
   self->deadlines = gkv_deadlines_new ();
   self->dead_deadlines = gkv_deadlines_new ();
+  self->releases = gkv_deadlines_new ();
   self->quarantined = g_hash_table_new_full (NULL, NULL, NULL, visible_unref);
   return self;
 }
@@ -988,6 +1104,7 @@ gkv_store_free (GkvStore *self)
   g_free (self->sketch);
   gkv_deadlines_free (self->deadlines);
   gkv_deadlines_free (self->dead_deadlines);
+  gkv_deadlines_free (self->releases);
   g_clear_pointer (&self->removals, gkv_removals_free);
   g_free (self);
 }

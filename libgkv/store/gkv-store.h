@@ -62,11 +62,19 @@ GkvRecord *gkv_store_lookup_visible (GkvStore *self, const char *key, gsize key_
 /* The same by a key whose @hash is known already. */
 GkvRecord *gkv_store_find_visible (GkvStore *self, guint64 hash, const char *key, gsize key_len);
 
-/* What an application sees behind @record, the winning record of its key: @record itself, or the one in whose place it
- * comes while it is quarantined; NULL when that is dead or there is none. Borrowed. */
+/* The valid record of the key of which @record is the winning one: @record itself, or the one below it while it is
+ * quarantined, NULL where there is none. Borrowed; it may be dead. */
+GkvRecord *gkv_store_get_valid (GkvStore *self, GkvRecord *record);
+/* The same by the key. */
+GkvRecord *gkv_store_lookup_valid (GkvStore *self, const char *key, gsize key_len);
+/* As gkv_store_get_valid (), but NULL where that is dead: what an application sees. */
 GkvRecord *gkv_store_get_visible (GkvStore *self, GkvRecord *record);
 
-/* Offers @record by the total order. A record with GKV_RECORD_QUARANTINED that wins leaves visible what was.
+/* What is held of the version that @record is of, perhaps with a dead mark or another time. Borrowed, or NULL. */
+GkvRecord *gkv_store_find_version (GkvStore *self, const GkvRecord *record);
+
+/* Offers @record by the total order. One with GKV_RECORD_QUARANTINED that wins is held above the valid one of its key,
+ * which stays visible; a valid record below a quarantined one replaces the valid one there.
  * @replaced: (out) (optional) (transfer full) (nullable): what was VISIBLE of the key before (NULL: nothing). */
 GkvStoreResult gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced);
 
@@ -113,14 +121,13 @@ GkvRecord *gkv_store_peek_dead (GkvStore *self, gint64 *deadline);
 /* @dead, which is held, is collected at @now. */
 void gkv_store_collect (GkvStore *self, GkvRecord *dead, gint64 now);
 
-/* Records with GKV_RECORD_QUARANTINED: how many there are; and releasing those with a stamp of at most @up_to: the flag
- * is cleared, and each is passed to @func with what was visible in its place, or NULL. */
+/* Records with GKV_RECORD_QUARANTINED: how many there are. */
 guint gkv_store_get_n_quarantined (GkvStore *self);
 typedef void (*GkvStoreReleaseFunc) (GkvRecord *record, GkvRecord *replaced, gpointer user_data);
-void gkv_store_release_quarantined (GkvStore *self, GkvStamp up_to, GkvStoreReleaseFunc func, gpointer user_data);
-
-/* Takes away @visible, which is visible in the place of a quarantined record; returns that one, borrowed. */
-GkvRecord *gkv_store_hide (GkvStore *self, GkvRecord *visible);
+/* Releases those that were written at @up_to_ms since 1970, or before, by the clocks of their writers, @max at most:
+ * the flag is cleared, and each is passed to @func with what was visible in its place, or NULL. Returns how many. */
+guint gkv_store_release_quarantined (
+    GkvStore *self, gint64 up_to_ms, guint max, GkvStoreReleaseFunc func, gpointer user_data);
 
 /* The remaining lifetime, beside the records (it is no part of them): a deadline on a clock of the caller, in
  * µs. Setting it again keeps the earlier one. Records leave by themselves when they are replaced or removed. */

@@ -99,7 +99,7 @@ put_some (Fixture *fixture)
 
   writer =
       gkv_writer_intern (origins[g_test_rand_int_range (0, 3)], -1, (flags & GKV_RECORD_DEAD) != 0 ? "" : "string", -1);
-  record = gkv_record_new (&hash_key, writer, key, strlen (key), flags, MAX (stamp, 1), 0, "value",
+  record = gkv_record_new (&hash_key, writer, key, strlen (key), flags, MAX (stamp, 1) << 16, 0, "value",
                            (flags & GKV_RECORD_DEAD) != 0 ? 0 : 5);
   if (gkv_store_put (fixture->store, record, &replaced) == GKV_STORE_KEPT)
     return;
@@ -111,22 +111,20 @@ put_some (Fixture *fixture)
     report (record, replaced, fixture);
 }
 
-/* As the engine does with what was deleted while this node was away. */
+/* As the engine does with tombstones that it collects. */
 static void
 remove_some (Fixture *fixture)
 {
   g_autoptr (GPtrArray) all = find_all (fixture->store, "");
   g_autoptr (GkvRecord) visible = NULL;
   g_autoptr (GkvRecord) dead = NULL;
-  GkvRecord *first;
 
   if (all->len == 0)
     return;
 
   visible = gkv_record_ref (all->pdata[g_test_rand_int_range (0, all->len)]);
-  first = gkv_store_lookup (fixture->store, gkv_record_get_key (visible), visible->key_len);
-  dead = gkv_record_new_dead (&hash_key, first);
-  g_assert_true (gkv_store_remove (fixture->store, first));
+  dead = gkv_record_new_dead (&hash_key, visible);
+  g_assert_true (gkv_store_remove (fixture->store, visible));
   report (dead, visible, fixture);
 }
 
@@ -145,7 +143,7 @@ change_some (Fixture *fixture)
       break;
 
     case 2:
-      gkv_store_release_quarantined (fixture->store, fixture->now * 10, report, fixture);
+      gkv_store_release_quarantined (fixture->store, fixture->now * 10, 100, report, fixture);
       break;
 
     case 3:

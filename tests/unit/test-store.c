@@ -163,9 +163,9 @@ test_model (void)
 typedef struct
 {
   GkvRecord *held;
-  GkvRecord *visible_record; /* what is visible while the one held is quarantined */
-  gint64 deadline;           /* of the one held; -1: none */
-  gint64 visible_deadline;
+  GkvRecord *below; /* the valid one, while the one held is quarantined */
+  gint64 deadline;  /* of the one held; -1: none */
+  gint64 below_deadline;
 } Slot;
 
 typedef struct
@@ -183,30 +183,64 @@ get_coarse_hash (guint i)
   return (guint64) (i % 7) << 60 | (guint64) (i / 7 % 5) << 30 | (i / 35 % 5);
 }
 
+static gboolean
+is_quarantined (const GkvRecord *record)
+{
+  return record != NULL && (record->flags & GKV_RECORD_QUARANTINED);
+}
+
 static GkvRecord *
 get_visible (const Slot *slot)
 {
-  GkvRecord *record = slot->held;
+  GkvRecord *record = is_quarantined (slot->held) ? slot->below : slot->held;
 
-  if (record != NULL && record->flags & GKV_RECORD_QUARANTINED)
-    record = slot->visible_record;
   return record != NULL && !gkv_record_is_dead (record) ? record : NULL;
 }
 
+/* The valid record leaves the slot. */
+static GkvRecord *
+slot_steal_valid (Slot *slot, gint64 *deadline)
+{
+  *deadline = is_quarantined (slot->held) ? slot->below_deadline : slot->deadline;
+  if (!is_quarantined (slot->held))
+    return g_steal_pointer (&slot->held);
+
+  g_clear_pointer (&slot->held, gkv_record_unref);
+  return g_steal_pointer (&slot->below);
+}
+
+/* @record wins over the one held. */
 static void
 slot_take (Slot *slot, GkvRecord *record)
 {
-  GkvRecord *visible = get_visible (slot);
-  gboolean quarantined = record != NULL && record->flags & GKV_RECORD_QUARANTINED;
-  GkvRecord *visible_record = quarantined && visible != NULL ? gkv_record_ref (visible) : NULL;
-  gint64 visible_deadline = visible == slot->held ? slot->deadline : slot->visible_deadline;
+  gint64 deadline;
+  g_autoptr (GkvRecord) valid = slot_steal_valid (slot, &deadline);
 
-  g_clear_pointer (&slot->visible_record, gkv_record_unref);
+  slot->held = gkv_record_ref (record);
+  slot->deadline = slot->below_deadline = -1;
+  if (is_quarantined (record) && valid != NULL)
+    {
+      slot->below = g_steal_pointer (&valid);
+      slot->below_deadline = deadline;
+    }
+}
+
+static void
+slot_take_below (Slot *slot, GkvRecord *record)
+{
+  g_clear_pointer (&slot->below, gkv_record_unref);
+  slot->below = gkv_record_ref (record);
+  slot->below_deadline = -1;
+}
+
+/* The one held goes: the one below it takes its place. */
+static void
+slot_remove (Slot *slot)
+{
   g_clear_pointer (&slot->held, gkv_record_unref);
-  slot->held = record != NULL ? gkv_record_ref (record) : NULL;
-  slot->visible_record = visible_record;
-  slot->deadline = -1;
-  slot->visible_deadline = visible_record != NULL ? visible_deadline : -1;
+  slot->held = g_steal_pointer (&slot->below);
+  slot->deadline = slot->held != NULL ? slot->below_deadline : -1;
+  slot->below_deadline = -1;
 }
 
 static Slot *
@@ -221,9 +255,9 @@ on_model_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   Slot *slot = find_slot (user_data, record);
 
   g_assert_true (record == slot->held);
-  g_assert_true (replaced == slot->visible_record);
-  g_clear_pointer (&slot->visible_record, gkv_record_unref);
-  slot->visible_deadline = -1;
+  g_assert_true (replaced == (slot->below != NULL && !gkv_record_is_dead (slot->below) ? slot->below : NULL));
+  g_clear_pointer (&slot->below, gkv_record_unref);
+  slot->below_deadline = -1;
 }
 
 static void
@@ -237,7 +271,7 @@ change_model (Model *model)
   guint what = g_test_rand_int_range (0, 100);
   GkvRecordFlags flags = (what % 8 == 0 ? GKV_RECORD_DEAD : 0) | (what % 9 == 0 ? GKV_RECORD_QUARANTINED : 0) |
                          (what % 5 == 0 ? GKV_RECORD_EPHEMERAL : 0);
-  gboolean wins;
+  gboolean wins, below;
 
   if (what == 0)
     {
@@ -249,28 +283,28 @@ change_model (Model *model)
       if (due != NULL && due->held == first)
         {
           g_assert_cmpint (due->deadline, ==, deadline);
-          slot_take (due, NULL);
           g_assert_true (gkv_store_remove (model->store, first));
+          slot_remove (due);
         }
       else if (due != NULL)
         {
-          g_assert_true (due->visible_record == first);
-          g_assert_cmpint (due->visible_deadline, ==, deadline);
-          g_assert_true (gkv_store_hide (model->store, first) == due->held);
-          g_clear_pointer (&due->visible_record, gkv_record_unref);
-          due->visible_deadline = -1;
+          g_assert_true (due->below == first);
+          g_assert_cmpint (due->below_deadline, ==, deadline);
+          g_assert_true (gkv_store_remove (model->store, first));
+          g_clear_pointer (&due->below, gkv_record_unref);
+          due->below_deadline = -1;
         }
     }
   else if (what == 1)
     {
-      gkv_store_release_quarantined (model->store, g_test_rand_int_range (0, 1000), on_model_released, model);
+      gkv_store_release_quarantined (model->store, g_test_rand_int_range (0, 1000), 1000, on_model_released, model);
     }
   else if (what < 40 && slot->held != NULL)
     {
       record = gkv_record_ref (slot->held);
-      slot_take (slot, NULL);
       g_assert_true (gkv_store_remove (model->store, record));
       g_assert_false (gkv_store_remove (model->store, record));
+      slot_remove (slot);
     }
   else if (what < 50 && slot->held != NULL && !gkv_record_is_dead (slot->held))
     {
@@ -281,13 +315,19 @@ change_model (Model *model)
     }
   else
     {
-      record = make (key, flags, g_test_rand_int_range (1, 1000), flags & GKV_RECORD_DEAD ? "" : "content");
+      record =
+          make (key, flags, (GkvStamp) g_test_rand_int_range (1, 1000) << 16, flags & GKV_RECORD_DEAD ? "" : "content");
       record->hash = get_coarse_hash (i);
       wins = slot->held == NULL || gkv_record_compare (record, slot->held) > 0;
-      g_assert_cmpint (gkv_store_put (model->store, record, &replaced), ==, wins ? GKV_STORE_TAKEN : GKV_STORE_KEPT);
-      g_assert_true (replaced == (wins ? get_visible (slot) : NULL));
+      below = !wins && !is_quarantined (record) && is_quarantined (slot->held) &&
+              (slot->below == NULL || gkv_record_compare (record, slot->below) > 0);
+      g_assert_cmpint (gkv_store_put (model->store, record, &replaced), ==,
+                       wins || below ? GKV_STORE_TAKEN : GKV_STORE_KEPT);
+      g_assert_true (replaced == (wins || below ? get_visible (slot) : NULL));
       if (wins)
         slot_take (slot, record);
+      else if (below)
+        slot_take_below (slot, record);
     }
 }
 
@@ -350,13 +390,17 @@ check_model (Model *model)
       g_assert_true (gkv_store_get_visible (model->store, slot->held) == get_visible (slot));
       g_assert_cmpint (gkv_store_get_deadline (model->store, slot->held), ==, slot->deadline);
       n_visible += get_visible (slot) != NULL;
-      n_tombstones += gkv_record_is_dead (slot->held);
+      n_tombstones += gkv_record_is_dead (slot->held) + (slot->below != NULL && gkv_record_is_dead (slot->below));
       n_bytes += slot->held->key_len + slot->held->content_len;
+      if (slot->below != NULL)
+        n_bytes += slot->below->key_len + slot->below->content_len;
+      if (slot->below != NULL)
+        g_assert_cmpint (gkv_store_get_deadline (model->store, slot->below), ==, slot->below_deadline);
       n_quarantined += (slot->held->flags & GKV_RECORD_QUARANTINED) != 0;
       if (slot->deadline >= 0)
         first = MIN (first, slot->deadline);
-      if (slot->visible_deadline >= 0)
-        first = MIN (first, slot->visible_deadline);
+      if (slot->below_deadline >= 0)
+        first = MIN (first, slot->below_deadline);
       gkv_sketch_add (sketch, slot->held->hash, slot->held->fingerprint.lo);
     }
 
@@ -385,7 +429,7 @@ test_alike (void)
   Model model = { .store = gkv_store_new (&hash_key) };
 
   for (guint i = 0; i < N_KEYS; i++)
-    model.slots[i].deadline = model.slots[i].visible_deadline = -1;
+    model.slots[i].deadline = model.slots[i].below_deadline = -1;
   gkv_store_keep_sketch (model.store);
 
   for (guint step = 0; step < 200000; step++)
@@ -396,7 +440,10 @@ test_alike (void)
     }
 
   for (guint i = 0; i < N_KEYS; i++)
-    slot_take (&model.slots[i], NULL);
+    {
+      slot_remove (&model.slots[i]);
+      slot_remove (&model.slots[i]);
+    }
   gkv_store_free (model.store);
 }
 
@@ -486,37 +533,53 @@ on_released (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   *n += 1;
 }
 
+/* A stamp, by its milliseconds. */
+#define AT(ms) ((GkvStamp) (ms) << 16)
+
 static void
 test_quarantined (void)
 {
   g_autoptr (GkvStore) store = gkv_store_new (&hash_key);
+  GkvSummary before, after;
   guint n = 0;
 
-  put (store, "key", 0, 1, "now");
-  g_assert_cmpint (put (store, "key", GKV_RECORD_QUARANTINED, 100, "later"), ==, GKV_STORE_TAKEN);
+  put (store, "key", 0, AT (1), "now");
+  g_assert_cmpint (put (store, "key", GKV_RECORD_QUARANTINED, AT (100), "later"), ==, GKV_STORE_TAKEN);
   g_assert_cmpuint (gkv_store_get_n_quarantined (store), ==, 1);
   g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
-  g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, 1);
-  g_assert_cmpuint (gkv_store_lookup (store, "key", 3)->stamp, ==, 100);
+  g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, AT (1));
+  g_assert_cmpuint (gkv_store_lookup (store, "key", 3)->stamp, ==, AT (100));
 
-  gkv_store_release_quarantined (store, 99, on_released, &n);
+  /* What is valid is replaced below it, and isn't counted. */
+  gkv_store_summarise (store, GKV_RANGE_EVERYTHING, &before);
+  g_assert_cmpint (put (store, "key", 0, AT (1), "now"), ==, GKV_STORE_KEPT);
+  g_assert_cmpint (put (store, "key", 0, AT (2), "then"), ==, GKV_STORE_TAKEN);
+  g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, AT (2));
+  g_assert_cmpint (put (store, "key", GKV_RECORD_DEAD, AT (3), ""), ==, GKV_STORE_TAKEN);
+  g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 0);
+  g_assert_cmpint (put (store, "key", 0, AT (4), "again"), ==, GKV_STORE_TAKEN);
+  gkv_store_summarise (store, GKV_RANGE_EVERYTHING, &after);
+  g_assert_cmpmem (&before, sizeof before, &after, sizeof after);
+
+  gkv_store_release_quarantined (store, 99, 10, on_released, &n);
   g_assert_cmpuint (n, ==, 0);
-  gkv_store_release_quarantined (store, 100, on_released, &n);
+  gkv_store_release_quarantined (store, 100, 10, on_released, &n);
   g_assert_cmpuint (n, ==, 1);
   g_assert_cmpuint (gkv_store_get_n_quarantined (store), ==, 0);
-  g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, 100);
+  g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, AT (100));
 
   /* One that nothing stands behind isn't seen at all. */
-  put (store, "other", GKV_RECORD_QUARANTINED, 100, "later");
+  put (store, "other", GKV_RECORD_QUARANTINED, AT (100), "later");
   g_assert_null (gkv_store_lookup_visible (store, "other", 5));
   g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
 }
 
 static void
-on_hidden (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
+on_ended (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 {
-  g_assert_cmpuint (record->stamp, ==, 100);
-  g_assert_cmpuint (replaced->stamp, ==, 1);
+  g_assert_true (gkv_record_is_dead (record));
+  g_assert_cmpuint (record->stamp, ==, AT (1));
+  g_assert_cmpuint (replaced->stamp, ==, AT (1));
   *(guint *) user_data += 1;
 }
 
@@ -524,40 +587,50 @@ on_hidden (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 static void
 test_quarantined_expiry (void)
 {
-  for (guint how = 0; how < 4; how++)
+  for (guint how = 0; how < 5; how++)
     {
       g_autoptr (GkvStore) store = gkv_store_new (&hash_key);
       gint64 deadline;
       guint n = 0;
 
-      put (store, "key", 0, 1, "now");
+      put (store, "key", 0, AT (1), "now");
       gkv_store_set_deadline (store, gkv_store_lookup (store, "key", 3), 500);
-      put (store, "key", GKV_RECORD_QUARANTINED, 100, "later");
+      put (store, "key", GKV_RECORD_QUARANTINED, AT (100), "later");
       g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
       g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup_visible (store, "key", 3)), ==, 500);
 
       if (how == 0)
         {
-          g_assert_cmpuint (gkv_store_expire_due (store, 499, 10, on_hidden, &n), ==, 0);
-          g_assert_cmpuint (gkv_store_expire_due (store, 500, 10, on_hidden, &n), ==, 1);
+          g_assert_cmpuint (gkv_store_expire_due (store, 499, 10, on_ended, &n), ==, 0);
+          g_assert_cmpuint (gkv_store_expire_due (store, 500, 10, on_ended, &n), ==, 1);
           g_assert_cmpuint (n, ==, 1);
           g_assert_null (gkv_store_lookup_visible (store, "key", 3));
           g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 0);
+          g_assert_cmpuint (gkv_store_get_n_quarantined (store), ==, 1);
         }
       else if (how == 1)
         {
-          gkv_store_release_quarantined (store, 100, on_released, &n);
+          gkv_store_release_quarantined (store, 100, 10, on_released, &n);
           g_assert_cmpuint (gkv_store_get_n_visible (store), ==, 1);
         }
       else if (how == 2)
         {
-          put (store, "key", GKV_RECORD_QUARANTINED, 101, "later still");
+          put (store, "key", GKV_RECORD_QUARANTINED, AT (101), "later still");
           g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup_visible (store, "key", 3)), ==, 500);
-          put (store, "key", 0, 102, "now");
+          put (store, "key", 0, AT (102), "now");
+        }
+      else if (how == 3)
+        {
+          /* What it stood above is the one that is held again. */
+          g_assert_true (gkv_store_remove (store, gkv_store_lookup (store, "key", 3)));
+          g_assert_cmpuint (gkv_store_lookup (store, "key", 3)->stamp, ==, AT (1));
+          g_assert_cmpint (gkv_store_get_deadline (store, gkv_store_lookup (store, "key", 3)), ==, 500);
+          g_assert_true (gkv_store_remove (store, gkv_store_lookup (store, "key", 3)));
         }
       else
         {
-          g_assert_true (gkv_store_remove (store, gkv_store_lookup (store, "key", 3)));
+          g_assert_true (gkv_store_remove (store, gkv_store_lookup_visible (store, "key", 3)));
+          g_assert_null (gkv_store_lookup_visible (store, "key", 3));
         }
 
       g_assert_null (gkv_store_peek_deadline (store, &deadline));
