@@ -206,6 +206,7 @@ gkv_partings_hear (GkvPartings *self, GkvLink *link)
     {
       gkv_put_varint (gkv_links_begin_message (self->links), (get_real (self) - standing->lost_at) / GKV_MS);
       gkv_links_send (self->links, link, GKV_MESSAGE_SILENT);
+      standing->told_at = self->runtime->now.mono;
     }
   self->listener.returned (link, standing->lost_at - self->hidden, self->data);
   standing->lost_at = 0;

@@ -21,6 +21,11 @@
 /* A mark is believed where the own count ends so soon, or within a thousandth of the full lifetime. */
 #define MARK_SLACK (2 * GKV_SECOND)
 
+/* A peer that was told that it was silent has so long to count that off the lifetimes that it holds; what has so much
+ * left, but for a thousandth, was written since. */
+#define COUNTING_TIME (2 * GKV_SECOND)
+#define FRESH_MS      2000
+
 /* So that sums of times don't overflow. */
 #define MAX_LEFT_MS (G_MAXINT64 / 4 / GKV_MS)
 
@@ -251,6 +256,23 @@ report_doubt (GkvRecords *self, const GkvLink *from, const GkvRecord *record)
                       gkv_record_get_key (record), gkv_record_get_origin (record), from->address);
 }
 
+/* The peer was silent, and may not know as yet that its clocks stood still meanwhile: then it overstates what remains of
+ * lifetimes, for good, as each holder counts for itself. What was written just now isn't concerned. */
+static gboolean
+has_to_count (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms)
+{
+  gint64 life_ms = gkv_record_get_life_ms (record);
+
+  if (gkv_record_is_dead (record) || life_ms == 0 || from->member == NULL ||
+      gkv_standing_of (from->member)->told_at == 0 ||
+      self->runtime->now.mono - gkv_standing_of (from->member)->told_at > COUNTING_TIME ||
+      left_ms + FRESH_MS + life_ms / 1000 >= life_ms || gkv_store_find_version (self->runtime->store, record) != NULL)
+    return FALSE;
+
+  gkv_conversation_of (from)->incomplete = gkv_conversation_of (from)->declined = TRUE;
+  return TRUE;
+}
+
 /* Clocks run at different rates, and a remaining lifetime is on its way for a while. */
 static gboolean
 is_ending (GkvRecords *self, GkvRecord *held)
@@ -332,6 +354,8 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
     return FALSE;
 
   if (!gkv_record_is_dead (record) && gkv_records_refuse (self, from, record->hash, away))
+    return FALSE;
+  if (has_to_count (self, from, record, left_ms))
     return FALSE;
   doubted = away > 0 && is_doubtful (self, record, away);
 

@@ -33,6 +33,7 @@ typedef struct
   /* gkv-partings; real times, 0: none */
   gint64 lost_at;   /* when it was heard last before it was lost; it doesn't know that yet */
   gint64 parted_at; /* the first such time since when it may lack what was held here then */
+  gint64 told_at;   /* when it was told how long it was silent; monotonic */
 } GkvStanding;
 
 static inline GkvStanding *
