@@ -256,8 +256,8 @@ report_doubt (GkvRecords *self, const GkvLink *from, const GkvRecord *record)
                       gkv_record_get_key (record), gkv_record_get_origin (record), from->address);
 }
 
-/* The peer was silent, and may not know as yet that its clocks stood still meanwhile: then it overstates what remains of
- * lifetimes, for good, as each holder counts for itself. What was written just now isn't concerned. */
+/* The peer was silent, and may not know as yet that its clocks stood still meanwhile: then it overstates what remains
+ * of lifetimes, for good, as each holder counts for itself. What was written just now isn't concerned. */
 static gboolean
 has_to_count (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms)
 {
