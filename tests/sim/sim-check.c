@@ -435,7 +435,7 @@ check_record (SimCluster *cluster, GkvRecord *record)
       return;
     }
 
-  if (write == NULL && gkv_record_is_dead (record) && is_made_again (cluster, record))
+  if (gkv_record_is_dead (record) && is_made_again (cluster, record))
     return;
 
   if (write == NULL)

@@ -116,15 +116,15 @@ is_on (SimNode *node, SimChecks check)
 }
 
 /* Whether @node holds @record, or one that wins over it, or remembers that it was removed; or @record has ended, or is
- * dead, so that it need not be held. */
+ * dead, so that it need not be held: who stood still may bring what has ended by itself for the rest of its life. */
 static gboolean
 holds (SimNode *node, GkvRecord *record)
 {
   GkvRecord *held = gkv_store_lookup (node->store, gkv_record_get_key (record), record->key_len);
 
   return (held != NULL && gkv_record_compare (held, record) >= 0) ||
-         gkv_store_get_floor (node->store, gkv_record_get_key (record), record->key_len) > record->stamp ||
-         (gkv_record_is_dead (record) && (held == NULL || gkv_record_is_dead (held))) ||
+         gkv_store_get_removed (node->store, gkv_record_get_key (record), record->key_len) >= record->stamp ||
+         (gkv_record_is_dead (record) && (held == NULL || gkv_record_is_dead (held) || gkv_record_has_end (record))) ||
          sim_check_has_ended (node->cluster, record);
 }
 
