@@ -67,6 +67,7 @@ struct _GkvEngine
   GkvFlushes *flushes;
   GkvConfirmations *confirmations;
   GkvAnswers *answers;
+  GkvClocks *clocks;
   GkvRecords *records;
 
   gint64 suspended; /* for how long the machine was, in all */

@@ -104,7 +104,7 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
       break;
 
     case GKV_MESSAGE_CLOCK:
-      gkv_records_handle_clock (self->records, link, body);
+      gkv_clocks_handle (self->clocks, link, body);
       break;
 
     case GKV_MESSAGE_WHO:
@@ -308,9 +308,28 @@ on_generation_raised (gpointer data)
 }
 
 static void
-on_stated (GkvLink *link, gboolean synced, guint64 n_records, gpointer data)
+on_stated (GkvLink *link, gboolean synced, guint64 n_records, guint64 wall_s, gpointer data)
 {
   gkv_synced_note_statement (((GkvEngine *) data)->synced, link, synced, n_records);
+  gkv_clocks_note_peer (((GkvEngine *) data)->clocks, link, wall_s);
+}
+
+static void
+on_clock_stepped (gpointer data)
+{
+  gkv_exchanges_begin_anew (((GkvEngine *) data)->exchanges);
+}
+
+static void
+on_lies_ahead (GkvRecord *record, gint64 time_ms, gpointer data)
+{
+  gkv_records_correct_time (((GkvEngine *) data)->records, record, time_ms);
+}
+
+static void
+on_clock_refused (GkvMember *member, gpointer data)
+{
+  gkv_flushes_note_refusal (((GkvEngine *) data)->flushes, member);
 }
 
 static void
@@ -498,6 +517,11 @@ static const GkvEphemeralsListener ephemerals_listener = {
   .ended = on_ephemeral_ended,
   .is_past = on_ephemeral_past,
 };
+static const GkvClocksListener clocks_listener = {
+  .stepped = on_clock_stepped,
+  .lies_ahead = on_lies_ahead,
+  .refused = on_clock_refused,
+};
 static const GkvPartingsListener partings_listener = { .parted = on_parted, .returned = on_returned };
 static const GkvInheritanceListener inheritance_listener = { .completed = on_inherited };
 static const GkvPiecesListener pieces_listener = {
@@ -585,8 +609,9 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *n
   self->confirmations = gkv_confirmations_new (runtime, self->links, self->members, self->exchanges);
   self->answers = gkv_answers_new (runtime, self->links, self->transfers, self->offers, self->exchanges, self->sketches,
                                    self->flushes);
+  self->clocks = gkv_clocks_new (runtime, self->links, self->members, &clocks_listener, self);
   self->records = gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->tombstones,
-                                   self->inheritance, self->flushes);
+                                   self->inheritance, self->flushes, self->clocks);
 
   gkv_runtime_lock_store (runtime);
   gkv_store_remember_removals (store, max_removals);
@@ -606,6 +631,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_links_free (self->links);
 
   gkv_records_free (self->records);
+  gkv_clocks_free (self->clocks);
   gkv_answers_free (self->answers);
   gkv_confirmations_free (self->confirmations);
   gkv_flushes_free (self->flushes);
@@ -725,6 +751,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
   gkv_rumours_tick (self->rumours);
   if (due)
     {
+      gkv_clocks_tick (self->clocks);
       gkv_contacts_tick (self->contacts);
       gkv_membership_tick (self->membership);
       gkv_moves_tick (self->moves);
@@ -738,7 +765,8 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_ephemerals_tick (self->ephemerals);
       gkv_tombstones_tick (self->tombstones);
       gkv_inheritance_tick (self->inheritance);
-      gkv_synced_consider (self->synced);
+      if (gkv_store_get_n_quarantined (runtime->store) == 0 || !gkv_clocks_is_doubtful (self->clocks))
+        gkv_synced_consider (self->synced);
     }
   gkv_runtime_unlock_store (runtime);
 

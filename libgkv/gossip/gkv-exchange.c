@@ -49,9 +49,6 @@
 #define PIECES_PATIENCE (2 * GKV_SECOND)
 #define PIECES_LAST     (5 * 60 * GKV_SECOND)
 
-/* What the wall clock differs by from what it should be, when it was set. */
-#define CLOCK_STEP (2 * GKV_SECOND)
-
 struct _GkvExchanges
 {
   GkvRuntime *runtime;
@@ -70,7 +67,6 @@ struct _GkvExchanges
   guint64 number;        /* of the one that was begun last */
   gint64 due;
   gint64 unsynced_due; /* while this node isn't synced */
-  gint64 wall_ahead;   /* of the clock that runs on during suspension, when it was looked at last */
 };
 
 GkvExchanges *
@@ -99,7 +95,6 @@ gkv_exchanges_new (GkvRuntime *runtime,
   self->awaiting = g_ptr_array_new ();
   self->due = G_MAXINT64;
   self->gossip_due = runtime->now.mono + interval;
-  self->wall_ahead = runtime->now.wall - runtime->now.boot;
   return self;
 }
 
@@ -702,22 +697,14 @@ ask_unmatched (GkvExchanges *self)
   gkv_runtime_wake_at (self->runtime, next);
 }
 
-/* What was refused because of the own clock may be taken once that is set: then there is no reason any more to wait for
- * up to an hour until the maps are looked at again. */
-static void
-consider_clock (GkvExchanges *self)
+/* What was refused may be taken now: there is no reason any more to wait for up to an hour until the maps are looked at
+ * again. */
+void
+gkv_exchanges_begin_anew (GkvExchanges *self)
 {
-  gint64 ahead = self->runtime->now.wall - self->runtime->now.boot;
   GHashTableIter iter;
   GkvLink *link;
 
-  if (ABS (ahead - self->wall_ahead) < CLOCK_STEP)
-    {
-      self->wall_ahead = ahead;
-      return;
-    }
-
-  self->wall_ahead = ahead;
   gkv_links_init_iter (self->links, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
     gkv_conversation_forget_repeats (link);
@@ -729,7 +716,6 @@ gkv_exchanges_tick (GkvExchanges *self)
 {
   gint64 due;
 
-  consider_clock (self);
   due = self->gossip_due + get_grace (self);
   ask_unmatched (self);
   if (self->runtime->now.mono >= due)

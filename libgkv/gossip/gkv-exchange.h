@@ -72,6 +72,8 @@ void gkv_exchanges_tick (GkvExchanges *self);
 void gkv_exchanges_set_interval (GkvExchanges *self, gint64 interval);
 /* Has exchanges begin soon. */
 void gkv_exchanges_hasten (GkvExchanges *self);
+/* All is judged anew. */
+void gkv_exchanges_begin_anew (GkvExchanges *self);
 /* The pieces of a record have come, or don't come any more. */
 void gkv_exchanges_end_pieces (GkvExchanges *self, guint64 hash, guint32 version, gboolean got);
 /* The number of the one that was begun last. */

@@ -447,6 +447,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 wanted = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 n_records = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
+  guint64 wall_s = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 past_token = gkv_reader_get_left (reader) > 0 ? gkv_reader_u64 (reader) : 0;
   const GkvLink *past;
   GkvMember *member;
@@ -488,7 +489,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   if (!gkv_identities_identify (self, link, id, generation, &incarnation, advertise, past_token))
     return;
 
-  self->listener.stated (link, (flags & GKV_IDENT_FLAG_SYNCED) != 0, n_records, self->data);
+  self->listener.stated (link, (flags & GKV_IDENT_FLAG_SYNCED) != 0, n_records, wall_s, self->data);
   has_moved = past != NULL && past != link && link->member->link == link;
   if ((flags & GKV_IDENT_FLAG_ANSWER) || has_moved)
     gkv_links_send_ident (self->links, link, has_moved ? GKV_IDENT_FLAG_MOVED : 0);

@@ -15,7 +15,7 @@ typedef struct
   /* The node there is new to us, and has been sent some of those that we know. */
   void (*introduced) (GkvLink *link, gpointer data);
   /* It says whether it is synced, and how many records it holds. */
-  void (*stated) (GkvLink *link, gboolean synced, guint64 n_records, gpointer data);
+  void (*stated) (GkvLink *link, gboolean synced, guint64 n_records, guint64 wall_s, gpointer data);
 } GkvIdentitiesListener;
 
 GkvIdentities *gkv_identities_new (GkvRuntime *runtime,

@@ -556,6 +556,7 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
   gkv_put_varint (body, self->runtime->n_alive);
   gkv_put_varint (body, self->runtime->max_datagram);
   gkv_put_varint (body, held.count);
+  gkv_put_varint (body, MAX (self->runtime->now.wall, 0) / GKV_SECOND);
   if (link->past_token != 0)
     gkv_put_u64 (body, link->past_token);
   gkv_links_send (self, link, GKV_MESSAGE_IDENT);

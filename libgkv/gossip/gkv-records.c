@@ -46,6 +46,7 @@ struct _GkvRecords
   GkvTombstones *tombstones;
   GkvInheritance *inheritance;
   GkvFlushes *flushes;
+  GkvClocks *clocks;
 };
 
 GkvRecords *
@@ -55,7 +56,8 @@ gkv_records_new (GkvRuntime *runtime,
                  GkvEphemerals *ephemerals,
                  GkvTombstones *tombstones,
                  GkvInheritance *inheritance,
-                 GkvFlushes *flushes)
+                 GkvFlushes *flushes,
+                 GkvClocks *clocks)
 {
   GkvRecords *self = g_new0 (GkvRecords, 1);
 
@@ -66,6 +68,7 @@ gkv_records_new (GkvRuntime *runtime,
   self->tombstones = tombstones;
   self->inheritance = inheritance;
   self->flushes = flushes;
+  self->clocks = clocks;
   return self;
 }
 
@@ -75,59 +78,19 @@ gkv_records_free (GkvRecords *self)
   g_free (self);
 }
 
-/* Which of the two clocks is wrong can't be decided here: both ends report it, once a peer. Of a link without a member
- * it isn't known whether that was done. */
-static void
-report_clock (GkvRecords *self, GkvLink *from, const GkvRecord *record, gint64 ahead)
-{
-  const char *origin = gkv_record_get_origin (record);
-  gint64 minutes = ahead / 60000;
-  GByteArray *body;
-
-  if (from->member == NULL || gkv_standing_of (from->member)->clock_reported)
-    return;
-
-  gkv_standing_of (from->member)->clock_reported = TRUE;
-  gkv_runtime_report (self->runtime, from->address, GKV_ERROR_CLOCK,
-                      "A record of key \"%s\", written by \"%s\", came from %s with a time %" G_GINT64_FORMAT
-                      " minutes ahead of this clock; check the clocks of both machines",
-                      gkv_record_get_key (record), origin, from->address, minutes);
-
-  body = gkv_links_begin_message (self->links);
-  gkv_put_varint (body, minutes);
-  gkv_put_string (body, origin);
-  gkv_links_send (self->links, from, GKV_MESSAGE_CLOCK);
-}
-
-void
-gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader)
-{
-  guint64 minutes = gkv_reader_varint (reader);
-  g_autofree char *origin = gkv_reader_string (reader, GKV_WIRE_MAX_ID);
-
-  if (reader->failed)
-    return;
-
-  /* A record that is less far ahead is most often held, though not shown. */
-  if (gkv_link_is_current (link) && minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
-    gkv_flushes_note_refusal (self->flushes, link->member);
-  gkv_runtime_report (self->runtime, link->address, GKV_ERROR_CLOCK,
-                      "%s says that a record from here, written by \"%s\", has a time %" G_GUINT64_FORMAT
-                      " minutes ahead of its clock; check the clocks of both machines",
-                      link->address, origin, minutes);
-}
-
+/* TRUE: it isn't taken. A clock that may be wrong refuses nothing. */
 static gboolean
 is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
 {
-  gint64 ahead = gkv_clock_get_ahead_ms (gkv_record_get_time_ms (record), self->runtime->now.wall);
+  gint64 time_ms = gkv_record_get_time_ms (record);
+  GkvTimeVerdict verdict = gkv_clock_judge (record->stamp, time_ms, self->runtime->now.wall);
 
-  if (ahead <= GKV_CLOCK_DRIFT_BOUND_MS)
+  if (verdict == GKV_TIME_VALID)
     return FALSE;
 
-  report_clock (self, from, record, ahead);
-
-  if (ahead <= GKV_CLOCK_QUARANTINE_BOUND_MS && gkv_store_get_n_quarantined (self->runtime->store) < MAX_QUARANTINED)
+  gkv_clocks_report (self->clocks, from, record);
+  if ((verdict == GKV_TIME_QUARANTINED && gkv_store_get_n_quarantined (self->runtime->store) < MAX_QUARANTINED) ||
+      gkv_clocks_is_doubtful (self->clocks))
     {
       record->flags |= GKV_RECORD_QUARANTINED;
       return FALSE;
@@ -421,12 +384,11 @@ on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
 {
   GkvRecords *self = user_data;
 
-  gkv_events_add_changed (self->runtime->events, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
-
   /* A quarantined record is treated when it is released. */
   if (record->flags & GKV_RECORD_QUARANTINED)
     return;
 
+  gkv_events_add_changed (self->runtime->events, record, replaced != NULL ? gkv_record_ref (replaced) : NULL);
   watch (self, record, -1);
   gkv_rumours_add (self->rumours, record);
 }
@@ -506,4 +468,26 @@ gkv_records_mark_dead (GkvRecords *self, GkvRecord *record)
   g_autoptr (GkvRecord) dead = gkv_record_new_dead (gkv_store_get_hash_key (self->runtime->store), record);
 
   put_own (self, dead);
+}
+
+void
+gkv_records_correct_time (GkvRecords *self, GkvRecord *held, gint64 time_ms)
+{
+  GkvStore *store = self->runtime->store;
+  g_autoptr (GkvRecord) record = gkv_record_new_timed (gkv_store_get_hash_key (store), held, time_ms);
+  gint64 deadline = gkv_store_get_deadline (store, held);
+  gint64 kept_ms = gkv_runtime_get_kept_ms (self->runtime, held);
+  guint32 arrived = held->arrived;
+  GkvRecord *replaced = NULL;
+
+  if (gkv_store_put (store, record, &replaced) != GKV_STORE_TAKEN)
+    return;
+
+  /* It is the same but for that. */
+  record->arrived = arrived;
+  if (deadline >= 0)
+    gkv_store_set_deadline (store, record, deadline);
+  gkv_events_add_changed (self->runtime->events, record, replaced);
+  watch (self, record, kept_ms);
+  gkv_rumours_add (self->rumours, record);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "gkv-clocks.h"
 #include "gkv-ephemerals.h"
 #include "gkv-flushes.h"
 #include "gkv-inheritance.h"
@@ -19,7 +20,8 @@ GkvRecords *gkv_records_new (GkvRuntime *runtime,
                              GkvEphemerals *ephemerals,
                              GkvTombstones *tombstones,
                              GkvInheritance *inheritance,
-                             GkvFlushes *flushes);
+                             GkvFlushes *flushes,
+                             GkvClocks *clocks);
 void gkv_records_free (GkvRecords *self);
 /* Ends what has expired, and releases what was quarantined. */
 void gkv_records_tick (GkvRecords *self);
@@ -32,11 +34,11 @@ void gkv_records_push (GkvRecords *self, GkvRecord *record);
 gboolean gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away);
 /* Whether a record of that key from a sender that was away isn't taken as yet. */
 gboolean gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away);
-/* A peer's clock is far from ours. */
-void gkv_records_handle_clock (GkvRecords *self, GkvLink *link, GkvReader *reader);
 
 /* Puts the record with its dead mark in the place of @record, and disseminates it. */
 void gkv_records_mark_dead (GkvRecords *self, GkvRecord *record);
+/* @held was written at @time_ms in truth. */
+void gkv_records_correct_time (GkvRecords *self, GkvRecord *held, gint64 time_ms);
 /* An ephemeral record of ours was marked dead elsewhere, or our generation has changed. */
 void gkv_records_write_again (GkvRecords *self, GkvRecord *lost);
 

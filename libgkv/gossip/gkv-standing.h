@@ -27,7 +27,9 @@ typedef struct
   gint64 flush_since;  /* since when without a reply; 0: it has replied */
   guint n_flush_asked; /* and how often */
 
+  gint64 clock;            /* what it has said that it is ahead of our boot time; 0: nothing */
   gboolean clock_reported; /* that it is far from ours */
+  gint64 clock_told_at;    /* when it was told that; monotonic, 0: never */
   gboolean remembers;      /* it has said that it remembers all removals */
 
   /* gkv-partings; real times, 0: none */

@@ -308,6 +308,7 @@ drain_events (PairSide *side)
         {
           side->n_errors++;
           side->last_error = event.error->code;
+          g_strlcpy (side->last_message, event.error->message, sizeof side->last_message);
           g_test_message ("%s: %s", side->name, event.error->message);
         }
       side->n_removed += event.kind == GKV_EVENT_PEER_REMOVED;

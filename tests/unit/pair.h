@@ -39,9 +39,10 @@ struct _PairSide
   guint n_locked;
   gpointer data; /* for the test's own use */
 
-  gboolean down;      /* it does nothing, and what is sent there is lost */
-  guint n_errors;     /* that it has told */
-  int last_error;     /* the code of the last one */
+  gboolean down;  /* it does nothing, and what is sent there is lost */
+  guint n_errors; /* that it has told */
+  int last_error; /* the code of the last one */
+  char last_message[256];
   guint n_removed;    /* peers, likewise */
   guint n_confirmed;  /* how often it has told that flushes are to be looked at */
   guint most_changes; /* that it has made in one turn, beside what came in */

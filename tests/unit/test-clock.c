@@ -6,6 +6,8 @@
 
 #include "pair.h"
 
+#include <string.h>
+
 #define SECOND  ((gint64) G_USEC_PER_SEC)
 #define MINUTE  (60 * SECOND)
 #define HOUR_MS (G_GINT64_CONSTANT (60) * 60 * 1000)
@@ -80,30 +82,134 @@ test_quarantined (void)
   pair_clear (&pair);
 }
 
-/* More than a day ahead it is dropped and counted, and is not fetched again and again. */
-static void
-test_dropped (void)
+static gboolean
+was_told (Pair *pair, guint side, const char *text)
 {
-  guint64 n_dropped;
+  return strstr (pair->sides[side].last_message, text) != NULL;
+}
+
+/* More than a day ahead it is refused and counted, and is not fetched again and again, where others say that the own
+ * clock is right. When the wrong one is set, all is shown. */
+static void
+test_refused (void)
+{
+  guint64 n_refused;
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  set_ahead (&pair, 0, 25 * HOUR_MS);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  pair_write (&pair, 0, "key", "value", 0);
+  pair_run (&pair, SECOND, FALSE);
+  g_assert_true (was_told (&pair, 0, "it is this clock that is wrong, by 25 hours"));
+  g_assert_true (was_told (&pair, 1, "it is the clock of \"a:1\" that is wrong, by 25 hours"));
+  g_assert_cmpuint (pair.sides[1].n_errors, ==, 1);
+  pair_run (&pair, MINUTE, FALSE);
+
+  n_refused = pair_get_stat (&pair, 1, "records-too-new");
+  g_assert_cmpuint (n_refused, >, 0);
+  g_assert_null (gkv_store_lookup (pair.sides[1].store, "key", 3));
+  pair_run (&pair, 30 * MINUTE, FALSE);
+  g_assert_cmpuint (pair_get_stat (&pair, 1, "records-too-new"), <, n_refused + 30);
+
+  set_ahead (&pair, 0, 0);
+  pair_write (&pair, 0, "another", "value", 0);
+  pair_run (&pair, SECOND, FALSE);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_assert_true (shows (&pair, i, "another"));
+      g_assert_true (shows (&pair, i, "key"));
+      g_assert_true (was_told (&pair, i, i == 0 ? "was set back by 25 hours" : "agree again"));
+    }
+  g_assert_true (pair_is_same (&pair));
+  pair_clear (&pair);
+}
+
+/* Of two nodes each may be the wrong one: all is held, and nothing is shown before its time. */
+static void
+test_doubtful (void)
+{
   Pair pair;
 
   pair_init (&pair);
   pair_run (&pair, 10 * SECOND, FALSE);
-  set_ahead (&pair, 0, 25 * HOUR_MS);
+  set_ahead (&pair, 0, 49 * HOUR_MS);
+  pair_run (&pair, 2 * SECOND, FALSE);
   pair_write (&pair, 0, "key", "value", 0);
   pair_run (&pair, MINUTE, FALSE);
 
-  n_dropped = pair_get_stat (&pair, 1, "records-too-new");
-  g_assert_cmpuint (n_dropped, >, 0);
-  g_assert_null (gkv_store_lookup (pair.sides[1].store, "key", 3));
-  pair_run (&pair, 30 * MINUTE, FALSE);
-  g_assert_cmpuint (pair_get_stat (&pair, 1, "records-too-new"), <, n_dropped + 30);
-
-  /* It harms only itself. */
+  g_assert_nonnull (gkv_store_lookup (pair.sides[1].store, "key", 3));
+  g_assert_false (shows (&pair, 1, "key"));
+  g_assert_true (was_told (&pair, 1, "check the clocks of both machines"));
   set_ahead (&pair, 0, 0);
-  pair_write (&pair, 0, "another", "value", 0);
+  pair_run (&pair, SECOND, FALSE);
+  g_assert_true (shows (&pair, 1, "key"));
+  pair_clear (&pair);
+}
+
+/* Only the wrong clock is blamed, though none is an hour from the right one: not the node that has passed it on. */
+static void
+test_blamed (void)
+{
+  Pair pair;
+
+  pair_init_three (&pair);
+  set_ahead (&pair, 0, HOUR_MS - 5 * 60 * 1000);
+  set_ahead (&pair, 2, -10 * 60 * 1000);
   pair_run (&pair, 10 * SECOND, FALSE);
-  g_assert_true (shows (&pair, 1, "another"));
+  pair_write (&pair, 0, "key", "wrong", 0);
+  pair_run (&pair, SECOND, FALSE);
+  g_assert_false (shows (&pair, 2, "key"));
+  pair_write (&pair, 1, "key", "right", 0);
+  pair_write (&pair, 1, "other", "right", 0);
+  pair_run (&pair, 10 * SECOND, FALSE);
+
+  for (guint i = 0; i < 3; i++)
+    {
+      GkvRecord *record = gkv_store_lookup_visible (pair.sides[i].store, "key", 3);
+
+      g_assert_nonnull (record);
+      g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "right", 5);
+      g_assert_true (shows (&pair, i, "other"));
+    }
+  g_assert_cmpuint (pair.sides[1].n_errors, ==, 0);
+  g_assert_true (was_told (&pair, 0, "it is this clock that is wrong"));
+  g_assert_true (was_told (&pair, 2, "it is the clock of \"a:1\" that is wrong"));
+  pair_clear (&pair);
+}
+
+/* Nodes that are set back together make the same of each record, and what has an end keeps it. */
+static void
+test_set_back (void)
+{
+  GkvRecord *record;
+  gint64 deadline;
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  set_ahead (&pair, 0, 72 * HOUR_MS);
+  set_ahead (&pair, 1, 72 * HOUR_MS + 3);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  pair_write (&pair, 0, "key", "value", 0);
+  pair_write (&pair, 1, "gone", "", GKV_RECORD_DEAD);
+  record = pair_put_mortal (&pair, 1, "lease", "value", HOUR_MS);
+  deadline = gkv_store_get_deadline (pair.sides[1].store, record);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_false (shows (&pair, 2, "key"));
+
+  set_ahead (&pair, 0, 0);
+  set_ahead (&pair, 1, 0);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  g_assert_true (pair_is_same (&pair));
+  g_assert_true (shows (&pair, 2, "key"));
+  g_assert_true (shows (&pair, 2, "lease"));
+  record = gkv_store_lookup (pair.sides[1].store, "lease", 5);
+  g_assert_cmpint (gkv_store_get_deadline (pair.sides[1].store, record), ==, deadline);
+  g_assert_cmpint (gkv_record_get_time_ms (record), <=, pair_get_time (&pair, 1).wall / 1000);
+  g_assert_cmpint (gkv_store_get_dead_deadline (pair.sides[1].store, gkv_store_lookup (pair.sides[1].store, "gone", 4)),
+                   >, 0);
   pair_clear (&pair);
 }
 
@@ -114,7 +220,10 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/clock/within-bound", test_within_bound);
   g_test_add_func ("/clock/quarantined", test_quarantined);
-  g_test_add_func ("/clock/dropped", test_dropped);
+  g_test_add_func ("/clock/refused", test_refused);
+  g_test_add_func ("/clock/doubtful", test_doubtful);
+  g_test_add_func ("/clock/blamed", test_blamed);
+  g_test_add_func ("/clock/set-back", test_set_back);
 
   return g_test_run ();
 }
