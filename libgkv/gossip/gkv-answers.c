@@ -73,6 +73,30 @@ put_listed (GkvRecord *record, gpointer user_data)
 /* What the reply to a query takes at the most, but for that with many records of one hash. */
 #define ASK_COST GKV_WIRE_USUAL_DATAGRAM
 
+/* What is about everything has the sum of all. */
+static void
+put_whole_sum (GByteArray *body, GkvRange range, const GkvSummary *mine)
+{
+  if (range.depth > 0)
+    return;
+
+  gkv_put_u64 (body, mine->fingerprint.lo);
+  gkv_put_u64 (body, mine->fingerprint.hi);
+}
+
+static GkvFingerprint
+read_whole_sum (GkvReader *reader, GkvRange range)
+{
+  GkvFingerprint sum = { 0, 0 };
+
+  if (range.depth == 0)
+    {
+      sum.lo = gkv_reader_u64 (reader);
+      sum.hi = gkv_reader_u64 (reader);
+    }
+  return sum;
+}
+
 static void
 handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
@@ -80,9 +104,11 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
   GkvFingerprint theirs;
   GkvSummary mine;
   GByteArray *body;
+  guint8 flags;
 
   theirs.lo = gkv_reader_u64 (reader);
   theirs.hi = gkv_reader_u64 (reader);
+  flags = gkv_reader_get_left (reader) > 0 ? gkv_reader_u8 (reader) : 0;
   if (reader->failed || !gkv_links_spend (self->links, ASK_COST))
     return;
 
@@ -100,7 +126,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
       gkv_put_u8 (body, self->runtime->synced ? SAME_FLAG_SYNCED : 0);
       gkv_put_u32 (body, mine.fingerprint.lo);
       gkv_links_send (self->links, link, GKV_MESSAGE_SAME);
-      if (range.depth == 0)
+      if (range.depth == 0 && !(flags & GKV_ASK_FLAG_ACCEPTED))
         {
           gkv_flushes_agree (self->flushes, link);
           gkv_exchange_agree (self->exchanges, link, 0);
@@ -110,6 +136,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
     {
       Listing listing = { body, gkv_store_get_hash_key (self->runtime->store) };
 
+      put_whole_sum (body, range, &mine);
       gkv_store_foreach (self->runtime->store, range, 0, put_listed, &listing);
       gkv_links_send (self->links, link, GKV_MESSAGE_ITEMS);
     }
@@ -119,6 +146,7 @@ handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
     }
   else
     {
+      put_whole_sum (body, range, &mine);
       for (guint i = 0; i < 16; i++)
         {
           gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 2);
@@ -155,8 +183,8 @@ handle_same (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 static void
 handle_range (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
-  const guint8 *all = reader->data;
   GkvRange range = gkv_reader_range (reader);
+  GkvFingerprint sum = read_whole_sum (reader, range);
   guint64 theirs[16];
   GkvSummary mine;
 
@@ -166,11 +194,11 @@ handle_range (GkvAnswers *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || range.depth >= 16 || !gkv_exchange_is_answer (link, &range, 0))
     return;
 
-  if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, all, reader->len))
+  if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, &sum))
     return;
 
   gkv_store_summarise (self->runtime->store, range, &mine);
-  if (mine.count == 0)
+  if (mine.count == 0 && !gkv_exchange_is_picky (link))
     {
       gkv_transfer_pull (self->transfers, link, range);
       gkv_exchange_consider_end (self->exchanges, link);
@@ -248,6 +276,9 @@ give_rest (GkvAnswers *self, GkvLink *link, GkvRange range, GArray *items)
       {
         GkvRecord *record = g_ptr_array_index (mine, i);
 
+        if (gkv_transfer_is_refused (link, record))
+          continue;
+
         g_ptr_array_add (given, gkv_record_ref (record));
         gkv_exchange_of (link)->gave = TRUE;
       }
@@ -258,8 +289,8 @@ give_rest (GkvAnswers *self, GkvLink *link, GkvRange range, GArray *items)
 static void
 handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
-  const guint8 *all = reader->data;
   GkvRange range = gkv_reader_range (reader);
+  GkvFingerprint sum = read_whole_sum (reader, range);
   g_autoptr (GArray) items = g_array_new (FALSE, FALSE, sizeof (GkvItem));
   GkvSummary mine;
 
@@ -273,14 +304,14 @@ handle_items (GkvAnswers *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || !gkv_exchange_is_answer (link, &range, 0))
     return;
 
-  if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, all, reader->len))
+  if (range.depth == 0 && !gkv_exchange_goes_on (self->exchanges, link, &sum))
     return;
 
   g_array_sort (items, compare_items);
   gkv_store_summarise (self->runtime->store, range, &mine);
-  if (mine.count > MAX_GIVEN && gkv_exchange_of (link)->full && range.depth < 16)
+  if (mine.count > MAX_GIVEN && gkv_exchange_is_picky (link) && range.depth < 16)
     {
-      /* Each record has to be compared: a little at a time. */
+      /* A little at a time. */
       for (guint i = 0; i < 16; i++)
         {
           GkvRange child = gkv_exchange_get_part (range, i);

@@ -13,13 +13,12 @@
 /* What the wall clock differs by from what it should be, when it was set. */
 #define STEP (2 * GKV_SECOND)
 
-/* Times that are corrected are multiples of it, so that nodes whose clocks are set back together make the same of a
- * record. */
-#define GRAIN_MS 10000
-
 /* Records looked at while others can't get at the store, and in one tick. */
 #define SLICE     64
 #define MAX_SWEPT 4096
+
+/* For room among those that are quarantined so long is waited. */
+#define ROOM_PERIOD_MS (60 * 60 * 1000)
 
 /* Peers that are told of a step in one tick. */
 #define MAX_TOLD 64
@@ -50,7 +49,8 @@ struct _GkvClocks
   GkvClocksListener listener;
   gpointer data;
 
-  gint64 ahead; /* of the clock that runs on during suspension, when it was looked at last */
+  gint64 ahead;       /* of the clock that runs on during suspension, when it was looked at last */
+  gint64 judge_at_ms; /* when the time of what was refused comes; G_MAXINT64: nothing was */
 
   /* Records that lie ahead */
   gboolean sweeping;
@@ -80,6 +80,7 @@ gkv_clocks_new (
   self->listener = *listener;
   self->data = data;
   self->ahead = runtime->now.wall - runtime->now.boot;
+  self->judge_at_ms = G_MAXINT64;
   self->next_told = G_MAXUINT;
   /* What was written here already may have been written by a clock that was set back since. */
   self->sweeping = gkv_store_get_n_visible (runtime->store) > 0;
@@ -321,6 +322,25 @@ gkv_clocks_handle (GkvClocks *self, GkvLink *link, GkvReader *reader)
                       by, whose);
 }
 
+/* What is refused */
+
+void
+gkv_clocks_note_refused (GkvClocks *self, gint64 time_ms, gboolean for_room)
+{
+  gint64 due_ms = time_ms - GKV_CLOCK_DRIFT_BOUND_MS;
+
+  if (for_room)
+    due_ms = MIN (due_ms, self->runtime->now.wall / GKV_MS + ROOM_PERIOD_MS);
+  self->judge_at_ms = MIN (self->judge_at_ms, due_ms);
+}
+
+static void
+judge_anew (GkvClocks *self)
+{
+  self->judge_at_ms = G_MAXINT64;
+  self->listener.judge_anew (self->data);
+}
+
 /* Steps of the own clock */
 
 static void
@@ -336,7 +356,7 @@ begin_step (GkvClocks *self, gint64 step)
 
   self->looked_at = 0;
   self->next_told = 0;
-  self->listener.stepped (self->data);
+  judge_anew (self);
 }
 
 typedef struct
@@ -402,7 +422,7 @@ sweep (GkvClocks *self)
           gint64 time_ms =
               self->back_ms > 0 ? gkv_record_get_time_ms (record) - self->back_ms : self->runtime->now.wall / 1000;
 
-          self->listener.lies_ahead (record, MAX (time_ms / GRAIN_MS * GRAIN_MS, 0), self->data);
+          self->listener.lies_ahead (record, MAX (time_ms / GKV_CLOCK_GRAIN_MS * GKV_CLOCK_GRAIN_MS, 0), self->data);
           self->n_corrected++;
         }
       self->sweeping = sweep.more;
@@ -444,6 +464,8 @@ gkv_clocks_tick (GkvClocks *self)
   self->ahead = ahead;
   if (ABS (step) >= STEP)
     begin_step (self, step);
+  if (self->runtime->now.wall / GKV_MS >= self->judge_at_ms)
+    judge_anew (self);
   if (self->sweeping)
     sweep (self);
   if (self->next_told != G_MAXUINT)

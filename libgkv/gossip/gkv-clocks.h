@@ -16,8 +16,9 @@ typedef struct _GkvClocks GkvClocks;
 
 typedef struct
 {
-  /* The own clock was set: what was judged by it is to be judged anew. */
-  void (*stepped) (gpointer data);
+  /* The own clock was set, or the time of something that was refused has come: what was judged by it is to be judged
+   * anew. */
+  void (*judge_anew) (gpointer data);
   /* @record, which is valid, lies ahead of the clock, which was set back; it was written at @time_ms in truth. */
   void (*lies_ahead) (GkvRecord *record, gint64 time_ms, gpointer data);
   /* What this node wrote is refused by @member, as it lies too far ahead of its clock. */
@@ -35,6 +36,9 @@ void gkv_clocks_note_peer (GkvClocks *self, GkvLink *link, guint64 wall_s);
 /* Whether the own clock may be the wrong one: it is before this library was written, or over an hour from those of the
  * others. Then nothing is refused because of it. */
 gboolean gkv_clocks_is_doubtful (GkvClocks *self);
+
+/* A record of that time is refused for now. @for_room: only because too many are quarantined. */
+void gkv_clocks_note_refused (GkvClocks *self, gint64 time_ms, gboolean for_room);
 
 /* Reports a record that came from @from and lies ahead of the own clock, once a writer, here and there. */
 void gkv_clocks_report (GkvClocks *self, GkvLink *from, const GkvRecord *record);

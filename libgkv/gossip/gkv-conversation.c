@@ -17,21 +17,8 @@
 /* As many as records may come in pieces at once. */
 #define MAX_ELSEWHERE 4096
 
-guint
-gkv_record_name_hash (gconstpointer name)
-{
-  const GkvRecordName *self = name;
-
-  return (guint) (self->hash ^ self->hash >> 32) ^ self->version;
-}
-
-gboolean
-gkv_record_name_equal (gconstpointer a, gconstpointer b)
-{
-  const GkvRecordName *x = a, *y = b;
-
-  return x->hash == y->hash && x->version == y->version;
-}
+/* Names of what the node there refuses. */
+#define MAX_REFUSED 16384
 
 void
 gkv_conversation_init (GkvLink *link)
@@ -44,6 +31,7 @@ gkv_conversation_clear (GkvLink *link)
 {
   g_clear_pointer (&gkv_conversation_of (link)->elsewhere, g_array_unref);
   g_clear_pointer (&gkv_conversation_of (link)->awaited, g_array_unref);
+  g_clear_pointer (&gkv_conversation_of (link)->refused_there, gkv_names_free);
   g_clear_pointer (&link->of_repair, g_free);
 }
 
@@ -97,7 +85,7 @@ gboolean
 gkv_conversation_add_elsewhere (GkvLink *link, guint64 hash, guint32 version)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
-  GkvRecordName name = { hash, version };
+  GkvRecordName name = { .hash = hash, .version = version };
 
   if (conversation->elsewhere == NULL)
     conversation->elsewhere = g_array_new (FALSE, FALSE, sizeof (GkvRecordName));
@@ -106,6 +94,41 @@ gkv_conversation_add_elsewhere (GkvLink *link, guint64 hash, guint32 version)
 
   g_array_append_val (conversation->elsewhere, name);
   return TRUE;
+}
+
+void
+gkv_conversation_add_refused (GkvLink *link, guint64 hash, guint32 version)
+{
+  GkvConversation *conversation = gkv_conversation_of (link);
+
+  if (conversation->refused_there == NULL)
+    conversation->refused_there = gkv_names_new (MAX_REFUSED);
+  gkv_names_add (conversation->refused_there, hash, version, 0);
+}
+
+gboolean
+gkv_conversation_is_refused (const GkvLink *link, guint64 hash, guint32 version)
+{
+  const GkvConversation *conversation = gkv_conversation_of (link);
+
+  return conversation->refused_there != NULL && gkv_names_find (conversation->refused_there, hash, version) != NULL;
+}
+
+void
+gkv_conversation_accept (GkvLink *link, const GkvFingerprint *difference, gboolean here)
+{
+  gkv_conversation_of (link)->accepted = *difference;
+  gkv_conversation_of (link)->accepted_here = here;
+}
+
+void
+gkv_conversation_forget_refused (GkvLink *link)
+{
+  const GkvFingerprint none = { 0, 0 };
+
+  gkv_conversation_of (link)->has_refused = FALSE;
+  g_clear_pointer (&gkv_conversation_of (link)->refused_there, gkv_names_free);
+  gkv_conversation_accept (link, &none, FALSE);
 }
 
 void

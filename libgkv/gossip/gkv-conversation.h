@@ -5,18 +5,9 @@
 #pragma once
 
 #include "gkv-links.h"
+#include "gkv-names.h"
 
 G_BEGIN_DECLS
-
-/* What names a record: the hash of its key, and the low bits of its fingerprint. */
-typedef struct
-{
-  guint64 hash;
-  guint32 version;
-} GkvRecordName;
-
-guint gkv_record_name_hash (gconstpointer name);
-gboolean gkv_record_name_equal (gconstpointer a, gconstpointer b);
 
 typedef struct
 {
@@ -27,9 +18,13 @@ typedef struct
   gint64 unmatched_asked;        /* when it was queried last because this node wasn't synced */
   gboolean incomplete;           /* since the last exchange began, something wasn't got that is there */
 
-  gboolean declined;  /* or wasn't taken, for now */
-  gboolean gave_old;  /* or something was given, or offered, that may have been held before a parting */
-  gint64 heard_at[3]; /* when it was known to have received something, the latest first (gkv-partings) */
+  gboolean declined;   /* or wasn't taken, for now */
+  gboolean refused;    /* what has come last isn't taken, as long as this clock is what it is */
+  guint n_taken;       /* and so much was taken */
+  guint n_explained;   /* and so much of what differs is refused, here or there */
+  gboolean is_lacking; /* something is, there */
+  gboolean gave_old;   /* or something was given, or offered, that may have been held before a parting */
+  gint64 heard_at[3];  /* when it was known to have received something, the latest first (gkv-partings) */
   /* Whether it gives what it is asked for. */
   gint64 asked_since; /* since when it was asked, and gave nothing; 0: there is nothing to be got */
   gint64 asked_at;    /* when it was asked, and nothing else came since; 0: it isn't counted yet */
@@ -43,9 +38,16 @@ typedef struct
   gboolean awaited_refused; /* something is refused here */
   gboolean awaited_synced;  /* the node there said that it is, when that began */
 
-  /* The last exchange that ended here: both sides' digests when it began, and how often it began with just these. */
-  guint64 ended_mine;
-  guint64 ended_theirs;
+  gboolean has_refused; /* something that has come from there was refused here */
+  /* What the node there has said that it refuses. NULL: nothing. */
+  GkvNames *refused_there;
+  /* By how much its sum is above ours, as what differs is refused here or there. 0: it should be the same. */
+  GkvFingerprint accepted;
+  gboolean accepted_here; /* some of it is refused here */
+
+  /* The last exchange that ended here: by how much their sum was above ours when it began, and how often it began with
+   * just that. */
+  GkvFingerprint ended_difference;
   guint n_repeats;
   gint64 differed_since; /* the first of these */
   gint64 pieces_sent;    /* when the other was getting a record in pieces */
@@ -73,6 +75,13 @@ gboolean gkv_conversation_withholds (const GkvLink *link, gint64 now, gint64 pat
 gboolean gkv_conversation_withholds_all (const GkvLink *link);
 /* What is wanted from there comes in pieces from another node. FALSE: there is no room to remember it. */
 gboolean gkv_conversation_add_elsewhere (GkvLink *link, guint64 hash, guint32 version);
+/* The node there refuses that; or has said that it does. */
+void gkv_conversation_add_refused (GkvLink *link, guint64 hash, guint32 version);
+gboolean gkv_conversation_is_refused (const GkvLink *link, guint64 hash, guint32 version);
+/* What differs is refused; @here: some of it by this node. */
+void gkv_conversation_accept (GkvLink *link, const GkvFingerprint *difference, gboolean here);
+/* All that is refused is judged anew. */
+void gkv_conversation_forget_refused (GkvLink *link);
 /* Another node may be there, or both hold the same: exchanges in vain are counted from the start. */
 void gkv_conversation_forget_repeats (GkvLink *link);
 

@@ -145,6 +145,7 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
     case GKV_MESSAGE_PULL:
     case GKV_MESSAGE_PAGE:
     case GKV_MESSAGE_NONE:
+    case GKV_MESSAGE_REFUSED:
       gkv_transfers_handle (self->transfers, link, kind, body);
       break;
 
@@ -292,6 +293,7 @@ on_conversation_ended (GkvLink *link, gpointer data)
 
   gkv_exchange_end_all (self->exchanges, link);
   gkv_transfer_end (self->transfers, link);
+  gkv_conversation_forget_refused (link);
   gkv_confirmations_forget_link (self->confirmations, link);
 }
 
@@ -315,7 +317,7 @@ on_stated (GkvLink *link, gboolean synced, guint64 n_records, guint64 wall_s, gp
 }
 
 static void
-on_clock_stepped (gpointer data)
+on_judge_anew (gpointer data)
 {
   gkv_exchanges_begin_anew (((GkvEngine *) data)->exchanges);
 }
@@ -381,9 +383,18 @@ on_ephemeral_past (GkvRecord *record, gpointer data)
 }
 
 static gboolean
-on_offered (GkvLink *link, guint64 hash, guint64 away, gpointer data)
+on_pieces (GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away, gpointer data)
 {
-  return gkv_records_refuse (((GkvEngine *) data)->records, link, hash, away);
+  return gkv_transfers_take (((GkvEngine *) data)->transfers, link, record, left_ms, away);
+}
+
+static gboolean
+on_offered (GkvLink *link, guint64 hash, guint32 version, guint64 away, gpointer data)
+{
+  GkvEngine *self = data;
+
+  return gkv_records_refuse (self->records, link, hash, away) ||
+         gkv_transfers_refuse (self->transfers, link, hash, version);
 }
 
 static void
@@ -518,14 +529,14 @@ static const GkvEphemeralsListener ephemerals_listener = {
   .is_past = on_ephemeral_past,
 };
 static const GkvClocksListener clocks_listener = {
-  .stepped = on_clock_stepped,
+  .judge_anew = on_judge_anew,
   .lies_ahead = on_lies_ahead,
   .refused = on_clock_refused,
 };
 static const GkvPartingsListener partings_listener = { .parted = on_parted, .returned = on_returned };
 static const GkvInheritanceListener inheritance_listener = { .completed = on_inherited };
 static const GkvPiecesListener pieces_listener = {
-  .received = on_record,
+  .received = on_pieces,
   .refuses = on_offered,
   .announced = on_announced,
   .postponed = on_postponed,

@@ -181,6 +181,15 @@ gkv_exchange_is_full_sum (const GkvFingerprint *sum)
   return gkv_fingerprint_equal (sum, &no_sum);
 }
 
+static const GkvFingerprint no_difference = { 0, 0 };
+
+/* Whether the sums of both sides are known to differ, and rightly. */
+static gboolean
+accepts (const GkvLink *link)
+{
+  return !gkv_fingerprint_equal (&gkv_conversation_of (link)->accepted, &no_difference);
+}
+
 static void
 send_ask (GkvExchanges *self, GkvLink *link, GkvAsked *asked)
 {
@@ -197,10 +206,14 @@ send_ask (GkvExchanges *self, GkvLink *link, GkvAsked *asked)
   gkv_store_summarise (self->runtime->store, asked->range, &summary);
   if (gkv_exchange_of (link)->full)
     summary.fingerprint = no_sum;
+  else if (asked->range.depth == 0)
+    gkv_fingerprint_add (&summary.fingerprint, &gkv_conversation_of (link)->accepted);
   asked->sum = summary.fingerprint.lo;
   gkv_put_range (body, asked->range);
   gkv_put_u64 (body, summary.fingerprint.lo);
   gkv_put_u64 (body, summary.fingerprint.hi);
+  if (asked->range.depth == 0 && accepts (link))
+    gkv_put_u8 (body, GKV_ASK_FLAG_ACCEPTED);
   gkv_links_send (self->links, link, GKV_MESSAGE_ASK);
 }
 
@@ -279,6 +292,8 @@ gkv_exchange_begin (GkvExchanges *self, GkvLink *link)
   exchange->mark = self->listener.began (link, self->data);
   exchange->n_too_new = self->runtime->counters.records_too_new;
   conversation->incomplete = conversation->declined = conversation->gave_old = FALSE;
+  conversation->n_taken = conversation->n_explained = 0;
+  conversation->is_lacking = accepts (link);
   g_clear_pointer (&conversation->elsewhere, g_array_unref);
   gkv_exchange_ask (self, link, GKV_RANGE_EVERYTHING, 0);
 }
@@ -375,7 +390,8 @@ gkv_exchange_agree (GkvExchanges *self, GkvLink *link, guint64 number)
     gkv_standing_of (link->member)->n_checks = MAX_CHECKS;
   if (number > 0 && gkv_conversation_of (link)->awaited != NULL)
     stop_awaiting (self, link);
-  matched (self, link, number, gkv_link_is_current (link) && gkv_standing_of (link->member)->says_synced, FALSE);
+  matched (self, link, number, gkv_link_is_current (link) && gkv_standing_of (link->member)->says_synced,
+           gkv_conversation_of (link)->accepted_here);
 }
 
 void
@@ -415,6 +431,18 @@ check (GkvExchanges *self, GkvLink *link)
   gkv_exchange_begin (self, link);
 }
 
+/* Whether an exchange that has ended has found nothing but what one side refuses, so that the sums differ rightly. */
+static gboolean
+is_explained (const GkvLink *link)
+{
+  const GkvConversation *conversation = gkv_conversation_of (link);
+  const GkvExchange *exchange = conversation->exchange;
+
+  return exchange->differs && !exchange->full && !exchange->gave && conversation->n_explained > 0 &&
+         conversation->n_taken == 0 && !conversation->incomplete && !conversation->declined &&
+         conversation->elsewhere == NULL;
+}
+
 void
 gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
 {
@@ -435,16 +463,18 @@ gkv_exchange_consider_end (GkvExchanges *self, GkvLink *link)
 
   /* What isn't taken for now is to come with a later one. */
   if (exchange->differs && !conversation->declined)
-    {
-      conversation->ended_mine = exchange->mine;
-      conversation->ended_theirs = exchange->theirs;
-    }
-  if (!conversation->incomplete && !exchange->gave)
+    conversation->ended_difference = exchange->difference;
+  if (!conversation->incomplete && !exchange->gave && !conversation->is_lacking)
     self->listener.ended (link, exchange->mark, self->data);
   checked = exchange->differs && !exchange->invited;
   number = exchange->number;
   synced = exchange->synced;
-  refused = exchange->refused || exchange->n_too_new != self->runtime->counters.records_too_new;
+  refused = conversation->has_refused || exchange->n_too_new != self->runtime->counters.records_too_new;
+  if (is_explained (link))
+    {
+      gkv_conversation_accept (link, &exchange->difference, refused);
+      checked = FALSE;
+    }
   gkv_exchange_free (self, link);
 
   /* Records that got lost on the way are asked for again soon, as long as that gets us anywhere. */
@@ -502,7 +532,7 @@ is_repeated (GkvExchanges *self, GkvLink *link)
   gboolean getting = gkv_pieces_get_n_bytes (self->pieces) > 0 ||
                      self->runtime->now.mono - conversation->pieces_sent < PIECES_PATIENCE;
 
-  if (exchange->mine != conversation->ended_mine || exchange->theirs != conversation->ended_theirs)
+  if (!gkv_fingerprint_equal (&exchange->difference, &conversation->ended_difference))
     {
       conversation->n_repeats = 0;
       conversation->differed_since = self->runtime->now.mono;
@@ -513,7 +543,7 @@ is_repeated (GkvExchanges *self, GkvLink *link)
 }
 
 gboolean
-gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const guint8 *theirs, gsize len)
+gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const GkvFingerprint *theirs)
 {
   GkvConversation *conversation = gkv_conversation_of (link);
   GkvExchange *exchange = gkv_exchange_of (link);
@@ -521,8 +551,17 @@ gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const guint8 *theirs, g
 
   gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &summary);
   exchange->differs = TRUE;
-  exchange->mine = summary.fingerprint.lo;
-  exchange->theirs = gkv_hash_64 (&self->runtime->secret, theirs, len);
+  exchange->difference = *theirs;
+  gkv_fingerprint_subtract (&exchange->difference, &summary.fingerprint);
+
+  /* Nothing is refused any more: the other is to know that as well. */
+  if (accepts (link) && gkv_fingerprint_equal (&exchange->difference, &no_difference))
+    {
+      gkv_conversation_accept (link, &no_difference, FALSE);
+      gkv_exchange_free (self, link);
+      gkv_exchange_begin (self, link);
+      return FALSE;
+    }
 
   if (!is_repeated (self, link))
     return TRUE;
@@ -543,6 +582,14 @@ gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const guint8 *theirs, g
   else
     gkv_exchange_free (self, link);
   return FALSE;
+}
+
+gboolean
+gkv_exchange_is_picky (const GkvLink *link)
+{
+  const GkvConversation *conversation = gkv_conversation_of (link);
+
+  return conversation->exchange->full || conversation->has_refused || conversation->refused_there != NULL;
 }
 
 void
@@ -568,7 +615,7 @@ gkv_exchange_split (GkvExchanges *self, GkvLink *link, GkvRange range, const gui
       if (theirs != NULL && mine.fingerprint.lo == theirs[i])
         continue;
 
-      if (mine.count == 0 && !gkv_exchange_of (link)->full)
+      if (mine.count == 0 && !gkv_exchange_is_picky (link))
         gkv_transfer_pull (self->transfers, link, child);
       else
         gkv_exchange_look_into (link, child);
@@ -707,7 +754,11 @@ gkv_exchanges_begin_anew (GkvExchanges *self)
 
   gkv_links_init_iter (self->links, &iter);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
-    gkv_conversation_forget_repeats (link);
+    {
+      gkv_conversation_forget_repeats (link);
+      gkv_conversation_forget_refused (link);
+    }
+  gkv_transfers_judge_anew (self->transfers);
   gkv_exchanges_hasten (self);
 }
 

@@ -32,16 +32,18 @@ struct _GkvExchange
   GArray *asked;      /* GkvAsked */
   gpointer sketching; /* gkv-sketches; a single block; NULL: none under way */
   gboolean gave;      /* the other side lacked something */
-  gboolean refused;   /* and it has something that is refused here */
   guint64 mark;       /* the listener's */
   guint64 n_too_new;  /* records that this node had refused when it began */
   gboolean invited;   /* the other fetches what it lacks at its own pace */
   gboolean full;      /* no sums are trusted: all is listed */
   gboolean differs;
-  guint64 number;       /* of those that this node has begun */
-  gboolean synced;      /* the node there said that it is, when it began */
-  guint64 mine, theirs; /* both sides' digests at the start */
+  guint64 number;            /* of those that this node has begun */
+  gboolean synced;           /* the node there said that it is, when it began */
+  GkvFingerprint difference; /* by how much their sum was above ours at the start */
 };
+
+/* In ASK: the sum is that which the other should have, as what differs is refused here or there. */
+#define GKV_ASK_FLAG_ACCEPTED 1
 
 /* Queries under way at once. */
 #define GKV_EXCHANGE_MAX_ASKED 16
@@ -111,12 +113,14 @@ void gkv_exchange_ask (GkvExchanges *self, GkvLink *link, GkvRange range, guint 
 const GkvAsked *gkv_exchange_find_asked (const GkvLink *link, const GkvRange *range, guint chunk);
 /* Takes away the query that this is the reply to; FALSE when there was none. */
 gboolean gkv_exchange_is_answer (GkvLink *link, const GkvRange *range, guint chunk);
+/* Whether each record is looked at: as no sums are trusted, or because some are refused, here or there. */
+gboolean gkv_exchange_is_picky (const GkvLink *link);
 /* Has the range be asked about. */
 void gkv_exchange_look_into (GkvLink *link, GkvRange range);
 /* Goes on with those parts of a range that differ from @theirs, or with all of them for NULL. */
 void gkv_exchange_split (GkvExchanges *self, GkvLink *link, GkvRange range, const guint64 *theirs);
 /* What follows from the first reply, when the two sides differ. FALSE: nothing; it has ended, as the same two sides
  * have met often enough for now, or it begins again as a full one. */
-gboolean gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const guint8 *theirs, gsize len);
+gboolean gkv_exchange_goes_on (GkvExchanges *self, GkvLink *link, const GkvFingerprint *theirs);
 
 G_END_DECLS

@@ -228,7 +228,7 @@ gkv_pieces_have_room (GkvPieces *self)
 gboolean
 gkv_pieces_are_coming (GkvPieces *self, guint64 hash, guint32 version)
 {
-  GkvRecordName name = { hash, version };
+  GkvRecordName name = { .hash = hash, .version = version };
   Assembly *assembly = g_hash_table_lookup (self->by_name, &name);
 
   return assembly != NULL && self->runtime->now.mono - assembly->progress < 2 * PIECE_PATIENCE;
@@ -439,11 +439,12 @@ handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
     return;
 
   self->listener.announced (link, hash, fingerprint.lo, self->data);
-  if (held != NULL || self->listener.refuses (link, hash, away, self->data))
+  if (held != NULL || self->listener.refuses (link, hash, fingerprint.lo, away, self->data))
     {
       g_autoptr (GArray) arcs = gkv_rumours_join_arcs (self->rumours, NULL);
 
-      gkv_rumours_serve (self->rumours, held, arcs, FALSE);
+      if (held != NULL)
+        gkv_rumours_serve (self->rumours, held, arcs, FALSE);
       self->listener.progressed (link, self->data);
       return;
     }

@@ -17,7 +17,7 @@ typedef struct
   /* A record has come, as of gkv-transfer. TRUE: it is new here. */
   gboolean (*received) (GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away, gpointer data);
   /* TRUE: it isn't taken now, so that its pieces need not be got. @away: as of gkv-transfer. */
-  gboolean (*refuses) (GkvLink *link, guint64 hash, guint64 away, gpointer data);
+  gboolean (*refuses) (GkvLink *link, guint64 hash, guint32 version, guint64 away, gpointer data);
   /* That it is there was announced, and its pieces are got, or it is held already. */
   void (*announced) (GkvLink *link, guint64 hash, guint32 version, gpointer data);
   /* There is no room for it now: it is to be asked for again in a while. */

@@ -12,8 +12,9 @@
 
 #include <string.h>
 
-/* How many records are quarantined; those beyond it are refused. */
+/* How many records are quarantined, in all and of one giver; those beyond it are refused. */
 #define MAX_QUARANTINED 1024
+#define MAX_GIVEN       512
 
 /* Records of before, looked at at a time. */
 #define TAKE_IN_SLICE 64
@@ -37,6 +38,12 @@
 #define MAX_RELEASED   256
 #define RELEASED_SLICE 8
 
+typedef struct
+{
+  GkvRecord *record;
+  guint64 giver; /* the hash of its id */
+} Quarantined;
+
 struct _GkvRecords
 {
   GkvRuntime *runtime;
@@ -47,7 +54,14 @@ struct _GkvRecords
   GkvInheritance *inheritance;
   GkvFlushes *flushes;
   GkvClocks *clocks;
+  GArray *quarantined; /* Quarantined, some of which may be so no longer */
 };
+
+static void
+clear_quarantined (gpointer data)
+{
+  gkv_record_unref (((Quarantined *) data)->record);
+}
 
 GkvRecords *
 gkv_records_new (GkvRuntime *runtime,
@@ -69,13 +83,50 @@ gkv_records_new (GkvRuntime *runtime,
   self->inheritance = inheritance;
   self->flushes = flushes;
   self->clocks = clocks;
+  self->quarantined = g_array_new (FALSE, FALSE, sizeof (Quarantined));
+  g_array_set_clear_func (self->quarantined, clear_quarantined);
   return self;
 }
 
 void
 gkv_records_free (GkvRecords *self)
 {
+  g_array_unref (self->quarantined);
   g_free (self);
+}
+
+/* Whether there is room for one more that @from has brought: nobody may fill it alone. */
+static gboolean
+has_room (GkvRecords *self, const GkvLink *from)
+{
+  guint64 giver = from->member != NULL ? from->member->hash : 0;
+  guint n_given = 0;
+
+  if (gkv_store_get_n_quarantined (self->runtime->store) >= MAX_QUARANTINED)
+    return FALSE;
+
+  for (guint i = self->quarantined->len; i > 0; i--)
+    {
+      const Quarantined *one = &g_array_index (self->quarantined, Quarantined, i - 1);
+
+      if (!(one->record->flags & GKV_RECORD_QUARANTINED) || (one->record->flags & GKV_RECORD_GONE))
+        g_array_remove_index_fast (self->quarantined, i - 1);
+      else
+        n_given += one->giver == giver;
+    }
+
+  return n_given < MAX_GIVEN;
+}
+
+static void
+note_quarantined (GkvRecords *self, const GkvLink *from, GkvRecord *record)
+{
+  Quarantined one = { gkv_record_ref (record), from->member != NULL ? from->member->hash : 0 };
+
+  if (self->quarantined->len < MAX_QUARANTINED)
+    g_array_append_val (self->quarantined, one);
+  else
+    gkv_record_unref (one.record);
 }
 
 /* TRUE: it isn't taken. A clock that may be wrong refuses nothing. */
@@ -89,13 +140,14 @@ is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
     return FALSE;
 
   gkv_clocks_report (self->clocks, from, record);
-  if ((verdict == GKV_TIME_QUARANTINED && gkv_store_get_n_quarantined (self->runtime->store) < MAX_QUARANTINED) ||
-      gkv_clocks_is_doubtful (self->clocks))
+  if (gkv_clocks_is_doubtful (self->clocks) || (verdict == GKV_TIME_QUARANTINED && has_room (self, from)))
     {
       record->flags |= GKV_RECORD_QUARANTINED;
       return FALSE;
     }
 
+  gkv_conversation_of (from)->refused = TRUE;
+  gkv_clocks_note_refused (self->clocks, time_ms, verdict == GKV_TIME_QUARANTINED);
   self->runtime->counters.records_too_new++;
   return TRUE;
 }
@@ -300,13 +352,37 @@ get_deadline (GkvRecords *self, GkvRecord *record, gint64 left_ms)
   return self->runtime->now.boot + MIN (left_ms >= 0 ? MIN (left_ms, life_ms) : life_ms, MAX_LEFT_MS) * GKV_MS;
 }
 
+/* What an earlier run of this node has written by a clock that was wrong: it was written before now, and this node may
+ * say so. NULL: it is another one. */
+static GkvRecord *
+correct_own (GkvRecords *self, GkvRecord *record)
+{
+  gint64 wall = self->runtime->now.wall;
+  gint64 now_ms = MAX (wall / 1000, 0) / GKV_CLOCK_GRAIN_MS * GKV_CLOCK_GRAIN_MS;
+
+  if (strcmp (gkv_record_get_origin (record), self->runtime->id) != 0 ||
+      gkv_clock_judge (record->stamp, gkv_record_get_time_ms (record), wall) == GKV_TIME_VALID ||
+      gkv_clock_judge (record->stamp, now_ms, wall) != GKV_TIME_VALID || gkv_clocks_is_doubtful (self->clocks))
+    return NULL;
+
+  return gkv_record_new_timed (gkv_store_get_hash_key (self->runtime->store), record, now_ms);
+}
+
 gboolean
 gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
 {
+  g_autoptr (GkvRecord) corrected = correct_own (self, record);
   GkvStoreResult result;
   gboolean doubted;
   gint64 deadline;
   GkvRecord *replaced = NULL;
+
+  if (corrected != NULL)
+    {
+      if (gkv_records_apply (self, from, corrected, left_ms, away))
+        gkv_rumours_add (self->rumours, corrected);
+      return FALSE;
+    }
 
   self->runtime->counters.records_received++;
 
@@ -327,6 +403,7 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
 
   if (gkv_record_is_dead (record) && doubts_mark (self, record))
     {
+      gkv_conversation_of (from)->refused = TRUE;
       /* Its owner is to know, wherever it can be reached from here. */
       if (record->flags & GKV_RECORD_EPHEMERAL)
         gkv_rumours_send_to (self->rumours, record,
@@ -359,6 +436,7 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
 
   if (record->flags & GKV_RECORD_QUARANTINED)
     {
+      note_quarantined (self, from, record);
       gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_SECOND);
       g_clear_pointer (&replaced, gkv_record_unref);
       return TRUE;

@@ -14,7 +14,7 @@
 #define CELL_SIZE (8 + 4 + 4 + 1)
 
 /* What isn't a cell: the range, the chunk and the count. */
-#define HEAD_SIZE (1 + 1 + 10)
+#define HEAD_SIZE (1 + 1 + 10 + 16)
 
 /* Of estimates, which are rough: up to so many the second level is asked for, and the third. */
 #define FEW  150
@@ -85,6 +85,8 @@ gkv_sketches_send (GkvSketches *self, GkvLink *link, guint chunk)
   gkv_put_range (body, GKV_RANGE_EVERYTHING);
   gkv_put_u8 (body, chunk);
   gkv_put_varint (body, mine.count);
+  gkv_put_u64 (body, mine.fingerprint.lo);
+  gkv_put_u64 (body, mine.fingerprint.hi);
   for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
     {
       gkv_put_u64 (body, cells[i].hash);
@@ -181,7 +183,7 @@ settle (GkvSketches *self, GkvLink *link, GArray *differences)
       held = gkv_store_lookup_version (self->runtime->store, difference->hash, difference->version);
       if (difference->ours)
         {
-          if (held != NULL)
+          if (held != NULL && !gkv_transfer_is_refused (link, held))
             g_ptr_array_add (has_counterpart (differences, i) ? offered : given, gkv_record_ref (held));
         }
       else if (held == NULL && has_counterpart (differences, i))
@@ -230,12 +232,12 @@ read_level (GkvSketches *self, GkvLink *link)
 }
 
 static gboolean
-begin (GkvSketches *self, GkvLink *link, GkvReader *reader, gint64 surplus)
+begin (GkvSketches *self, GkvLink *link, const GkvFingerprint *theirs, gint64 surplus)
 {
   GkvExchange *exchange = gkv_exchange_of (link);
   GkvSketching *sketching;
 
-  if (!gkv_exchange_goes_on (self->exchanges, link, reader->data, reader->len))
+  if (!gkv_exchange_goes_on (self->exchanges, link, theirs))
     return FALSE;
 
   if (ABS (surplus) > MANY)
@@ -257,12 +259,14 @@ gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader)
   GkvRange range = gkv_reader_range (reader);
   guint chunk = gkv_reader_u8 (reader);
   guint64 their_count = gkv_reader_varint (reader);
+  GkvFingerprint sum = { .lo = gkv_reader_u64 (reader) };
   GkvSketching *sketching;
   const GkvSketchCell *mine;
   GkvSketchCell *cells;
   GkvSummary summary;
   gint64 surplus;
 
+  sum.hi = gkv_reader_u64 (reader);
   if (reader->failed || range.depth != 0 || chunk >= GKV_SKETCH_N_CHUNKS ||
       gkv_reader_get_left (reader) < GKV_SKETCH_CHUNK * CELL_SIZE ||
       !gkv_exchange_is_answer (link, &GKV_RANGE_EVERYTHING, chunk))
@@ -270,7 +274,7 @@ gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader)
 
   gkv_store_summarise (self->runtime->store, GKV_RANGE_EVERYTHING, &summary);
   surplus = (gint64) (summary.count - their_count);
-  if (chunk == 0 && !begin (self, link, reader, surplus))
+  if (chunk == 0 && !begin (self, link, &sum, surplus))
     {
       gkv_exchange_consider_end (self->exchanges, link);
       return;

@@ -25,6 +25,9 @@
 #define PAGE_TRIES       8
 #define MAX_PULLS        4096
 
+/* Names of what is refused here. */
+#define MAX_REFUSED 32768
+
 /* Records looked at for a page at a time. */
 #define PAGE_SLICE 32
 
@@ -82,6 +85,7 @@ struct _GkvTransfers
   GPtrArray *transferring; /* links with something to get */
   guint32 next_pull;
   gint64 due;
+  GkvNames *refused; /* here */
 };
 
 GkvTransfers *
@@ -102,6 +106,7 @@ gkv_transfers_new (GkvRuntime *runtime,
   self->data = data;
   self->transferring = g_ptr_array_new ();
   self->due = G_MAXINT64;
+  self->refused = gkv_names_new (MAX_REFUSED);
   return self;
 }
 
@@ -109,6 +114,7 @@ void
 gkv_transfers_free (GkvTransfers *self)
 {
   g_ptr_array_unref (self->transferring);
+  gkv_names_free (self->refused);
   g_free (self);
 }
 
@@ -184,6 +190,78 @@ gkv_transfer_is_idle (const GkvLink *link)
 
   return conversation->n_assemblies == 0 &&
          (transfer == NULL || (g_hash_table_size (transfer->wants) == 0 && transfer->pulls.length == 0));
+}
+
+/* Refusing */
+
+static void
+say_refused (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
+{
+  GByteArray *body = gkv_links_begin_message (self->links);
+
+  gkv_conversation_of (link)->n_explained++;
+  gkv_conversation_of (link)->has_refused = TRUE;
+  gkv_put_u64 (body, hash);
+  gkv_put_u32 (body, version);
+  gkv_links_send (self->links, link, GKV_MESSAGE_REFUSED);
+}
+
+/* By another hash than the one by which it is found. */
+static guint32
+get_check (GkvTransfers *self, const GkvRecord *record)
+{
+  return gkv_store_hash_removed (self->runtime->store, gkv_record_get_key (record), record->key_len).lo;
+}
+
+/* The node there holds what is refused here: then it won't take what is held here of that key in its place. */
+static void
+note_overruled (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 check)
+{
+  GkvRecord *held;
+
+  for (guint n = 0; (held = gkv_store_lookup_nth (self->runtime->store, hash, n)) != NULL; n++)
+    if (get_check (self, held) == check)
+      gkv_conversation_add_refused (link, hash, held->fingerprint.lo);
+}
+
+gboolean
+gkv_transfers_refuse (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
+{
+  const GkvRecordName *name = gkv_names_find (self->refused, hash, version);
+
+  if (name == NULL)
+    return FALSE;
+
+  note_overruled (self, link, hash, name->check);
+  say_refused (self, link, hash, version);
+  return TRUE;
+}
+
+static void
+note_refused (GkvTransfers *self, GkvLink *link, const GkvRecord *record)
+{
+  guint32 check = get_check (self, record);
+
+  gkv_names_add (self->refused, record->hash, record->fingerprint.lo, check);
+  note_overruled (self, link, record->hash, check);
+  say_refused (self, link, record->hash, record->fingerprint.lo);
+}
+
+void
+gkv_transfers_judge_anew (GkvTransfers *self)
+{
+  gkv_names_clear (self->refused);
+}
+
+gboolean
+gkv_transfer_is_refused (GkvLink *link, const GkvRecord *record)
+{
+  if (!gkv_conversation_is_refused (link, record->hash, record->fingerprint.lo))
+    return FALSE;
+
+  gkv_conversation_of (link)->n_explained++;
+  gkv_conversation_of (link)->is_lacking = TRUE;
+  return TRUE;
 }
 
 /* Sending */
@@ -376,7 +454,7 @@ gboolean
 gkv_transfer_forget_want (GkvLink *link, guint64 hash, guint32 version)
 {
   GkvTransfer *transfer = gkv_conversation_of (link)->transfer;
-  GkvRecordName name = { hash, version };
+  GkvRecordName name = { .hash = hash, .version = version };
   Want *want = NULL;
 
   if (transfer != NULL && g_hash_table_size (transfer->wants) > 0)
@@ -397,7 +475,7 @@ static Want *
 add_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
 {
   GkvTransfer *transfer = ensure_transfer (self, link);
-  GkvRecordName name = { hash, version };
+  GkvRecordName name = { .hash = hash, .version = version };
   Want *want;
 
   if (g_hash_table_contains (transfer->wants, &name))
@@ -426,8 +504,12 @@ add_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
 void
 gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version, gboolean wins)
 {
-  Want *want = add_want (self, link, hash, version);
+  Want *want;
 
+  if (gkv_transfers_refuse (self, link, hash, version))
+    return;
+
+  want = add_want (self, link, hash, version);
   if (want == NULL)
     return;
 
@@ -439,9 +521,14 @@ gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 vers
 void
 gkv_transfer_expect (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
 {
-  GkvTransfer *transfer = ensure_transfer (self, link);
-  Want *want = add_want (self, link, hash, version);
+  GkvTransfer *transfer;
+  Want *want;
 
+  if (gkv_transfers_refuse (self, link, hash, version))
+    return;
+
+  transfer = ensure_transfer (self, link);
+  want = add_want (self, link, hash, version);
   if (want == NULL)
     return;
 
@@ -598,6 +685,25 @@ handle_page (GkvTransfers *self, GkvLink *link, GkvReader *reader)
   self->listener.progressed (link, self->data);
 }
 
+gboolean
+gkv_transfers_take (GkvTransfers *self, GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away)
+{
+  GkvConversation *conversation = gkv_conversation_of (link);
+  gboolean is_new;
+
+  conversation->refused = FALSE;
+  is_new = self->listener.received (link, record, left_ms, away, self->data);
+
+  /* One that isn't taken for now was got as well. */
+  if (is_new || gkv_store_lookup_version (self->runtime->store, record->hash, record->fingerprint.lo) == NULL)
+    gkv_conversation_note_got (link);
+  if (is_new)
+    conversation->n_taken++;
+  else if (conversation->refused)
+    note_refused (self, link, record);
+  return is_new;
+}
+
 static void
 handle_record (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
@@ -615,10 +721,7 @@ handle_record (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader
     }
 
   conversation->stirred = self->runtime->now.mono;
-  /* One that isn't taken for now was got as well. */
-  if (self->listener.received (link, record, gkv_record_is_dead (record) ? kept_ms : left_ms, away, self->data) ||
-      gkv_store_lookup_version (self->runtime->store, record->hash, record->fingerprint.lo) == NULL)
-    gkv_conversation_note_got (link);
+  gkv_transfers_take (self, link, record, gkv_record_is_dead (record) ? kept_ms : left_ms, away);
 
   if (transfer == NULL)
     return;
@@ -675,6 +778,20 @@ handle_none (GkvTransfers *self, GkvLink *link, GkvReader *reader)
   self->listener.progressed (link, self->data);
 }
 
+/* What isn't held says nothing, and takes no memory. */
+static void
+handle_refused (GkvTransfers *self, GkvLink *link, GkvReader *reader)
+{
+  guint64 hash = gkv_reader_u64 (reader);
+  guint32 version = gkv_reader_u32 (reader);
+
+  if (reader->failed || gkv_store_lookup_version (self->runtime->store, hash, version) == NULL)
+    return;
+
+  gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+  gkv_conversation_add_refused (link, hash, version);
+}
+
 void
 gkv_transfers_handle (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader)
 {
@@ -699,6 +816,10 @@ gkv_transfers_handle (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, Gk
 
     case GKV_MESSAGE_NONE:
       handle_none (self, link, reader);
+      break;
+
+    case GKV_MESSAGE_REFUSED:
+      handle_refused (self, link, reader);
       break;
 
     default:

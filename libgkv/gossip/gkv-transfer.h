@@ -30,10 +30,19 @@ GkvTransfers *gkv_transfers_new (GkvRuntime *runtime,
 void gkv_transfers_free (GkvTransfers *self);
 void gkv_transfers_tick (GkvTransfers *self);
 void gkv_transfers_handle (GkvTransfers *self, GkvLink *link, GkvMessageKind kind, GkvReader *reader);
+/* A record has come. TRUE: it was new here. One that is refused isn't fetched again. */
+gboolean gkv_transfers_take (GkvTransfers *self, GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away);
 /* There is room for more. */
 void gkv_transfers_hasten (GkvTransfers *self);
 /* With how many something is under way. */
 guint gkv_transfers_get_n (GkvTransfers *self);
+
+/* Whether a record was refused: then it isn't fetched, and the node there is told. */
+gboolean gkv_transfers_refuse (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version);
+/* What was refused may be taken now. */
+void gkv_transfers_judge_anew (GkvTransfers *self);
+/* Whether the node there refuses @record, which it lacks: then the two sides differ in that rightly. */
+gboolean gkv_transfer_is_refused (GkvLink *link, const GkvRecord *record);
 
 /* A record is named by the hash of its key and the low bits of its fingerprint. @wins: over what is held here. */
 void gkv_transfer_want (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version, gboolean wins);

@@ -84,15 +84,16 @@ typedef enum
   GKV_MESSAGE_ASK_CHUNK = 31, /* chunk u8: more of your sketch */
 
   /* Transfer (gkv-transfer, gkv-pieces) */
-  GKV_MESSAGE_RECORD = 32, /* a record that was requested */
-  GKV_MESSAGE_WANT = 33,   /* (hash u64)… */
-  GKV_MESSAGE_PULL = 34,   /* serial u32, range, from u64, bytes u32: a page of records */
-  GKV_MESSAGE_PAGE = 35,   /* serial u32, records u32, more u8, next u64: the page has ended */
-  GKV_MESSAGE_LARGE = 36,  /* hash u64, fingerprint u64, size u32, lifetime left varint, away varint (may be missing):
-                               a record that needs pieces */
-  GKV_MESSAGE_GET = 37,    /* hash u64, fingerprint u64, offset u32, bytes u32 */
-  GKV_MESSAGE_DATA = 38,   /* hash u64, fingerprint u64, offset u32, the bytes */
-  GKV_MESSAGE_NONE = 39,   /* (hash u64)…: what was wanted isn't there any more */
+  GKV_MESSAGE_RECORD = 32,  /* a record that was requested */
+  GKV_MESSAGE_WANT = 33,    /* (hash u64)… */
+  GKV_MESSAGE_PULL = 34,    /* serial u32, range, from u64, bytes u32: a page of records */
+  GKV_MESSAGE_PAGE = 35,    /* serial u32, records u32, more u8, next u64: the page has ended */
+  GKV_MESSAGE_LARGE = 36,   /* hash u64, fingerprint u64, size u32, lifetime left varint, away varint (may be missing):
+                                a record that needs pieces */
+  GKV_MESSAGE_GET = 37,     /* hash u64, fingerprint u64, offset u32, bytes u32 */
+  GKV_MESSAGE_DATA = 38,    /* hash u64, fingerprint u64, offset u32, the bytes */
+  GKV_MESSAGE_NONE = 39,    /* (hash u64)…: what was wanted isn't there any more */
+  GKV_MESSAGE_REFUSED = 41, /* (hash u64, version u32)…: of what you hold I don't take that */
   GKV_MESSAGE_OLD_RECORD = 40, /* away varint, kept varint, and a record that was requested */
 
   /* Removals (gkv-tombstones, gkv-partings, gkv-inheritance) */

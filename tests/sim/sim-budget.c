@@ -119,7 +119,8 @@ check_quiet (SimNode *node, guint64 bytes)
 {
   GkvEngine *engine = node->engine;
 
-  check_bound (node, "bytes a second to say when nothing happens", bytes * SIM_SECOND / QUIET, 2 * MAX_IDLE);
+  check_bound (node, "bytes a second to say when nothing happens", bytes * SIM_SECOND / QUIET,
+               2 * MAX_IDLE + MAX_IDLE / 8);
   check_bound (node, "rumours left", gkv_rumours_get_n_waiting (engine->rumours), 0);
   check_bound (node, "delegations left", gkv_rumours_get_n_delegated (engine->rumours), 0);
   check_bound (node, "transfers left", gkv_transfers_get_n (engine->transfers), 0);
