@@ -605,6 +605,7 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
   GkvRecord *below = NULL;
   gboolean found = FALSE;
   guint index = 0;
+  int order;
   Path path;
   Node **slot;
 
@@ -625,9 +626,11 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
   if (found)
     {
       held = leaf_get_records ((Leaf *) *slot)[index];
-      if (gkv_record_compare (record, held) <= 0)
-        return valid && (held->flags & GKV_RECORD_QUARANTINED) ? put_below (self, held, record, replaced)
-                                                               : GKV_STORE_KEPT;
+      order = gkv_record_compare (record, held);
+      /* The one that is quarantined, whose time has come since, is released where it is. */
+      if (order <= 0)
+        return order < 0 && valid && (held->flags & GKV_RECORD_QUARANTINED) ? put_below (self, held, record, replaced)
+                                                                            : GKV_STORE_KEPT;
 
       count_record (self, held, -1);
       sketch_record (self, held, -1);

@@ -320,6 +320,7 @@ change_model (Model *model)
       record->hash = get_coarse_hash (i);
       wins = slot->held == NULL || gkv_record_compare (record, slot->held) > 0;
       below = !wins && !is_quarantined (record) && is_quarantined (slot->held) &&
+              gkv_record_compare (record, slot->held) < 0 &&
               (slot->below == NULL || gkv_record_compare (record, slot->below) > 0);
       g_assert_cmpint (gkv_store_put (model->store, record, &replaced), ==,
                        wins || below ? GKV_STORE_TAKEN : GKV_STORE_KEPT);
@@ -560,6 +561,10 @@ test_quarantined (void)
   g_assert_cmpint (put (store, "key", 0, AT (4), "again"), ==, GKV_STORE_TAKEN);
   gkv_store_summarise (store, GKV_RANGE_EVERYTHING, &after);
   g_assert_cmpmem (&before, sizeof before, &after, sizeof after);
+
+  /* The same one, where its time has come, isn't put below itself. */
+  g_assert_cmpint (put (store, "key", 0, AT (100), "later"), ==, GKV_STORE_KEPT);
+  g_assert_cmpuint (gkv_store_lookup_visible (store, "key", 3)->stamp, ==, AT (4));
 
   gkv_store_release_quarantined (store, 99, 10, on_released, &n);
   g_assert_cmpuint (n, ==, 0);
