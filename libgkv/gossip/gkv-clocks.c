@@ -13,6 +13,10 @@
 /* What the wall clock differs by from what it should be, when it was set. */
 #define STEP (2 * GKV_SECOND)
 
+/* Times that are corrected are multiples of it, so that nodes whose clocks are set back together make the same of a
+ * record. */
+#define GRAIN_MS 10000
+
 /* Records looked at while others can't get at the store, and in one tick. */
 #define SLICE     64
 #define MAX_SWEPT 4096
@@ -38,8 +42,11 @@
 /* A writer whose records lie ahead is told so often, while they come. */
 #define TELL_PERIOD (5 * GKV_SECOND)
 
-/* The others' clocks are looked at so often. */
-#define LOOK_PERIOD GKV_SECOND
+/* The others' clocks are looked at so often, once they have a majority. */
+#define LOOK_PERIOD (GKV_SECOND / 4)
+
+/* A record that this node has written, and that lies less far ahead of its clock, is shown by the others as well. */
+#define LEAST_AHEAD_MS (60 * 1000)
 
 struct _GkvClocks
 {
@@ -54,12 +61,16 @@ struct _GkvClocks
 
   /* Records that lie ahead */
   gboolean sweeping;
-  guint64 from;   /* the next hash */
-  gint64 back_ms; /* by so much the clock was set back; 0: not known */
+  guint64 from;       /* the next hash */
+  gboolean all;       /* also those of others, and those of this node that are quarantined */
+  gboolean waits;     /* there may be more of them, for when this clock isn't doubtful any more */
+  gint64 back_ms;     /* by so much the clock was set back since those of others were corrected last */
+  gint64 own_back_ms; /* the same for those of this node; 0: not known */
   guint n_corrected;
 
   gboolean was_told; /* others have said that this clock is wrong */
   guint next_told;   /* the next of the members that is told of a step; G_MAXUINT: all are */
+  guint n_agree;     /* of those that were told: they are no more held to be far from this one */
 
   /* What the others' clocks say */
   gint64 looked_at; /* monotonic; 0: not yet */
@@ -83,7 +94,7 @@ gkv_clocks_new (
   self->judge_at_ms = G_MAXINT64;
   self->next_told = G_MAXUINT;
   /* What was written here already may have been written by a clock that was set back since. */
-  self->sweeping = gkv_store_get_n_visible (runtime->store) > 0;
+  self->waits = TRUE;
   return self;
 }
 
@@ -157,10 +168,17 @@ look (GkvClocks *self)
   self->median = g_array_index (clocks, gint64, clocks->len / 2);
 }
 
+/* It is before this was written. */
+static gboolean
+is_early (GkvClocks *self)
+{
+  return self->runtime->now.wall / 1000 < GKV_CLOCK_EARLIEST_MS;
+}
+
 gboolean
 gkv_clocks_is_doubtful (GkvClocks *self)
 {
-  if (self->runtime->now.wall / 1000 < GKV_CLOCK_EARLIEST_MS)
+  if (is_early (self))
     return TRUE;
 
   look (self);
@@ -169,6 +187,19 @@ gkv_clocks_is_doubtful (GkvClocks *self)
 
   return (self->n_clocks < MAJORITY ? self->nearest : ABS (self->ahead - self->median)) >
          GKV_CLOCK_DRIFT_BOUND_MS * GKV_MS;
+}
+
+/* Whether it was reported that the two are far from each other, and they aren't any more. */
+static gboolean
+agrees_again (GkvClocks *self, GkvStanding *standing)
+{
+  gboolean was_reported = standing->clock_reported;
+
+  if (standing->clock == 0 || ABS (standing->clock - self->ahead) > GKV_CLOCK_DRIFT_BOUND_MS * GKV_MS)
+    return FALSE;
+
+  standing->clock_reported = standing->clock_objects = FALSE;
+  return was_reported;
 }
 
 void
@@ -182,14 +213,12 @@ gkv_clocks_note_peer (GkvClocks *self, GkvLink *link, guint64 wall_s)
 
   standing = gkv_standing_of (link->member);
   standing->clock = wall - self->runtime->now.boot;
-  self->looked_at = 0;
+  if (self->n_clocks < MAJORITY)
+    self->looked_at = 0;
 
-  if (!standing->clock_reported || ABS (wall - self->runtime->now.wall) > GKV_CLOCK_DRIFT_BOUND_MS * GKV_MS)
-    return;
-
-  standing->clock_reported = FALSE;
-  gkv_runtime_report (self->runtime, link->member->id, GKV_ERROR_CLOCK,
-                      "The clocks of \"%s\" and of this machine agree again", link->member->id);
+  if (agrees_again (self, standing))
+    gkv_runtime_report (self->runtime, link->member->id, GKV_ERROR_CLOCK,
+                        "The clocks of \"%s\" and of this machine agree again", link->member->id);
 }
 
 /* Reporting */
@@ -272,6 +301,13 @@ gkv_clocks_report (GkvClocks *self, GkvLink *from, const GkvRecord *record)
   g_autofree char *by = NULL;
   g_autofree char *whose = NULL;
 
+  /* An earlier run of this node has written it, and this one corrects it when it can. */
+  if (strcmp (origin, self->runtime->id) == 0)
+    {
+      self->waits = TRUE;
+      return;
+    }
+
   if (writer != NULL)
     tell_writer (self, writer, ahead);
   if (about == NULL || gkv_standing_of (about)->clock_reported)
@@ -316,6 +352,10 @@ gkv_clocks_handle (GkvClocks *self, GkvLink *link, GkvReader *reader)
   if (minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
     self->listener.refused (member, self->data);
   self->was_told = TRUE;
+  if (gkv_standing_of (member)->clock_objects)
+    return;
+
+  gkv_standing_of (member)->clock_objects = TRUE;
   whose = describe_wrong (self, member, gkv_standing_of (member)->clock);
   gkv_runtime_report (self->runtime, member->id, GKV_ERROR_CLOCK,
                       "\"%s\" says that what this node has written has a time %s ahead of its clock; %s", member->id,
@@ -343,19 +383,50 @@ judge_anew (GkvClocks *self)
 
 /* Steps of the own clock */
 
+gboolean
+gkv_clocks_may_correct (GkvClocks *self, const GkvRecord *record)
+{
+  return strcmp (gkv_record_get_origin (record), self->runtime->id) == 0 &&
+         gkv_record_get_time_ms (record) > self->runtime->now.wall / 1000 + LEAST_AHEAD_MS &&
+         !gkv_clocks_is_doubtful (self);
+}
+
+static gint64
+round_ms (gint64 time_ms)
+{
+  return MAX (time_ms / GRAIN_MS * GRAIN_MS, 0);
+}
+
+gint64
+gkv_clocks_get_time_ms (GkvClocks *self)
+{
+  return round_ms (self->runtime->now.wall / 1000);
+}
+
+/* A clock that was set back to where others say that it is wrong may have been right before: then nothing lies ahead
+ * but by this clock. This node corrects its own records all the same, as the others may be the wrong ones, unless the
+ * clock is wrong beyond doubt; with those of others it waits until it agrees with the others. */
+static void
+begin_sweep (GkvClocks *self)
+{
+  self->all = !gkv_clocks_is_doubtful (self);
+  self->waits = !self->all;
+  self->sweeping = !is_early (self);
+  self->from = 0;
+}
+
 static void
 begin_step (GkvClocks *self, gint64 step)
 {
-  if (step < 0)
-    {
-      /* Where the one before isn't through, some are corrected by too much: that does no harm. */
-      self->back_ms = (self->sweeping ? self->back_ms : 0) - step / GKV_MS;
-      self->sweeping = TRUE;
-      self->from = 0;
-    }
-
   self->looked_at = 0;
+  self->back_ms = MAX (self->back_ms - step / GKV_MS, 0);
+  self->own_back_ms = MAX (self->own_back_ms - step / GKV_MS, 0);
+  /* Where the one before isn't through, some are corrected by too much: that does no harm. */
+  if (step < 0)
+    begin_sweep (self);
+
   self->next_told = 0;
+  self->n_agree = 0;
   judge_anew (self);
 }
 
@@ -368,11 +439,17 @@ typedef struct
 } Sweep;
 
 static gboolean
+is_own (GkvClocks *self, const GkvRecord *record)
+{
+  return strcmp (gkv_record_get_origin (record), self->runtime->id) == 0;
+}
+
+static gboolean
 sweep_one (GkvRecord *record, gpointer data)
 {
   Sweep *sweep = data;
   GkvClocks *self = sweep->clocks;
-  GkvRecord *valid;
+  GkvRecord *valid = gkv_store_get_valid (self->runtime->store, record);
 
   if (sweep->n++ >= SLICE && record->hash != self->from)
     {
@@ -382,25 +459,39 @@ sweep_one (GkvRecord *record, gpointer data)
     }
 
   self->from = record->hash;
-  valid = gkv_store_get_valid (self->runtime->store, record);
-  if (valid != NULL && gkv_record_get_time_ms (valid) > self->runtime->now.wall / 1000 &&
-      (self->back_ms > 0 || strcmp (gkv_record_get_origin (valid), self->runtime->id) == 0))
+  if (valid != record && self->all && is_own (self, record))
+    g_ptr_array_add (sweep->ahead, gkv_record_ref (record));
+  else if (valid != NULL && gkv_record_get_time_ms (valid) > self->runtime->now.wall / 1000 &&
+           (is_own (self, valid) || (self->all && self->back_ms > 0)))
     g_ptr_array_add (sweep->ahead, gkv_record_ref (valid));
   return TRUE;
 }
 
-static void
-report_step (GkvClocks *self)
+/* When a record that lies ahead was written in truth. That of a run before this one can't be known. */
+static gint64
+get_truth (GkvClocks *self, const GkvRecord *record)
 {
-  g_autofree char *by = describe_time (self->back_ms * GKV_MS);
+  gint64 back_ms = is_own (self, record) ? self->own_back_ms : self->back_ms;
+
+  if (back_ms == 0 || (record->flags & GKV_RECORD_QUARANTINED))
+    return gkv_clocks_get_time_ms (self);
+
+  return round_ms (gkv_record_get_time_ms (record) - back_ms);
+}
+
+static void
+end_sweep (GkvClocks *self)
+{
+  g_autofree char *by = describe_time (MAX (self->back_ms, self->own_back_ms) * GKV_MS);
+
+  self->own_back_ms = 0;
+  if (!self->all)
+    return;
 
   if (self->back_ms > 0 && (self->was_told || self->n_corrected > 0))
     gkv_runtime_report (self->runtime, NULL, GKV_ERROR_CLOCK,
-                        gkv_clocks_is_doubtful (self)
-                            ? "The clock of this machine was set back by %s, and is far from those of others now: set "
-                              "it. %u records seemed to lie ahead of it"
-                            : "The clock of this machine was set back by %s: the times of %u records that were written "
-                              "before that are corrected, and other nodes show them",
+                        "The clock of this machine was set back by %s: the times of %u records that were written "
+                        "before that are corrected, and other nodes show them",
                         by, self->n_corrected);
   self->was_told = FALSE;
   self->n_corrected = 0;
@@ -419,10 +510,8 @@ sweep (GkvClocks *self)
       for (guint i = 0; i < ahead->len; i++)
         {
           GkvRecord *record = g_ptr_array_index (ahead, i);
-          gint64 time_ms =
-              self->back_ms > 0 ? gkv_record_get_time_ms (record) - self->back_ms : self->runtime->now.wall / 1000;
 
-          self->listener.lies_ahead (record, MAX (time_ms / GKV_CLOCK_GRAIN_MS * GKV_CLOCK_GRAIN_MS, 0), self->data);
+          self->listener.lies_ahead (record, get_truth (self, record), self->data);
           self->n_corrected++;
         }
       self->sweeping = sweep.more;
@@ -432,10 +521,11 @@ sweep (GkvClocks *self)
   if (self->sweeping)
     gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
   else
-    report_step (self);
+    end_sweep (self);
 }
 
-/* The others judge by what this clock says, too. */
+/* The others judge by what this clock says, too, and what they say may not be known any more, where this machine was
+ * paused. */
 static void
 tell (GkvClocks *self)
 {
@@ -445,14 +535,21 @@ tell (GkvClocks *self)
     {
       GkvMember *member = gkv_members_get_nth (self->members, self->next_told);
 
+      self->n_agree += agrees_again (self, gkv_standing_of (member));
       if (gkv_member_is_live (member) && gkv_member_has_link (member))
-        gkv_links_send_ident (self->links, member->link, 0);
+        gkv_links_send_ident (self->links, member->link, GKV_IDENT_FLAG_ANSWER);
     }
 
-  if (end == gkv_members_get_n (self->members))
-    self->next_told = G_MAXUINT;
-  else
-    gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
+  if (end < gkv_members_get_n (self->members))
+    {
+      gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
+      return;
+    }
+
+  self->next_told = G_MAXUINT;
+  if (self->n_agree > 0)
+    gkv_runtime_report (self->runtime, self->runtime->id, GKV_ERROR_CLOCK,
+                        "The clock of this machine was set, and agrees again with those of %u nodes", self->n_agree);
 }
 
 void
@@ -466,6 +563,8 @@ gkv_clocks_tick (GkvClocks *self)
     begin_step (self, step);
   if (self->runtime->now.wall / GKV_MS >= self->judge_at_ms)
     judge_anew (self);
+  if (self->waits && !self->sweeping && !gkv_clocks_is_doubtful (self))
+    begin_sweep (self);
   if (self->sweeping)
     sweep (self);
   if (self->next_told != G_MAXUINT)

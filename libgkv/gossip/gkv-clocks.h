@@ -19,7 +19,7 @@ typedef struct
   /* The own clock was set, or the time of something that was refused has come: what was judged by it is to be judged
    * anew. */
   void (*judge_anew) (gpointer data);
-  /* @record, which is valid, lies ahead of the clock, which was set back; it was written at @time_ms in truth. */
+  /* @record lies ahead of the clock, which was set back; it was written at @time_ms in truth. */
   void (*lies_ahead) (GkvRecord *record, gint64 time_ms, gpointer data);
   /* What this node wrote is refused by @member, as it lies too far ahead of its clock. */
   void (*refused) (GkvMember *member, gpointer data);
@@ -39,6 +39,11 @@ gboolean gkv_clocks_is_doubtful (GkvClocks *self);
 
 /* A record of that time is refused for now. @for_room: only because too many are quarantined. */
 void gkv_clocks_note_refused (GkvClocks *self, gint64 time_ms, gboolean for_room);
+
+/* Whether it may be corrected that @record, which this node or an earlier run of it has written, lies ahead, */
+gboolean gkv_clocks_may_correct (GkvClocks *self, const GkvRecord *record);
+/* and the time that it gets then. */
+gint64 gkv_clocks_get_time_ms (GkvClocks *self);
 
 /* Reports a record that came from @from and lies ahead of the own clock, once a writer, here and there. */
 void gkv_clocks_report (GkvClocks *self, GkvLink *from, const GkvRecord *record);

@@ -352,39 +352,13 @@ get_deadline (GkvRecords *self, GkvRecord *record, gint64 left_ms)
   return self->runtime->now.boot + MIN (left_ms >= 0 ? MIN (left_ms, life_ms) : life_ms, MAX_LEFT_MS) * GKV_MS;
 }
 
-/* What an earlier run of this node has written by a clock that was wrong: it was written before now, and this node may
- * say so. NULL: it is another one. */
-static GkvRecord *
-correct_own (GkvRecords *self, GkvRecord *record)
+static gboolean
+apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
 {
-  gint64 wall = self->runtime->now.wall;
-  gint64 now_ms = MAX (wall / 1000, 0) / GKV_CLOCK_GRAIN_MS * GKV_CLOCK_GRAIN_MS;
-
-  if (strcmp (gkv_record_get_origin (record), self->runtime->id) != 0 ||
-      gkv_clock_judge (record->stamp, gkv_record_get_time_ms (record), wall) == GKV_TIME_VALID ||
-      gkv_clock_judge (record->stamp, now_ms, wall) != GKV_TIME_VALID || gkv_clocks_is_doubtful (self->clocks))
-    return NULL;
-
-  return gkv_record_new_timed (gkv_store_get_hash_key (self->runtime->store), record, now_ms);
-}
-
-gboolean
-gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
-{
-  g_autoptr (GkvRecord) corrected = correct_own (self, record);
   GkvStoreResult result;
   gboolean doubted;
   gint64 deadline;
   GkvRecord *replaced = NULL;
-
-  if (corrected != NULL)
-    {
-      if (gkv_records_apply (self, from, corrected, left_ms, away))
-        gkv_rumours_add (self->rumours, corrected);
-      return FALSE;
-    }
-
-  self->runtime->counters.records_received++;
 
   if (is_too_far_ahead (self, from, record))
     return FALSE;
@@ -455,6 +429,23 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
 
   gkv_events_add_changed (self->runtime->events, record, replaced);
   return TRUE;
+}
+
+gboolean
+gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
+{
+  g_autoptr (GkvRecord) corrected = NULL;
+
+  self->runtime->counters.records_received++;
+  if (!gkv_clocks_may_correct (self->clocks, record))
+    return apply (self, from, record, left_ms, away);
+
+  /* It was written before the node was started again, by a clock that was wrong: nobody else can say that. */
+  corrected = gkv_record_new_timed (gkv_store_get_hash_key (self->runtime->store), record,
+                                    gkv_clocks_get_time_ms (self->clocks));
+  if (apply (self, from, corrected, left_ms, away))
+    gkv_rumours_add (self->rumours, corrected);
+  return FALSE;
 }
 
 static void

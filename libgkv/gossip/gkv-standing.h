@@ -29,6 +29,7 @@ typedef struct
 
   gint64 clock;            /* what it has said that it is ahead of our boot time; 0: nothing */
   gboolean clock_reported; /* that it is far from ours */
+  gboolean clock_objects;  /* it has said that ours is ahead of its own */
   gint64 clock_told_at;    /* when it was told that; monotonic, 0: never */
   gboolean remembers;      /* it has said that it remembers all removals */
 

@@ -25,10 +25,6 @@ typedef guint64 GkvStamp;
 /* A stamp may be ahead by so much where the record says when it was written: about a hundred years. */
 #define GKV_CLOCK_STAMP_BOUND_MS (G_GINT64_CONSTANT (36525) * 24 * 60 * 60 * 1000)
 
-/* Times that are corrected are multiples of it, so that nodes whose clocks are set back together make the same of a
- * record. */
-#define GKV_CLOCK_GRAIN_MS 10000
-
 /* When this was written: a clock that is before it is wrong. */
 #define GKV_CLOCK_EARLIEST_MS (G_GINT64_CONSTANT (1793491200) * 1000)
 

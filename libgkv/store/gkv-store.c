@@ -627,10 +627,13 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
     {
       held = leaf_get_records ((Leaf *) *slot)[index];
       order = gkv_record_compare (record, held);
-      /* The one that is quarantined, whose time has come since, is released where it is. */
-      if (order <= 0)
-        return order < 0 && valid && (held->flags & GKV_RECORD_QUARANTINED) ? put_below (self, held, record, replaced)
-                                                                            : GKV_STORE_KEPT;
+      /* The one that is quarantined, whose time has come since, is released where it is. But the mark of what is below
+       * it is needed there. */
+      if (order < 0 || (order == 0 && gkv_record_is_dead (record)))
+        return valid && (held->flags & GKV_RECORD_QUARANTINED) ? put_below (self, held, record, replaced)
+                                                               : GKV_STORE_KEPT;
+      if (order == 0)
+        return GKV_STORE_KEPT;
 
       count_record (self, held, -1);
       sketch_record (self, held, -1);

@@ -213,6 +213,109 @@ test_set_back (void)
   pair_clear (&pair);
 }
 
+/* A clock that is wrong for long is told once, at both ends, and so is its end. */
+static void
+test_told_once (void)
+{
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  set_ahead (&pair, 0, 2 * HOUR_MS);
+  for (guint i = 0; i < 60; i++)
+    {
+      pair_write (&pair, 0, "key", "value", 0);
+      pair_run (&pair, 10 * SECOND, FALSE);
+    }
+
+  /* Two have told the first one. */
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpuint (pair.sides[i].n_errors, ==, i == 0 ? 2 : 1);
+  set_ahead (&pair, 0, 0);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpuint (pair.sides[i].n_errors, ==, i == 0 ? 3 : 2);
+  pair_clear (&pair);
+}
+
+/* A clock that was right, and is set to where it is wrong, changes no record of others, nor, where it is wrong beyond
+ * doubt, its own. */
+static void
+test_set_wrong (void)
+{
+  GkvFingerprint mine, theirs;
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_write (&pair, 0, "mine", "value", 0);
+  pair_write (&pair, 1, "theirs", "value", 0);
+  pair_run (&pair, 10 * SECOND, TRUE);
+  mine = gkv_store_lookup (pair.sides[2].store, "mine", 4)->fingerprint;
+  theirs = gkv_store_lookup (pair.sides[2].store, "theirs", 6)->fingerprint;
+
+  set_ahead (&pair, 0, -20000 * 24 * HOUR_MS);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  g_assert_true (gkv_fingerprint_equal (&gkv_store_lookup (pair.sides[2].store, "mine", 4)->fingerprint, &mine));
+  set_ahead (&pair, 0, -48 * HOUR_MS);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  set_ahead (&pair, 0, 0);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  g_assert_true (gkv_fingerprint_equal (&gkv_store_lookup (pair.sides[2].store, "theirs", 6)->fingerprint, &theirs));
+  g_assert_true (pair_is_same (&pair));
+  pair_clear (&pair);
+}
+
+/* A clock that is set back too far, and then right, is off by what it was in the first place. */
+static void
+test_set_twice (void)
+{
+  GkvRecord *record;
+  gint64 written_ms;
+  Pair pair;
+
+  pair_init_three (&pair);
+  set_ahead (&pair, 0, 72 * HOUR_MS);
+  set_ahead (&pair, 1, 72 * HOUR_MS);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  written_ms = pair_get_time (&pair, 2).wall / 1000;
+  pair_write (&pair, 1, "key", "value", 0);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  pair_leave (&pair, 1);
+
+  set_ahead (&pair, 0, -48 * HOUR_MS);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_false (shows (&pair, 2, "key"));
+  set_ahead (&pair, 0, 0);
+  pair_run (&pair, SECOND, FALSE);
+  g_assert_true (shows (&pair, 2, "key"));
+  record = gkv_store_lookup_visible (pair.sides[2].store, "key", 3);
+  g_assert_cmpint (ABS (gkv_record_get_time_ms (record) - written_ms), <=, 10000);
+  pair_clear (&pair);
+}
+
+/* What a node has written before it was started again, with a clock that is right now, is shown. */
+static void
+test_restarted (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  set_ahead (&pair, 0, 72 * HOUR_MS);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_write (&pair, 0, "key", "value", 0);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  g_assert_false (shows (&pair, 1, "key"));
+
+  set_ahead (&pair, 0, 0);
+  pair_restart_empty (&pair, 0);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  g_assert_true (shows (&pair, 0, "key"));
+  g_assert_true (shows (&pair, 1, "key"));
+  g_assert_true (pair_is_same (&pair));
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -224,6 +327,10 @@ main (int argc, char *argv[])
   g_test_add_func ("/clock/doubtful", test_doubtful);
   g_test_add_func ("/clock/blamed", test_blamed);
   g_test_add_func ("/clock/set-back", test_set_back);
+  g_test_add_func ("/clock/told-once", test_told_once);
+  g_test_add_func ("/clock/set-wrong", test_set_wrong);
+  g_test_add_func ("/clock/set-twice", test_set_twice);
+  g_test_add_func ("/clock/restarted", test_restarted);
 
   return g_test_run ();
 }

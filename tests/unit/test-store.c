@@ -320,7 +320,7 @@ change_model (Model *model)
       record->hash = get_coarse_hash (i);
       wins = slot->held == NULL || gkv_record_compare (record, slot->held) > 0;
       below = !wins && !is_quarantined (record) && is_quarantined (slot->held) &&
-              gkv_record_compare (record, slot->held) < 0 &&
+              (gkv_record_compare (record, slot->held) < 0 || gkv_record_is_dead (record)) &&
               (slot->below == NULL || gkv_record_compare (record, slot->below) > 0);
       g_assert_cmpint (gkv_store_put (model->store, record, &replaced), ==,
                        wins || below ? GKV_STORE_TAKEN : GKV_STORE_KEPT);
