@@ -38,6 +38,8 @@ gboolean sim_run_liars (const SimRun *run);
 gboolean sim_run_twins (const SimRun *run);
 /* A minute of writes under those faults, of all that there are, that the seed has chosen. */
 gboolean sim_run_swarm (const SimRun *run);
+/* A thousand that start within a second. */
+gboolean sim_run_start (const SimRun *run);
 /* 19 nodes that come and go while all write. */
 gboolean sim_run_churn (const SimRun *run);
 

@@ -26,6 +26,7 @@ static const struct
   { "faults", sim_run_faults }, { "halves", sim_run_halves }, { "laggard", sim_run_laggard },
   { "loss", sim_run_loss },     { "deaths", sim_run_deaths }, { "liars", sim_run_liars },
   { "twins", sim_run_twins },   { "swarm", sim_run_swarm },   { "churn", sim_run_churn },
+  { "start", sim_run_start },
 };
 
 static char *run_name;
@@ -45,7 +46,7 @@ static gboolean list_known;
 
 static const GOptionEntry options[] = {
   { "run", 0, 0, G_OPTION_ARG_STRING, &run_name,
-    "What happens: deaths, faults (the default), halves, laggard, liars, loss, twins, swarm or churn", "NAME" },
+    "What happens: deaths, faults (the default), halves, laggard, liars, loss, start, twins, swarm or churn", "NAME" },
   { "seed", 0, 0, G_OPTION_ARG_INT64, &only_seed, "Run this seed alone", "N" },
   { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run so many seeds", "N" },
   { "first", 0, 0, G_OPTION_ARG_INT64, &first_seed, "The first of them (1)", "N" },
