@@ -23,6 +23,7 @@
  *   gkv-membership   which nodes are alive, as far as is known
  *   gkv-probes       probing members, directly and through others
  *   gkv-updates      membership updates, which are piggybacked
+ *   gkv-roster       the anti-entropy of members
  *   gkv-members      the table of members
  *   gkv-contacts     addresses where a peer may be: greeting them
  *   gkv-links        proved addresses, and sending datagrams there
@@ -47,6 +48,7 @@ struct _GkvEngine
   GkvLinks *links;
   GkvContacts *contacts;
   GkvMembers *members;
+  GkvRoster *roster;
   GkvUpdates *updates;
   GkvProbes *probes;
   GkvMembership *membership;

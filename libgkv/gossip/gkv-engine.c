@@ -113,7 +113,13 @@ on_received (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data)
       break;
 
     case GKV_MESSAGE_MEMBERS:
-      gkv_membership_handle (self->membership, link, body);
+    case GKV_MESSAGE_LISTING:
+      gkv_membership_handle (self->membership, link, body, kind == GKV_MESSAGE_LISTING);
+      break;
+
+    case GKV_MESSAGE_LACKING:
+    case GKV_MESSAGE_LISTED:
+      gkv_roster_handle (self->roster, link, kind, body);
       break;
 
     case GKV_MESSAGE_PING:
@@ -300,6 +306,7 @@ on_conversation_ended (GkvLink *link, gpointer data)
 static void
 on_link_forgotten (GkvLink *link, gpointer data)
 {
+  gkv_roster_forget_link (((GkvEngine *) data)->roster, link);
   gkv_conversation_forget_repeats (link);
 }
 
@@ -591,15 +598,17 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *n
   self->links = gkv_links_new (runtime, &links_listener, self);
   self->contacts = gkv_contacts_new (runtime, self->links, &contacts_listener, self);
   self->members = gkv_members_new (runtime, &members_listener, self);
-  self->updates = gkv_updates_new (runtime, self->links, self->members);
-  self->probes =
-      gkv_probes_new (runtime, self->links, self->contacts, self->members, self->updates, &probes_listener, self);
+  self->roster = gkv_roster_new (runtime, self->links, self->contacts, self->members);
+  self->updates = gkv_updates_new (runtime, self->links, self->members, self->roster);
+  self->probes = gkv_probes_new (runtime, self->links, self->contacts, self->members, self->roster, self->updates,
+                                 &probes_listener, self);
   self->membership = gkv_membership_new (runtime, self->links, self->contacts, self->members, self->updates,
                                          self->probes, config->forget_dead_ms * GKV_MS, config->chain_length,
                                          config->suspect_questions, config->is_confined, &membership_listener, self);
   self->moves = gkv_moves_new (runtime, self->links, self->members, self->membership, &moves_listener, self);
-  self->identities = gkv_identities_new (runtime, self->links, self->contacts, self->members, self->updates,
-                                         self->probes, self->membership, self->moves, &identities_listener, self);
+  self->identities =
+      gkv_identities_new (runtime, self->links, self->contacts, self->members, self->roster, self->updates,
+                          self->probes, self->membership, self->moves, &identities_listener, self);
   self->ring = gkv_ring_new (runtime, self->members);
   self->rumours = gkv_rumours_new (runtime, self->links, self->members, self->ring, &rumours_listener, self);
   self->ephemerals = gkv_ephemerals_new (runtime, self->members, self->membership, &ephemerals_listener, self);
@@ -660,6 +669,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_membership_free (self->membership);
   gkv_probes_free (self->probes);
   gkv_updates_free (self->updates);
+  gkv_roster_free (self->roster);
   gkv_members_free (self->members);
   gkv_inheritance_free (self->inheritance);
   gkv_partings_free (self->partings);
@@ -765,6 +775,7 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
       gkv_clocks_tick (self->clocks);
       gkv_contacts_tick (self->contacts);
       gkv_membership_tick (self->membership);
+      gkv_roster_tick (self->roster);
       gkv_moves_tick (self->moves);
       gkv_probes_tick (self->probes);
       gkv_exchanges_tick (self->exchanges);

@@ -705,7 +705,7 @@ ask_unmatched (GkvExchanges *self)
 {
   gint64 next = self->runtime->now.mono + UNSYNCED_QUIET;
   gint64 suspicion = gkv_membership_get_suspicion (self->membership);
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   if (self->runtime->synced || self->runtime->n_alive == 0)
@@ -718,7 +718,7 @@ ask_unmatched (GkvExchanges *self)
     }
 
   gkv_members_init_iter (self->members, &iter);
-  while (self->exchanging->len < MAX_EXCHANGES && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (self->exchanging->len < MAX_EXCHANGES && gkv_members_iter_next (&iter, &member))
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (!gkv_member_is_live (member) || gkv_standing_of (member)->matched_synced || member->link == NULL ||

@@ -336,12 +336,12 @@ evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
 {
   guint n_others_confirmed = 0;
   guint n_open = 0;
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   *state = (GkvFlushState){ .n_wanted = flush->n_peers };
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     {
       gboolean confirmed = gkv_standing_of (member)->confirmed >= flush->ticket;
       gboolean refuses = !confirmed && gkv_standing_of (member)->refuses;
@@ -483,7 +483,7 @@ ask (GkvFlushes *self, Flush *flush, GPtrArray *ways)
 {
   GkvFlushState state;
   guint n_asked = 0;
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   evaluate (self, flush, &state);
@@ -491,7 +491,7 @@ ask (GkvFlushes *self, Flush *flush, GPtrArray *ways)
     return;
 
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     {
       if (!gkv_member_is_live (member) || gkv_standing_of (member)->confirmed >= flush->ticket ||
           (state.n_wanted > 0 && flush->n_peers == 0 && gkv_standing_of (member)->live_ticket >= flush->ticket) ||
@@ -537,7 +537,7 @@ guint64
 gkv_flushes_begin (GkvFlushes *self, guint n_peers)
 {
   Flush *flush = g_new0 (Flush, 1);
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   flush->ticket = ++self->ticket;
@@ -547,7 +547,7 @@ gkv_flushes_begin (GkvFlushes *self, guint n_peers)
 
   /* All are asked at once, whatever was asked of them before. */
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     if (gkv_standing_of (member)->flush_since == 0)
       gkv_standing_of (member)->n_flush_asked = 0;
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
@@ -569,11 +569,11 @@ char *
 gkv_flushes_describe_refusers (GkvFlushes *self)
 {
   g_autoptr (GString) names = g_string_new (NULL);
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   gkv_members_init_iter (self->members, &iter);
-  while (names->len < 200 && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (names->len < 200 && gkv_members_iter_next (&iter, &member))
     if (gkv_member_is_live (member) && gkv_standing_of (member)->refuses)
       g_string_append_printf (names, "%s\"%s\"", names->len > 0 ? ", " : "", member->id);
 

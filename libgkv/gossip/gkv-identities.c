@@ -33,6 +33,7 @@ struct _GkvIdentities
   GkvLinks *links;
   GkvContacts *contacts;
   GkvMembers *members;
+  GkvRoster *roster;
   GkvUpdates *updates;
   GkvProbes *probes;
   GkvMembership *membership;
@@ -46,6 +47,7 @@ gkv_identities_new (GkvRuntime *runtime,
                     GkvLinks *links,
                     GkvContacts *contacts,
                     GkvMembers *members,
+                    GkvRoster *roster,
                     GkvUpdates *updates,
                     GkvProbes *probes,
                     GkvMembership *membership,
@@ -59,6 +61,7 @@ gkv_identities_new (GkvRuntime *runtime,
   self->links = links;
   self->contacts = contacts;
   self->members = members;
+  self->roster = roster;
   self->updates = updates;
   self->probes = probes;
   self->membership = membership;
@@ -379,13 +382,13 @@ gkv_identities_note_left (
 }
 
 static void
-introduce (GkvIdentities *self, GkvLink *link, guint64 n_known)
+introduce (GkvIdentities *self, GkvLink *link, guint32 sum, guint64 n_known)
 {
   if (link->introduced)
     return;
   link->introduced = TRUE;
 
-  gkv_updates_introduce (self->updates, link, n_known);
+  gkv_roster_meet (self->roster, link, sum + gkv_member_get_term (link->member), n_known);
 
   /* Both are new to each other; one of them asks what differs. */
   if (strcmp (self->runtime->id, link->member->id) < 0)
@@ -445,6 +448,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
   g_autofree char *advertise = gkv_reader_address (reader, link->address);
   /* Not said by the first versions. */
   guint64 n_known = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
+  guint32 sum = gkv_reader_get_left (reader) > 0 ? gkv_reader_u32 (reader) : 0;
   guint64 wanted = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 n_records = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
   guint64 wall_s = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
@@ -498,7 +502,7 @@ handle_ident (GkvIdentities *self, GkvLink *link, GkvReader *reader)
       gkv_contacts_forget_own (self->contacts);
       gkv_membership_note_moved (self->membership);
     }
-  introduce (self, link, n_known);
+  introduce (self, link, sum, n_known);
 }
 
 static void

@@ -554,6 +554,7 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
   gkv_put_string (body, self->runtime->id);
   gkv_put_address (body, self->runtime->advertise != NULL ? self->runtime->advertise : "");
   gkv_put_varint (body, self->runtime->n_alive);
+  gkv_put_u32 (body, self->runtime->sum_alive);
   gkv_put_varint (body, self->runtime->max_datagram);
   gkv_put_varint (body, held.count);
   gkv_put_varint (body, MAX (self->runtime->now.wall, 0) / GKV_SECOND);

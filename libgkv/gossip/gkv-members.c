@@ -6,6 +6,8 @@
 
 #include "gkv-members.h"
 
+#include <string.h>
+
 #define MAX_MEMBERS 16384
 
 struct _GkvMembers
@@ -13,13 +15,12 @@ struct _GkvMembers
   GkvRuntime *runtime;
   GkvMembersListener listener;
   gpointer data;
-  GHashTable *members; /* hash of the id → GkvMember, owned */
-  GPtrArray *order;    /* GkvMember, in the order of probes */
-  guint next;          /* in it */
+  GPtrArray *ring; /* GkvMember, owned, by their places: hashes of their ids, which are as good as any order */
+  guint next;      /* that is probed, */
+  guint n_left;    /* and how many are, before another round begins somewhere else */
+  guint next_dead;
   GPtrArray *suspects; /* GkvMember, in any order */
-  guint next_dead;     /* in it */
   guint64 revision;
-  guint32 sum;
   gint64 sum_since;
 };
 
@@ -40,8 +41,7 @@ gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpoint
   self->runtime = runtime;
   self->listener = *listener;
   self->data = data;
-  self->members = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) member_free);
-  self->order = g_ptr_array_new ();
+  self->ring = g_ptr_array_new ();
   self->suspects = g_ptr_array_new ();
   self->sum_since = runtime->now.mono;
   return self;
@@ -50,32 +50,68 @@ gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpoint
 void
 gkv_members_free (GkvMembers *self)
 {
-  for (guint i = 0; i < self->order->len; i++)
-    self->listener.removed (g_ptr_array_index (self->order, i), self->data);
-  g_ptr_array_unref (self->order);
+  for (guint i = 0; i < self->ring->len; i++)
+    {
+      self->listener.removed (g_ptr_array_index (self->ring, i), self->data);
+      member_free (g_ptr_array_index (self->ring, i));
+    }
+  g_ptr_array_unref (self->ring);
   g_ptr_array_unref (self->suspects);
-  g_hash_table_unref (self->members);
   g_free (self);
+}
+
+guint
+gkv_members_find_place (GkvMembers *self, guint64 place)
+{
+  guint low = 0, high = self->ring->len;
+
+  while (low < high)
+    {
+      guint middle = (low + high) / 2;
+
+      if (gkv_members_get_nth (self, middle)->place < place)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+
+  return low;
+}
+
+/* Where it is in the ring, or where it would be. */
+static guint
+find (GkvMembers *self, guint64 place, const char *id)
+{
+  guint i = gkv_members_find_place (self, place);
+
+  while (i < self->ring->len && gkv_members_get_nth (self, i)->place == place &&
+         strcmp (gkv_members_get_nth (self, i)->id, id) < 0)
+    i++;
+
+  return i;
 }
 
 GkvMember *
 gkv_members_lookup (GkvMembers *self, const char *id)
 {
-  guint64 hash = gkv_runtime_hash_text (self->runtime, id);
+  guint i = find (self, gkv_runtime_hash_id (self->runtime, id), id);
+  GkvMember *member = i < self->ring->len ? gkv_members_get_nth (self, i) : NULL;
 
-  return g_hash_table_lookup (self->members, &hash);
+  return member != NULL && strcmp (member->id, id) == 0 ? member : NULL;
 }
 
 GkvMember *
 gkv_members_find_live (GkvMembers *self, guint64 place)
 {
-  GHashTableIter iter;
-  GkvMember *member;
+  for (guint i = gkv_members_find_place (self, place); i < self->ring->len; i++)
+    {
+      GkvMember *member = gkv_members_get_nth (self, i);
 
-  g_hash_table_iter_init (&iter, self->members);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
-    if (member->place == place && gkv_member_is_live (member))
-      return member;
+      if (member->place != place)
+        break;
+      if (gkv_member_is_live (member))
+        return member;
+    }
 
   return NULL;
 }
@@ -83,7 +119,7 @@ gkv_members_find_live (GkvMembers *self, guint64 place)
 guint
 gkv_members_get_n (GkvMembers *self)
 {
-  return g_hash_table_size (self->members);
+  return self->ring->len;
 }
 
 guint
@@ -101,13 +137,23 @@ gkv_members_get_nth_suspect (GkvMembers *self, guint index)
 gboolean
 gkv_members_are_full (GkvMembers *self)
 {
-  return g_hash_table_size (self->members) >= MAX_MEMBERS;
+  return self->ring->len >= MAX_MEMBERS;
 }
 
 void
-gkv_members_init_iter (GkvMembers *self, GHashTableIter *iter)
+gkv_members_init_iter (GkvMembers *self, GkvMembersIter *iter)
 {
-  g_hash_table_iter_init (iter, self->members);
+  *iter = (GkvMembersIter){ .members = self };
+}
+
+gboolean
+gkv_members_iter_next (GkvMembersIter *iter, GkvMember **member)
+{
+  if (iter->next >= iter->members->ring->len)
+    return FALSE;
+
+  *member = g_ptr_array_index (iter->members->ring, iter->next++);
+  return TRUE;
 }
 
 gboolean
@@ -162,7 +208,7 @@ count (GkvMembers *self, GkvMember *member, int by)
   if (gkv_member_is_live (member))
     {
       self->runtime->n_alive += by;
-      self->sum += by * gkv_member_get_term (member);
+      self->runtime->sum_alive += by * gkv_member_get_term (member);
       self->sum_since = self->runtime->now.mono;
     }
   if (member->status == GKV_PEER_STATE_SUSPECT && by > 0)
@@ -175,12 +221,12 @@ void
 gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status)
 {
   gint64 sum_since = self->sum_since;
-  guint32 sum = self->sum;
+  guint32 sum = self->runtime->sum_alive;
 
   count (self, member, -1);
   member->status = status;
   count (self, member, 1);
-  if (self->sum == sum)
+  if (self->runtime->sum_alive == sum)
     self->sum_since = sum_since;
 }
 
@@ -193,9 +239,15 @@ gkv_members_set_generation (GkvMembers *self, GkvMember *member, guint64 generat
 }
 
 guint32
+gkv_members_get_own_term (GkvMembers *self)
+{
+  return get_term (gkv_runtime_hash_id (self->runtime, self->runtime->id), self->runtime->generation);
+}
+
+guint32
 gkv_members_get_sum (GkvMembers *self)
 {
-  return self->sum + get_term (gkv_runtime_hash_id (self->runtime, self->runtime->id), self->runtime->generation);
+  return self->runtime->sum_alive + gkv_members_get_own_term (self);
 }
 
 gint64
@@ -245,7 +297,7 @@ gkv_members_insert (GkvMembers *self,
                     const char *address)
 {
   GkvMember *member = g_new0 (GkvMember, 1);
-  guint later;
+  guint i;
 
   member->id = g_strdup (id);
   member->update.data = member;
@@ -257,13 +309,11 @@ gkv_members_insert (GkvMembers *self,
   member->generation_since = member->status_since = member->last_seen = member->heard = self->runtime->now.mono;
   member->last_seen_wall = self->runtime->now.wall;
   member->round_trip_us = -1;
-  member->hash = gkv_runtime_hash_text (self->runtime, id);
-  g_hash_table_insert (self->members, &member->hash, member);
+  i = find (self, member->place, id);
+  g_ptr_array_insert (self->ring, i, member);
+  if (i < self->next)
+    self->next++;
   count (self, member, 1);
-
-  /* Somewhere among those still to be probed in this round. */
-  later = gkv_runtime_random (self->runtime, self->order->len - self->next + 1);
-  g_ptr_array_insert (self->order, self->next + later, member);
   self->listener.added (member, self->data);
   return member;
 }
@@ -271,55 +321,43 @@ gkv_members_insert (GkvMembers *self,
 void
 gkv_members_remove (GkvMembers *self, GkvMember *member)
 {
-  guint index;
+  guint index = find (self, member->place, member->id);
 
   self->listener.removed (member, self->data);
-  for (guint i = 0; i < self->order->len; i++)
+  for (guint i = 0; i < self->ring->len; i++)
     {
-      GkvMember *other = g_ptr_array_index (self->order, i);
+      GkvMember *other = gkv_members_get_nth (self, i);
 
       if (other->via == member)
         other->via = NULL;
     }
-  if (g_ptr_array_find (self->order, member, &index))
-    {
-      g_ptr_array_remove_index (self->order, index);
-      if (index < self->next)
-        self->next--;
-    }
+  g_ptr_array_remove_index (self->ring, index);
+  if (index < self->next)
+    self->next--;
   count (self, member, -1);
-  g_hash_table_remove (self->members, &member->hash);
+  member_free (member);
 }
 
 GkvMember *
 gkv_members_get_nth (GkvMembers *self, guint index)
 {
-  return g_ptr_array_index (self->order, index);
+  return g_ptr_array_index (self->ring, index);
 }
 
 GkvMember *
 gkv_members_next (GkvMembers *self)
 {
-  for (guint n = 0; n <= self->order->len; n++)
+  for (guint n = 0; n < self->ring->len; n++)
     {
       GkvMember *member;
 
-      if (self->next >= self->order->len)
+      if (self->n_left == 0)
         {
-          self->next = 0;
-          for (guint i = self->order->len; i > 1; i--)
-            {
-              guint j = gkv_runtime_random (self->runtime, i);
-              gpointer swap = self->order->pdata[i - 1];
-
-              self->order->pdata[i - 1] = self->order->pdata[j];
-              self->order->pdata[j] = swap;
-            }
-          if (self->order->len == 0)
-            return NULL;
+          self->n_left = self->ring->len;
+          self->next = gkv_runtime_random (self->runtime, self->ring->len);
         }
-
-      member = g_ptr_array_index (self->order, self->next++);
+      self->n_left--;
+      member = gkv_members_get_nth (self, self->next++ % self->ring->len);
       if (gkv_member_is_live (member))
         return member;
     }
@@ -330,9 +368,9 @@ gkv_members_next (GkvMembers *self)
 GkvMember *
 gkv_members_next_dead (GkvMembers *self)
 {
-  for (guint n = 0; n < self->order->len; n++)
+  for (guint n = 0; n < self->ring->len; n++)
     {
-      GkvMember *member = g_ptr_array_index (self->order, self->next_dead++ % self->order->len);
+      GkvMember *member = gkv_members_get_nth (self, self->next_dead++ % self->ring->len);
 
       if (member->status == GKV_PEER_STATE_DEAD)
         return member;
@@ -350,11 +388,11 @@ can_be_picked (const GkvMember *member, const GkvMember *except)
 GkvMember *
 gkv_members_pick_one (GkvMembers *self, const GkvMember *except)
 {
-  guint start = gkv_runtime_random (self->runtime, self->order->len);
+  guint start = gkv_runtime_random (self->runtime, self->ring->len);
 
-  for (guint i = 0; i < self->order->len; i++)
+  for (guint i = 0; i < self->ring->len; i++)
     {
-      GkvMember *member = g_ptr_array_index (self->order, (start + i) % self->order->len);
+      GkvMember *member = gkv_members_get_nth (self, (start + i) % self->ring->len);
 
       if (can_be_picked (member, except))
         return member;
@@ -383,12 +421,11 @@ GPtrArray *
 gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except)
 {
   GPtrArray *picked = g_ptr_array_new ();
-  GHashTableIter iter;
-  GkvMember *member;
 
-  g_hash_table_iter_init (&iter, self->members);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  for (guint i = 0; i < self->ring->len; i++)
     {
+      GkvMember *member = gkv_members_get_nth (self, i);
+
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (can_be_picked (member, except))
         g_ptr_array_add (picked, member);

@@ -16,7 +16,6 @@ typedef struct _GkvMembers GkvMembers;
 struct _GkvMember
 {
   char *id;
-  guint64 hash;       /* of it (gkv_runtime_hash_text) */
   guint64 generation; /* gkv_members_set_generation () changes it */
   GkvIncarnation incarnation;
   GkvPeerState status; /* gkv_members_set_status () changes it */
@@ -53,7 +52,6 @@ struct _GkvMember
   guint n_updates; /* how often its update is still to be piggybacked */
   GList update;    /* its place among those of which there are so many */
   gint64 update_since;
-  guint told; /* up to which it has been sent others */
 
   /* gkv-rumours: delegations in a row that it hasn't acknowledged */
   guint n_unacknowledged;
@@ -81,7 +79,18 @@ guint gkv_members_get_n_suspect (GkvMembers *self);
 /* When it is one no longer, the last one takes its place. */
 GkvMember *gkv_members_get_nth_suspect (GkvMembers *self, guint index);
 gboolean gkv_members_are_full (GkvMembers *self);
-void gkv_members_init_iter (GkvMembers *self, GHashTableIter *iter);
+
+/* All of them, in the order of their places on the ring. Nobody may be added or removed meanwhile. */
+typedef struct
+{
+  GkvMembers *members;
+  guint next;
+} GkvMembersIter;
+
+void gkv_members_init_iter (GkvMembers *self, GkvMembersIter *iter);
+gboolean gkv_members_iter_next (GkvMembersIter *iter, GkvMember **member);
+/* The first whose place is at least @place, or the number of members. */
+guint gkv_members_find_place (GkvMembers *self, guint64 place);
 
 /* Adds one to a table that isn't full. */
 GkvMember *gkv_members_insert (GkvMembers *self,
@@ -135,12 +144,13 @@ void gkv_members_touch (GkvMembers *self);
  * what one member adds to it. */
 guint32 gkv_members_get_sum (GkvMembers *self);
 guint32 gkv_member_get_term (const GkvMember *member);
+guint32 gkv_members_get_own_term (GkvMembers *self);
 /* Since when it is what it is. */
 gint64 gkv_members_get_sum_since (GkvMembers *self);
 
-/* In the order of probes, which is shuffled in each round. */
+/* In the order of their places. */
 GkvMember *gkv_members_get_nth (GkvMembers *self, guint index);
-/* The next one that is alive; NULL: none is. */
+/* The next one that is alive, in that order; each round begins anywhere. NULL: none is. */
 GkvMember *gkv_members_next (GkvMembers *self);
 /* The next one that is dead; NULL: none is. */
 GkvMember *gkv_members_next_dead (GkvMembers *self);

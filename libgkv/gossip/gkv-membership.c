@@ -80,6 +80,9 @@
 /* A dead member is reported to others as dead so often, so that one of them that knows better says so. */
 #define REMEMBER_PERIOD (10 * GKV_SECOND)
 
+/* In a cluster of more members than that a listed one is nothing new: its teller has it from others. */
+#define LISTED_FROM 16
+
 /* Members that die, or are forgotten, in one turn: each has much in its wake. */
 #define MAX_LOST 32
 
@@ -184,11 +187,11 @@ forget_successor (GkvMember *member)
 void
 gkv_membership_free (GkvMembership *self)
 {
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     forget_successor (member);
 
   gkv_chain_free (self->chain);
@@ -264,7 +267,6 @@ add_member (
     return NULL;
 
   member = gkv_members_insert (self->members, id, generation, incarnation, GKV_PEER_STATE_ALIVE, address);
-  gkv_updates_add (self->updates, member);
   self->listener.liveness_changed (member, self->data);
   gkv_events_add_peer (self->runtime->events, GKV_EVENT_PEER_ADDED, gkv_member_describe (member));
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
@@ -278,7 +280,7 @@ gkv_membership_add (
   GkvMember *member = add_member (self, id, generation, incarnation, address);
 
   if (member != NULL)
-    gkv_updates_flood (self->updates, member, member);
+    gkv_updates_announce (self->updates, member, member);
   return member;
 }
 
@@ -307,14 +309,14 @@ remove_member (GkvMembership *self, GkvMember *member)
 void
 gkv_membership_make_room (GkvMembership *self)
 {
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member, *lost = NULL;
 
   if (!gkv_members_are_full (self->members))
     return;
 
   gkv_members_init_iter (self->members, &iter);
-  while ((lost == NULL || lost->link != NULL) && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while ((lost == NULL || lost->link != NULL) && gkv_members_iter_next (&iter, &member))
     if (!gkv_member_is_live (member) && (lost == NULL || member->link == NULL))
       lost = member;
 
@@ -702,8 +704,9 @@ set_hearsay_address (GkvMembership *self, GkvMember *member, const char *address
 }
 
 static void
-add_by_hearsay (GkvMembership *self, GkvLink *link, const Entry *entry)
+add_by_hearsay (GkvMembership *self, GkvLink *link, const Entry *entry, gboolean listed)
 {
+  gboolean is_known = listed && gkv_members_get_n (self->members) > LISTED_FROM;
   GkvMember *member;
 
   if (entry->status == GKV_PEER_STATE_DEAD || entry->status == GKV_PEER_STATE_LEFT || *entry->address == '\0')
@@ -715,7 +718,8 @@ add_by_hearsay (GkvMembership *self, GkvLink *link, const Entry *entry)
 
   gkv_members_note_heard (self->members, member, link->member);
   gkv_contacts_add (self->contacts, entry->address, FALSE);
-  gkv_updates_flood (self->updates, member, link->member);
+  if (!is_known)
+    gkv_updates_announce (self->updates, member, link->member);
 }
 
 static void
@@ -811,7 +815,7 @@ receive_doubt (GkvMembership *self, GkvLink *link, GkvMember *member)
 }
 
 static void
-receive_member (GkvMembership *self, GkvLink *link, Entry *entry)
+receive_member (GkvMembership *self, GkvLink *link, Entry *entry, gboolean listed)
 {
   GkvMember *member = gkv_members_lookup (self->members, entry->id);
   guint distance;
@@ -826,7 +830,7 @@ receive_member (GkvMembership *self, GkvLink *link, Entry *entry)
     return;
   if (member == NULL)
     {
-      add_by_hearsay (self, link, entry);
+      add_by_hearsay (self, link, entry, listed);
       return;
     }
   if (entry->generation != member->generation)
@@ -873,7 +877,7 @@ receive_member (GkvMembership *self, GkvLink *link, Entry *entry)
 }
 
 void
-gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reader)
+gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reader, gboolean listed)
 {
   while (gkv_reader_get_left (reader) > 0)
     {
@@ -903,7 +907,7 @@ gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reader)
       if (strcmp (id, self->runtime->id) == 0)
         receive_self (self, link, entry.generation, &entry.incarnation, entry.status);
       else
-        receive_member (self, link, &entry);
+        receive_member (self, link, &entry, listed);
     }
 }
 
@@ -946,14 +950,14 @@ void
 gkv_membership_note_slept (GkvMembership *self, gint64 slept)
 {
   gboolean is_long = slept >= gkv_membership_get_suspicion (self);
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   if (!is_long && gkv_members_get_n_suspect (self->members) == 0)
     return;
 
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     {
       if (is_long)
         member->heard = member->generation_since;
@@ -1013,7 +1017,7 @@ static void
 tick_forget (GkvMembership *self)
 {
   g_autoptr (GPtrArray) forgotten = NULL;
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   if (self->runtime->now.mono >= self->forget_due)
@@ -1022,7 +1026,7 @@ tick_forget (GkvMembership *self)
       forgotten = g_ptr_array_new ();
       gkv_members_init_iter (self->members, &iter);
       gkv_runtime_breathe (self->runtime, gkv_members_get_n (self->members) * GKV_COST_MEMBER);
-      while (forgotten->len < MAX_LOST && g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+      while (forgotten->len < MAX_LOST && gkv_members_iter_next (&iter, &member))
         if (!gkv_member_is_live (member) &&
             self->runtime->now.mono - member->status_since >=
                 (member->status == GKV_PEER_STATE_LEFT ? FORGET_LEFT : self->forget_dead))

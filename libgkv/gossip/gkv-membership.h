@@ -49,8 +49,8 @@ GkvMembership *gkv_membership_new (GkvRuntime *runtime,
                                    gpointer data);
 void gkv_membership_free (GkvMembership *self);
 void gkv_membership_tick (GkvMembership *self);
-/* Updates have come. */
-void gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reader);
+/* Updates have come; or, if they are @listed, members that we have asked for. */
+void gkv_membership_handle (GkvMembership *self, GkvLink *link, GkvReader *reader, gboolean listed);
 
 /* A probe of it has failed. */
 void gkv_membership_suspect (GkvMembership *self, GkvMember *member);

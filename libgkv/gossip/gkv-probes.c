@@ -59,6 +59,7 @@ struct _GkvProbes
   GkvLinks *links;
   GkvContacts *contacts;
   GkvMembers *members;
+  GkvRoster *roster;
   GkvUpdates *updates;
   GkvProbesListener listener;
   gpointer data;
@@ -88,6 +89,7 @@ gkv_probes_new (GkvRuntime *runtime,
                 GkvLinks *links,
                 GkvContacts *contacts,
                 GkvMembers *members,
+                GkvRoster *roster,
                 GkvUpdates *updates,
                 const GkvProbesListener *listener,
                 gpointer data)
@@ -98,6 +100,7 @@ gkv_probes_new (GkvRuntime *runtime,
   self->links = links;
   self->contacts = contacts;
   self->members = members;
+  self->roster = roster;
   self->updates = updates;
   self->listener = *listener;
   self->data = data;
@@ -194,7 +197,7 @@ send_ping (GkvProbes *self, GkvLink *link, guint16 sequence, gboolean with_summa
 
   gkv_put_u16 (body, sequence);
   if (with_summary)
-    gkv_updates_put_summary (self->updates, body);
+    gkv_roster_put_summary (self->roster, body);
   gkv_links_send (self->links, link, GKV_MESSAGE_PING);
 }
 
@@ -209,7 +212,7 @@ send_question (GkvProbes *self, GkvMember *helper, const Relay *relay, guint hop
   gkv_put_u32 (body, relay->number);
   gkv_put_string (body, relay->subject->id);
   if (relay->requester == NULL)
-    gkv_updates_put_summary (self->updates, body);
+    gkv_roster_put_summary (self->roster, body);
   gkv_links_send (self->links, helper->link, GKV_MESSAGE_PROBE);
   if (by_via)
     helper->last_relayed = self->runtime->now.mono;
@@ -291,7 +294,7 @@ handle_ping (GkvProbes *self, GkvLink *link, GkvReader *reader)
     return;
 
   if (gkv_reader_get_left (reader) > 0)
-    gkv_updates_compare (self->updates, link, reader);
+    gkv_roster_compare (self->roster, link, reader);
   gkv_updates_piggyback (self->updates, link);
 }
 
@@ -369,7 +372,7 @@ handle_probe (GkvProbes *self, GkvLink *link, GkvReader *reader)
   if (gkv_reader_get_left (reader) > 0 &&
       gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
     {
-      gkv_updates_compare (self->updates, link, reader);
+      gkv_roster_compare (self->roster, link, reader);
       gkv_updates_piggyback (self->updates, link);
     }
 

@@ -33,6 +33,7 @@ GkvProbes *gkv_probes_new (GkvRuntime *runtime,
                            GkvLinks *links,
                            GkvContacts *contacts,
                            GkvMembers *members,
+                           GkvRoster *roster,
                            GkvUpdates *updates,
                            const GkvProbesListener *listener,
                            gpointer data);

@@ -70,7 +70,7 @@ compare_places (gconstpointer a, gconstpointer b)
 static void
 refresh (GkvRing *self)
 {
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   if (self->revision == gkv_members_get_revision (self->members))
@@ -81,7 +81,7 @@ refresh (GkvRing *self)
   self->partial = FALSE;
   g_ptr_array_set_size (self->ring, 0);
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     if (gkv_member_is_live (member))
       {
         g_ptr_array_add (self->ring, member);

@@ -107,12 +107,12 @@ is_awaited (GkvSynced *self, const GkvMember *member)
 static void
 look_at_peers (GkvSynced *self, Peers *peers)
 {
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   *peers = (Peers){ .is_alone = TRUE };
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     {
       const GkvStanding *standing = gkv_standing_of (member);
       gboolean named;
@@ -149,11 +149,11 @@ look_at_peers (GkvSynced *self, Peers *peers)
 static gboolean
 is_second_needed (GkvSynced *self, const GkvStanding *first)
 {
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     {
       const GkvStanding *standing = gkv_standing_of (member);
 
@@ -193,14 +193,14 @@ is_enough (GkvSynced *self, const Peers *peers)
 static gboolean
 is_done_looking (GkvSynced *self)
 {
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   if (self->n_unresolved > 0 || gkv_contacts_have_unreached (self->contacts))
     return FALSE;
 
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     if (gkv_member_is_live (member) && is_named (self, member))
       return FALSE;
 
@@ -233,12 +233,12 @@ gkv_synced_note_slept (GkvSynced *self)
 void
 gkv_synced_part (GkvSynced *self)
 {
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   self->since = self->runtime->now.mono;
   gkv_members_init_iter (self->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     {
       gkv_standing_of (member)->matched = gkv_standing_of (member)->matched_synced = FALSE;
       gkv_standing_of (member)->n_checks = 0;

@@ -2,8 +2,7 @@
  *
  * They ride on probes, the least sent first and of these the newest, until each has been sent often enough to reach
  * everybody. What can't wait for that, a suspicion and the answer to it before all, is sent on at once as well, by
- * everybody to whom it is new. A node that is new is sent some of those that live, and one that turns out to know
- * others than we do is sent more of them.
+ * everybody to whom it is new.
  *
  * Source: Das, Gupta and Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
  * Protocol", DSN 2002.
@@ -28,49 +27,46 @@
  * up others for half an hour. */
 #define UPDATE_LASTS (30 * GKV_SECOND)
 
-/* A node that is new to us is sent as many members as it knows fewer than we do, but so many at least and at most. */
-#define MIN_INTRODUCTIONS 8
-#define MAX_INTRODUCTIONS 64
-
 /* Where there are no more members than that, each is sent at once what can't wait; else so many of them, by chance, and
  * those that need others to be reached or through whom others are reached. */
 #define FLOOD_ALL    16
 #define FLOOD_SOME   3
 #define RELAYS_LASTS (120 * GKV_SECOND)
 
+/* New members that are announced at once, and a second. */
+#define MAX_JOINS      16
+#define JOINS_A_SECOND 4
+
 /* So much is sent at once, at the most, and a second; the rest goes with the probes. */
 #define MAX_FLOODS      64
 #define FLOODS_A_SECOND 10
-
-/* A node that knows fewer is sent so many with a reply, as fit a datagram. Where it knows as many and others, and has
- * for so long, it is sent some. */
-#define MAX_COMPARED  16
-#define COMPARE_AFTER (5 * GKV_SECOND)
-#define COMPARE_SOME  8
 
 struct _GkvUpdates
 {
   GkvRuntime *runtime;
   GkvLinks *links;
   GkvMembers *members;
-  guint n_own;      /* how often the update about this node is still to be piggybacked */
-  guint n_floods;   /* that may still be sent at once */
-  gint64 floods_at; /* when these were counted */
-  GByteArray *entry;
+  GkvRoster *roster;
+  guint n_own;                        /* how often the update about this node is still to be piggybacked */
+  guint n_joins;                      /* that may still be announced */
+  gint64 joins_at;                    /* when these were counted */
+  guint n_floods;                     /* that may still be sent at once */
+  gint64 floods_at;                   /* when these were counted */
   GQueue queues[MAX_RETRANSMITS + 1]; /* GkvMember by n_updates */
 };
 
 GkvUpdates *
-gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members)
+gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvRoster *roster)
 {
   GkvUpdates *self = g_new0 (GkvUpdates, 1);
 
   self->runtime = runtime;
   self->links = links;
   self->members = members;
+  self->roster = roster;
+  self->n_joins = MAX_JOINS;
   self->n_floods = MAX_FLOODS;
-  self->floods_at = runtime->now.mono;
-  self->entry = g_byte_array_new ();
+  self->joins_at = self->floods_at = runtime->now.mono;
   for (guint i = 0; i < G_N_ELEMENTS (self->queues); i++)
     g_queue_init (&self->queues[i]);
   return self;
@@ -79,7 +75,6 @@ gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members)
 void
 gkv_updates_free (GkvUpdates *self)
 {
-  g_byte_array_unref (self->entry);
   g_free (self);
 }
 
@@ -124,143 +119,45 @@ gkv_updates_remove (GkvUpdates *self, GkvMember *member)
 
 /* Sending */
 
-/* An entry has its length before it, so that one of a later version can be skipped, or be longer. */
-static void
-put_entry (GkvUpdates *self,
-           GByteArray *body,
-           GkvPeerState status,
-           guint64 generation,
-           const GkvIncarnation *incarnation,
-           const char *id,
-           const char *address)
-{
-  g_byte_array_set_size (self->entry, 0);
-  gkv_put_u8 (self->entry, status);
-  gkv_put_u64 (self->entry, generation);
-  gkv_put_incarnation (self->entry, incarnation);
-  gkv_put_string (self->entry, id);
-  gkv_put_address (self->entry, address != NULL ? address : "");
-
-  gkv_put_varint (body, self->entry->len);
-  g_byte_array_append (body, self->entry->data, self->entry->len);
-}
-
-static void
-put_member (GkvUpdates *self, GByteArray *body, const GkvMember *member)
-{
-  put_entry (self, body, member->status, member->generation, &member->incarnation, member->id, member->address);
-}
-
-static void
-put_self (GkvUpdates *self, GByteArray *body, GkvPeerState status)
-{
-  put_entry (self, body, status, self->runtime->generation, &self->runtime->incarnation, self->runtime->id,
-             self->runtime->advertise);
-}
-
 void
 gkv_updates_send (GkvUpdates *self, GkvLink *link, const GkvMember *member)
 {
-  put_member (self, gkv_links_begin_message (self->links), member);
+  gkv_roster_put_member (self->roster, gkv_links_begin_message (self->links), member, member->status);
   gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
 }
 
 void
 gkv_updates_send_doubt (GkvUpdates *self, GkvLink *link, const GkvMember *member)
 {
-  put_entry (self, gkv_links_begin_message (self->links), GKV_PEER_STATE_SUSPECT, member->generation,
-             &member->incarnation, member->id, member->address);
+  gkv_roster_put_member (self->roster, gkv_links_begin_message (self->links), member, GKV_PEER_STATE_SUSPECT);
   gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
 }
 
 void
 gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status)
 {
-  put_self (self, gkv_links_begin_message (self->links), status);
+  gkv_roster_put_self (self->roster, gkv_links_begin_message (self->links), status);
   gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
 }
 
-/* Members that live, from anywhere in the order of probes, which is shuffled in each round: a node that meets many is
- * sent others by each. The next time it is sent those that come next. */
-static void
-send_some (GkvUpdates *self, GkvLink *link, guint n_sent)
-{
-  guint n_members = gkv_members_get_n (self->members);
-  GkvMember *receiver = link->member;
-  GByteArray *body = gkv_links_begin_message (self->links);
-
-  if (receiver->told == 0)
-    receiver->told = gkv_runtime_random (self->runtime, n_members);
-  for (guint i = 0; i < n_members && n_sent > 0; i++)
-    {
-      GkvMember *member = gkv_members_get_nth (self->members, receiver->told++ % n_members);
-
-      if (member == receiver || !gkv_member_is_live (member) || member->address == NULL)
-        continue;
-
-      put_member (self, body, member);
-      n_sent--;
-      if (body->len + MAX_MEMBER_SIZE > gkv_links_get_max_body (self->links, link))
-        {
-          gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
-          body = gkv_links_begin_message (self->links);
-        }
-    }
-  if (body->len > 0)
-    gkv_links_send (self->links, link, GKV_MESSAGE_MEMBERS);
-}
-
-void
-gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known)
-{
-  guint n_fewer = n_known < self->runtime->n_alive ? self->runtime->n_alive - n_known : 0;
-
-  send_some (self, link, CLAMP (n_fewer, MIN_INTRODUCTIONS, MAX_INTRODUCTIONS));
-}
-
-void
-gkv_updates_put_summary (GkvUpdates *self, GByteArray *body)
-{
-  gkv_put_u32 (body, gkv_members_get_sum (self->members));
-  gkv_put_varint (body, self->runtime->n_alive);
-}
-
-/* Where it is one member that only one of us holds alive, the difference of the sums is its own. FALSE: it isn't one.
- */
-static gboolean
-send_difference (GkvUpdates *self, GkvLink *link, guint32 more)
-{
-  for (guint i = 0; i < gkv_members_get_n (self->members); i++)
-    {
-      const GkvMember *member = gkv_members_get_nth (self->members, i);
-
-      if (gkv_member_get_term (member) != (gkv_member_is_live (member) ? more : -more))
-        continue;
-
-      gkv_updates_send (self, link, member);
-      return TRUE;
-    }
-
-  return FALSE;
-}
-
-void
-gkv_updates_compare (GkvUpdates *self, GkvLink *link, GkvReader *reader)
-{
-  guint32 more = gkv_members_get_sum (self->members) - gkv_reader_u32 (reader);
-  guint64 n_theirs = gkv_reader_varint (reader);
-
-  if (reader->failed || more == 0 || send_difference (self, link, more))
-    return;
-
-  if (n_theirs < self->runtime->n_alive)
-    send_some (self, link, MAX_COMPARED);
-  else if (n_theirs == self->runtime->n_alive &&
-           self->runtime->now.mono - gkv_members_get_sum_since (self->members) >= COMPARE_AFTER)
-    send_some (self, link, COMPARE_SOME);
-}
-
 /* At once */
+
+static gboolean
+may_announce (GkvUpdates *self)
+{
+  gint64 more = (self->runtime->now.mono - self->joins_at) * JOINS_A_SECOND / GKV_SECOND;
+
+  if (more > 0)
+    {
+      self->n_joins = MIN (self->n_joins + more, MAX_JOINS);
+      self->joins_at = self->runtime->now.mono;
+    }
+  if (self->n_joins == 0)
+    return FALSE;
+
+  self->n_joins--;
+  return TRUE;
+}
 
 static gboolean
 may_flood (GkvUpdates *self)
@@ -327,6 +224,17 @@ gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *e
     }
 }
 
+/* Where many join at once, lists are cheaper. */
+void
+gkv_updates_announce (GkvUpdates *self, GkvMember *member, const GkvMember *except)
+{
+  if (gkv_members_get_n (self->members) > FLOOD_ALL && (gkv_roster_is_learning (self->roster) || !may_announce (self)))
+    return;
+
+  gkv_updates_add (self, member);
+  gkv_updates_flood (self, member, except);
+}
+
 /* Those with an update, the least sent first, and of these the newest. */
 static guint
 pick_updates (GkvUpdates *self, const GkvMember *except, GkvMember *updates[MAX_PIGGYBACKED])
@@ -358,14 +266,14 @@ gkv_updates_piggyback (GkvUpdates *self, GkvLink *link)
 
   if (gkv_link_is_current (link) && link->member->status != GKV_PEER_STATE_ALIVE)
     {
-      put_member (self, body, link->member);
+      gkv_roster_put_member (self->roster, body, link->member, link->member->status);
       n++;
     }
 
   if (self->n_own > 0)
     {
       self->n_own--;
-      put_self (self, body, GKV_PEER_STATE_ALIVE);
+      gkv_roster_put_self (self->roster, body, GKV_PEER_STATE_ALIVE);
       n++;
     }
 
@@ -376,7 +284,7 @@ gkv_updates_piggyback (GkvUpdates *self, GkvLink *link)
         break;
 
       set_n_updates (self, updates[i], updates[i]->n_updates - 1);
-      put_member (self, body, updates[i]);
+      gkv_roster_put_member (self->roster, body, updates[i], updates[i]->status);
       n++;
     }
 

@@ -4,13 +4,13 @@
  */
 #pragma once
 
-#include "gkv-members.h"
+#include "gkv-roster.h"
 
 G_BEGIN_DECLS
 
 typedef struct _GkvUpdates GkvUpdates;
 
-GkvUpdates *gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members);
+GkvUpdates *gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvRoster *roster);
 void gkv_updates_free (GkvUpdates *self);
 
 /* The state of a member, or of this node, has changed: the next probes piggyback it. */
@@ -28,11 +28,8 @@ void gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status
 /* What can't wait, to so many that all get it, if each to whom it is new does the same. @member: NULL: this node.
  * @except: (nullable): the one that has sent it. */
 void gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except);
-/* Sends some of the members that are alive, in proportion to those that the receiver lacks: it knows @n_known. */
-void gkv_updates_introduce (GkvUpdates *self, GkvLink *link, guint64 n_known);
-/* What members this node knows, in short. */
-void gkv_updates_put_summary (GkvUpdates *self, GByteArray *body);
-/* What a peer has said so of its own: it is sent some of those that it lacks. */
-void gkv_updates_compare (GkvUpdates *self, GkvLink *link, GkvReader *reader);
+/* A member that is new here: at once, and with the next probes. A node that has just joined itself leaves that to
+ * others. */
+void gkv_updates_announce (GkvUpdates *self, GkvMember *member, const GkvMember *except);
 
 G_END_DECLS

@@ -48,10 +48,10 @@ guint64 gkv_wire_get_echo (gconstpointer datagram, gsize len);
 typedef enum
 {
   /* Identities (gkv-links, gkv-identities) */
-  GKV_MESSAGE_TOKEN = 1, /* token u64: echo this to prove that you receive */
-  GKV_MESSAGE_IDENT =
-      2,                     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address,
-                                members known varint, bytes taken at once varint, past token u64 (these three may be missing) */
+  GKV_MESSAGE_TOKEN = 1,     /* token u64: echo this to prove that you receive */
+  GKV_MESSAGE_IDENT = 2,     /* generation u64, incarnation varint, cluster u64, flags u8, id string, address,
+                                members known varint, their sum u32, bytes taken at once varint, past token u64 (the last
+                                three may be missing) */
   GKV_MESSAGE_DUPLICATE = 3, /* address, flags u8: another node that is alive has your id there */
   GKV_MESSAGE_WHO = 5,       /* number u64, past number u64 (0: none): reply to this */
   GKV_MESSAGE_HERE = 6,      /* number u64, whether the past number was the last one before u8 */
@@ -66,6 +66,10 @@ typedef enum
   GKV_MESSAGE_PING = 9,    /* sequence u16 */
   GKV_MESSAGE_ACK = 10,    /* sequence u16 */
   GKV_MESSAGE_PROBE = 11,  /* sequence u16, id string: ping that one for me */
+  GKV_MESSAGE_LACKING =
+      12, /* serial u16, depth u8, part u8, salt u8, sum u32, members known varint, filter: what do I lack? */
+  GKV_MESSAGE_LISTING = 13, /* as MEMBERS: what you lack */
+  GKV_MESSAGE_LISTED = 14,  /* serial u16, flags u8, sum u32, members known varint: that was all */
 
   /* Dissemination (gkv-rumours) */
   GKV_MESSAGE_RUMOUR = 16, /* a record, to be passed on by those to whom it is new */

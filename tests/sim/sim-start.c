@@ -65,8 +65,7 @@ all_know (gpointer data)
 {
   Wanted *wanted = data;
 
-  while (wanted->next < wanted->cluster->nodes->len &&
-         knows (wanted, sim_cluster_get (wanted->cluster, wanted->next)))
+  while (wanted->next < wanted->cluster->nodes->len && knows (wanted, sim_cluster_get (wanted->cluster, wanted->next)))
     wanted->next++;
 
   return wanted->next == wanted->cluster->nodes->len;
@@ -149,8 +148,8 @@ check_start (SimCluster *cluster, guint n)
     sim_cluster_complain (cluster, "%s doesn't know all", sim_cluster_get (cluster, wanted.next)->id);
 
   seed = sim_cluster_get (cluster, 0);
-  check (cluster, "s from the last start until all know all",
-         (sim_network_get_now (cluster->network) - STARTS) / 1e6, KNOWS_ALL / 1e6);
+  check (cluster, "s from the last start until all know all", (sim_network_get_now (cluster->network) - STARTS) / 1e6,
+         KNOWS_ALL / 1e6);
   check (cluster, "KB that a node has sent, mean", traffic->bytes / 1024.0 / n,
          (MAX_COPIES * (n - 1) * ENTRY + MAX_MORE) / 1024);
   check (cluster, "datagrams that a node has sent, mean", (double) traffic->datagrams / n, MAX_DATAGRAMS);
@@ -192,9 +191,9 @@ check_leave (SimCluster *cluster, guint n)
     sim_cluster_complain (cluster, "%s doesn't know that one has left", sim_cluster_get (cluster, wanted.next)->id);
   check (cluster, "s until all know that one has left", (sim_network_get_now (cluster->network) - begun) / 1e6,
          LEAVE_TAKES / 1e6);
-  sim_network_run (cluster->network, begun + SIM_SECOND - MIN (sim_network_get_now (cluster->network), begun + SIM_SECOND));
-  check (cluster, "datagrams of a node for that", ((double) traffic->datagrams - before - idle) / n,
-         LEAVE_DATAGRAMS);
+  sim_network_run (cluster->network,
+                   begun + SIM_SECOND - MIN (sim_network_get_now (cluster->network), begun + SIM_SECOND));
+  check (cluster, "datagrams of a node for that", ((double) traffic->datagrams - before - idle) / n, LEAVE_DATAGRAMS);
 }
 
 static void

@@ -75,7 +75,7 @@ test_hearsay (void)
         gkv_put_varint (body, entry->len);
         g_byte_array_append (body, entry->data, entry->len);
         gkv_reader_init (&reader, body->data, body->len);
-        gkv_membership_handle (pair.sides[0].engine->membership, liar->link, &reader);
+        gkv_membership_handle (pair.sides[0].engine->membership, liar->link, &reader, FALSE);
 
         pair_run (&pair, 20 * SECOND, FALSE);
         g_assert_cmpuint (count_alive (&pair, 0), ==, 2);

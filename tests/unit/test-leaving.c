@@ -17,11 +17,11 @@ static void
 assert_nobody (Pair *pair, guint side)
 {
   GkvEngine *engine = pair->sides[side].engine;
-  GHashTableIter iter;
+  GkvMembersIter iter;
   GkvMember *member;
 
   gkv_members_init_iter (engine->members, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &member))
+  while (gkv_members_iter_next (&iter, &member))
     if (member->status != GKV_PEER_STATE_LEFT)
       g_error ("%s holds %s in state %d", pair->sides[side].name, member->id, member->status);
   g_assert_cmpuint (gkv_exchanges_get_n (engine->exchanges), ==, 0);
