@@ -135,7 +135,7 @@ gather (GkvClocks *self)
   for (guint i = 0; i < n && clocks->len < MAX_CLOCKS; i++)
     {
       const GkvMember *member = gkv_members_get_nth (self->members, (first + i) % n);
-      gint64 clock = gkv_standing_of (member)->clock;
+      gint64 clock = gkv_standing_peek (member)->clock;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (clock == 0 || !gkv_member_is_live (member) || member->link == NULL)
@@ -217,8 +217,8 @@ gkv_clocks_note_peer (GkvClocks *self, GkvLink *link, guint64 wall_s)
     self->looked_at = 0;
 
   if (agrees_again (self, standing))
-    gkv_runtime_report (self->runtime, link->member->id, GKV_ERROR_CLOCK,
-                        "The clocks of \"%s\" and of this machine agree again", link->member->id);
+    gkv_runtime_report (self->runtime, link->member->profile->id, GKV_ERROR_CLOCK,
+                        "The clocks of \"%s\" and of this machine agree again", link->member->profile->id);
 }
 
 /* Reporting */
@@ -256,7 +256,7 @@ describe_wrong (GkvClocks *self, const GkvMember *other, gint64 theirs)
     }
 
   by = describe_time (their_error);
-  return g_strdup_printf ("it is the clock of \"%s\" that is wrong, by %s; set it", other->id, by);
+  return g_strdup_printf ("it is the clock of \"%s\" that is wrong, by %s; set it", other->profile->id, by);
 }
 
 /* To whom @writer is told what concerns it: the nearest that is known. */
@@ -271,7 +271,7 @@ send_on (GkvClocks *self, const GkvMember *writer, guint64 minutes, guint64 plac
 
   body = gkv_links_begin_message (self->links);
   gkv_put_varint (body, minutes);
-  gkv_put_string (body, writer->id);
+  gkv_put_string (body, writer->profile->id);
   gkv_put_u64 (body, place);
   gkv_put_u8 (body, hops - 1);
   gkv_links_send (self->links, next->link, GKV_MESSAGE_CLOCK);
@@ -310,14 +310,14 @@ gkv_clocks_report (GkvClocks *self, GkvLink *from, const GkvRecord *record)
 
   if (writer != NULL)
     tell_writer (self, writer, ahead);
-  if (about == NULL || gkv_standing_of (about)->clock_reported)
+  if (about == NULL || gkv_standing_peek (about)->clock_reported)
     return;
 
   gkv_standing_of (about)->clock_reported = TRUE;
   by = describe_time (ahead);
   /* That it is ahead may not have been said yet. */
-  whose = describe_wrong (self, writer, MAX (gkv_standing_of (about)->clock, time - self->runtime->now.boot));
-  gkv_runtime_report (self->runtime, about->address, GKV_ERROR_CLOCK,
+  whose = describe_wrong (self, writer, MAX (gkv_standing_peek (about)->clock, time - self->runtime->now.boot));
+  gkv_runtime_report (self->runtime, about->profile->address, GKV_ERROR_CLOCK,
                       "A record of key \"%s\", written by \"%s\", came from %s with a time %s ahead of this clock; %s",
                       gkv_record_get_key (record), origin, from->address, by, whose);
 }
@@ -357,9 +357,9 @@ gkv_clocks_handle (GkvClocks *self, GkvLink *link, GkvReader *reader)
 
   gkv_standing_of (member)->clock_objects = TRUE;
   whose = describe_wrong (self, member, gkv_standing_of (member)->clock);
-  gkv_runtime_report (self->runtime, member->id, GKV_ERROR_CLOCK,
-                      "\"%s\" says that what this node has written has a time %s ahead of its clock; %s", member->id,
-                      by, whose);
+  gkv_runtime_report (self->runtime, member->profile->id, GKV_ERROR_CLOCK,
+                      "\"%s\" says that what this node has written has a time %s ahead of its clock; %s",
+                      member->profile->id, by, whose);
 }
 
 /* What is refused */

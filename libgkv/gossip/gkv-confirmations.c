@@ -337,8 +337,8 @@ make_room (GkvConfirmations *self)
 static Writer *
 note_flush (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *message)
 {
-  gboolean direct =
-      gkv_link_is_current (link) && link->member->place == message->place && link->generation == message->generation;
+  gboolean direct = gkv_link_is_current (link) && link->member->profile->place == message->place &&
+                    link->generation == message->generation;
   Writer *writer = g_hash_table_lookup (self->writers, &message->place);
 
   if (writer != NULL && !direct && writer->direct && self->runtime->now.mono - writer->at < DIRECT_LASTS)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gkv-peer-state.h"
+#include "gkv-profiles.h"
 #include "../store/gkv-store.h"
 
 G_BEGIN_DECLS

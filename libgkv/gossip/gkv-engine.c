@@ -210,7 +210,6 @@ on_refused (const char *address, gpointer data)
 static void
 on_member_added (GkvMember *member, gpointer data)
 {
-  gkv_standing_init (member);
   gkv_partings_add_member (((GkvEngine *) data)->partings, member);
 }
 
@@ -219,6 +218,16 @@ on_member_removed (GkvMember *member, gpointer data)
 {
   gkv_partings_remove_member (((GkvEngine *) data)->partings, member);
   gkv_standing_clear (member);
+}
+
+static gboolean
+on_member_fades (GkvMember *member, gpointer data)
+{
+  if (gkv_standing_is_needed (member) || gkv_rumours_is_delegated (member))
+    return FALSE;
+
+  gkv_standing_clear (member);
+  return TRUE;
 }
 
 static void
@@ -262,7 +271,8 @@ on_liveness_changed (GkvMember *member, gpointer data)
 {
   GkvEngine *self = data;
 
-  gkv_standing_of (member)->live_since = self->runtime->now.mono;
+  if (gkv_standing_exists (member))
+    gkv_standing_of (member)->live_since = self->runtime->now.mono;
   gkv_flushes_note_liveness (self->flushes, member);
 }
 
@@ -506,7 +516,11 @@ static const GkvContactsListener contacts_listener = {
   .is_spoken_with = is_spoken_with,
   .speaks_from = on_speaks_from,
 };
-static const GkvMembersListener members_listener = { .added = on_member_added, .removed = on_member_removed };
+static const GkvMembersListener members_listener = {
+  .added = on_member_added,
+  .removed = on_member_removed,
+  .fades = on_member_fades,
+};
 static const GkvProbesListener probes_listener = {
   .begins = on_probe_begins,
   .pinged = on_pinged,
@@ -597,7 +611,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *n
   self->suspended = now->boot - now->mono;
   self->links = gkv_links_new (runtime, &links_listener, self);
   self->contacts = gkv_contacts_new (runtime, self->links, &contacts_listener, self);
-  self->members = gkv_members_new (runtime, &members_listener, self);
+  self->members = gkv_members_new (runtime, config->profiles, &members_listener, self);
   self->roster = gkv_roster_new (runtime, self->links, self->contacts, self->members);
   self->updates = gkv_updates_new (runtime, self->links, self->members, self->roster);
   self->probes = gkv_probes_new (runtime, self->links, self->contacts, self->members, self->roster, self->updates,

@@ -54,6 +54,7 @@ typedef struct
   guint max_removals; /* that are remembered after their tombstones are gone */
   gint64 forget_dead_ms;
   guint suspect_questions; /* so many, and nothing else, to measure what they are good for */
+  GkvProfiles *profiles;   /* what several engines share; borrowed */
   guint chain_length;      /* how often a generation can refute a suspicion, once a second at the most */
 } GkvEngineConfig;
 

@@ -263,7 +263,7 @@ has_ended (GkvEphemerals *self, Owner *owner)
     return owner->generation < self->runtime->generation;
 
   member = gkv_members_lookup (self->members, owner->id);
-  if (member != NULL && member->generation == owner->generation && gkv_member_is_live (member))
+  if (member != NULL && member->profile->generation == owner->generation && gkv_member_is_live (member))
     {
       owner->fine = self->runtime->now.mono;
       return FALSE;
@@ -276,13 +276,14 @@ has_ended (GkvEphemerals *self, Owner *owner)
 
   /* A node that takes a later generation without a new start writes its records again: for one suspicion time those of
    * the earlier one are left alone. */
-  if (member != NULL && member->generation > owner->generation)
-    ends = MIN (ends, MAX (member->generation_since, owner->fine) + suspicion);
+  if (member != NULL && member->profile->generation > owner->generation)
+    ends = MIN (ends, MAX (gkv_member_get_generation_since (member), owner->fine) + suspicion);
   /* An owner that lives writes again what others mark. A node that still holds it dead then waits, or both would write
    * in turns. */
-  else if (member != NULL && member->generation == owner->generation && member->status_since >= owner->fine)
+  else if (member != NULL && member->profile->generation == owner->generation &&
+           gkv_member_get_status_since (member) >= owner->fine)
     return TRUE;
-  else if (member != NULL && member->generation == owner->generation && member->status == GKV_PEER_STATE_DEAD)
+  else if (member != NULL && member->profile->generation == owner->generation && member->status == GKV_PEER_STATE_DEAD)
     {
       ends += PATIENCE_DEAD;
       gkv_membership_doubt_death (self->membership, member);
@@ -310,13 +311,13 @@ gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record)
     return FALSE;
 
   member = gkv_members_lookup (self->members, gkv_record_get_origin (record));
-  if (member == NULL || member->generation < entry->owner->generation)
+  if (member == NULL || member->profile->generation < entry->owner->generation)
     return TRUE;
 
   /* What has come of it since it was held dead says that it may live. */
-  return member->generation == entry->owner->generation &&
+  return member->profile->generation == entry->owner->generation &&
          (gkv_member_is_live (member) ||
-          (member->status == GKV_PEER_STATE_DEAD && entry->owner->fine > member->status_since));
+          (member->status == GKV_PEER_STATE_DEAD && entry->owner->fine > gkv_member_get_status_since (member)));
 }
 
 /* Or written again, if they are ours and we have another generation now. At most @max. Returns how many; with the last

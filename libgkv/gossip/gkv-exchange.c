@@ -692,8 +692,9 @@ static gint64
 get_unmatched_due (const GkvMember *member)
 {
   const GkvConversation *conversation = gkv_conversation_of (member->link);
-  gint64 quiet = UNSYNCED_QUIET + 2 * MAX (member->round_trip_us, 0);
-  gint64 due = conversation->stirred > 0 ? conversation->stirred + quiet : member->generation_since + UNSYNCED_PERIOD;
+  gint64 quiet = UNSYNCED_QUIET + 2 * MAX (gkv_member_peek (member)->round_trip_us, 0);
+  gint64 due = conversation->stirred > 0 ? conversation->stirred + quiet
+                                         : gkv_member_get_generation_since (member) + UNSYNCED_PERIOD;
 
   return conversation->unmatched_asked > 0 ? MAX (due, conversation->unmatched_asked + UNSYNCED_PERIOD) : due;
 }
@@ -721,7 +722,7 @@ ask_unmatched (GkvExchanges *self)
   while (self->exchanging->len < MAX_EXCHANGES && gkv_members_iter_next (&iter, &member))
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (!gkv_member_is_live (member) || gkv_standing_of (member)->matched_synced || member->link == NULL ||
+      if (!gkv_member_is_live (member) || gkv_standing_peek (member)->matched_synced || member->link == NULL ||
           gkv_conversation_of (member->link)->n_repeats > 0 || gkv_exchange_of (member->link) != NULL ||
           gkv_conversation_of (member->link)->awaited != NULL || !gkv_transfer_is_idle (member->link))
         continue;

@@ -111,7 +111,8 @@ members_changed (GkvFlushes *self)
 void
 gkv_flushes_note_liveness (GkvFlushes *self, GkvMember *member)
 {
-  gkv_standing_of (member)->live_ticket = self->ticket;
+  if (g_hash_table_size (self->flushes) > 0 || gkv_standing_exists (member))
+    gkv_standing_of (member)->live_ticket = self->ticket;
   members_changed (self);
 }
 
@@ -229,7 +230,7 @@ gkv_flushes_agree (GkvFlushes *self, GkvLink *link)
 void
 gkv_flushes_acknowledge (GkvFlushes *self, GkvMember *member, GPtrArray *records)
 {
-  if (!gkv_standing_of (member)->refuses)
+  if (!gkv_standing_peek (member)->refuses)
     confirm_records (self, records);
 }
 
@@ -261,7 +262,7 @@ find_speaker (GkvFlushes *self, GkvLink *link, guint64 place)
 {
   GkvMember *member;
 
-  if (gkv_link_is_current (link) && link->member->place == place)
+  if (gkv_link_is_current (link) && link->member->profile->place == place)
     return link->member;
 
   member = gkv_members_find_live (self->members, place);
@@ -296,14 +297,14 @@ gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader)
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       member = find_speaker (self, link, place);
       /* That it has begun a later generation may not be known here yet. */
-      if (member == NULL || member->generation > run || ticket > self->ticket || written > self->n_written)
+      if (member == NULL || member->profile->generation > run || ticket > self->ticket || written > self->n_written)
         continue;
 
       gkv_standing_of (member)->flush_since = 0;
       gkv_standing_of (member)->n_flush_asked = 0;
       if (confirmation == GKV_CONFIRMATION_HOLDS)
         confirm (self, member, ticket, written);
-      else if (confirmation == GKV_CONFIRMATION_REFUSES && !gkv_standing_of (member)->refuses)
+      else if (confirmation == GKV_CONFIRMATION_REFUSES && !gkv_standing_peek (member)->refuses)
         gkv_flushes_note_refusal (self, member);
     }
 
@@ -316,19 +317,19 @@ gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader)
 static gboolean
 is_silent (GkvFlushes *self, const GkvMember *member)
 {
-  const GkvStanding *standing = gkv_standing_of (member);
+  const GkvStanding *standing = gkv_standing_peek (member);
   gint64 suspicion = gkv_membership_get_suspicion (self->membership);
 
   return standing->n_flush_asked >= MANY_QUESTIONS && standing->flush_since > 0 && gkv_member_is_direct (member) &&
          self->runtime->now.mono - standing->flush_since > suspicion &&
-         member->last_seen - standing->flush_since > suspicion / 2;
+         gkv_member_peek (member)->last_seen - standing->flush_since > suspicion / 2;
 }
 
 /* A peer that came after a flush began, or is alive again since, is waited for by later flushes only. */
 static gboolean
 is_wanted (GkvFlushes *self, const Flush *flush, const GkvMember *member)
 {
-  return (flush->n_peers > 0 || gkv_standing_of (member)->live_ticket < flush->ticket) && !is_silent (self, member);
+  return (flush->n_peers > 0 || gkv_standing_peek (member)->live_ticket < flush->ticket) && !is_silent (self, member);
 }
 
 static void
@@ -343,8 +344,8 @@ evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
     {
-      gboolean confirmed = gkv_standing_of (member)->confirmed >= flush->ticket;
-      gboolean refuses = !confirmed && gkv_standing_of (member)->refuses;
+      gboolean confirmed = gkv_standing_peek (member)->confirmed >= flush->ticket;
+      gboolean refuses = !confirmed && gkv_standing_peek (member)->refuses;
 
       if (!gkv_member_is_live (member))
         continue;
@@ -352,7 +353,7 @@ evaluate (GkvFlushes *self, Flush *flush, GkvFlushState *state)
       if (!confirmed && !is_wanted (self, flush, member))
         continue;
 
-      if (gkv_standing_of (member)->live_ticket >= flush->ticket && flush->n_peers == 0)
+      if (gkv_standing_peek (member)->live_ticket >= flush->ticket && flush->n_peers == 0)
         {
           n_others_confirmed += confirmed;
           continue;
@@ -440,8 +441,8 @@ ask_through (GkvFlushes *self, GPtrArray *ways, GkvLink *link, GkvMember *member
       g_ptr_array_add (ways, way);
     }
 
-  way->targets[way->n++] = member->place;
-  way->held = MIN (way->held, gkv_standing_of (member)->held);
+  way->targets[way->n++] = member->profile->place;
+  way->held = MIN (way->held, gkv_standing_peek (member)->held);
   if (way->n < MAX_TARGETS)
     return;
 
@@ -493,14 +494,14 @@ ask (GkvFlushes *self, Flush *flush, GPtrArray *ways)
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
     {
-      if (!gkv_member_is_live (member) || gkv_standing_of (member)->confirmed >= flush->ticket ||
-          (state.n_wanted > 0 && flush->n_peers == 0 && gkv_standing_of (member)->live_ticket >= flush->ticket) ||
+      if (!gkv_member_is_live (member) || gkv_standing_peek (member)->confirmed >= flush->ticket ||
+          (state.n_wanted > 0 && flush->n_peers == 0 && gkv_standing_peek (member)->live_ticket >= flush->ticket) ||
           !ask_member (self, ways, member))
         continue;
 
       /* A suspect is asked, but not relied upon; nor is one that hasn't replied for a while. */
       n_asked += member->status == GKV_PEER_STATE_ALIVE &&
-                 gkv_standing_of (member)->n_flush_asked < MANY_QUESTIONS / 2 && !gkv_standing_of (member)->refuses;
+                 gkv_standing_peek (member)->n_flush_asked < MANY_QUESTIONS / 2 && !gkv_standing_peek (member)->refuses;
       if (flush->n_peers > 0 && n_asked >= flush->n_peers - state.n_confirmed + SPARE)
         break;
     }
@@ -548,7 +549,7 @@ gkv_flushes_begin (GkvFlushes *self, guint n_peers)
   /* All are asked at once, whatever was asked of them before. */
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
-    if (gkv_standing_of (member)->flush_since == 0)
+    if (gkv_standing_exists (member) && gkv_standing_of (member)->flush_since == 0)
       gkv_standing_of (member)->n_flush_asked = 0;
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
   return flush->ticket;
@@ -574,8 +575,8 @@ gkv_flushes_describe_refusers (GkvFlushes *self)
 
   gkv_members_init_iter (self->members, &iter);
   while (names->len < 200 && gkv_members_iter_next (&iter, &member))
-    if (gkv_member_is_live (member) && gkv_standing_of (member)->refuses)
-      g_string_append_printf (names, "%s\"%s\"", names->len > 0 ? ", " : "", member->id);
+    if (gkv_member_is_live (member) && gkv_standing_peek (member)->refuses)
+      g_string_append_printf (names, "%s\"%s\"", names->len > 0 ? ", " : "", member->profile->id);
 
   return g_string_free (g_steal_pointer (&names), FALSE);
 }

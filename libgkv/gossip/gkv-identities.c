@@ -82,10 +82,12 @@ notify_both (GkvIdentities *self, GkvMember *member, GkvLink *one, GkvLink *othe
 {
   GByteArray *body;
 
-  if (member->last_duplicate != 0 && self->runtime->now.mono - member->last_duplicate < DUPLICATE_PERIOD)
+  GkvMemberExtra *extra = gkv_member_extra (member);
+
+  if (extra->last_duplicate != 0 && self->runtime->now.mono - extra->last_duplicate < DUPLICATE_PERIOD)
     return;
 
-  member->last_duplicate = self->runtime->now.mono;
+  extra->last_duplicate = self->runtime->now.mono;
   body = gkv_links_begin_message (self->links);
   gkv_put_address (body, other->address);
   gkv_put_u8 (body, flags);
@@ -112,7 +114,7 @@ gkv_identities_note_copied (GkvIdentities *self, GkvMember *member, GkvLink *one
 static gboolean
 is_contested (GkvIdentities *self, const GkvMember *member, const GkvLink *link)
 {
-  gint64 since = MAX (link->contested_since, member->generation_since) + UNDER_WAY;
+  gint64 since = MAX (link->contested_since, gkv_member_get_generation_since (member)) + UNDER_WAY;
 
   return gkv_member_is_live (member) && member->link != NULL && member->link != link && link->contested_since != 0 &&
          member->link->last_received > since && self->runtime->now.mono - member->link->last_received < LATELY;
@@ -161,7 +163,7 @@ needs_link (GkvIdentities *self, const GkvMember *member, const GkvLink *link)
 {
   const GkvLink *past = member->link;
 
-  return past == NULL || past->generation != member->generation || !gkv_link_is_usable (past) ||
+  return past == NULL || past->generation != member->profile->generation || !gkv_link_is_usable (past) ||
          !gkv_member_is_live (member) ||
          (self->runtime->now.mono < link->same_until && self->runtime->now.mono - past->last_received > LATELY);
 }
@@ -170,15 +172,17 @@ needs_link (GkvIdentities *self, const GkvMember *member, const GkvLink *link)
 static void
 refuse_address (GkvIdentities *self, GkvMember *member, GkvLink *link, const char *stated)
 {
-  if (g_strcmp0 (member->unreached, stated) != 0)
+  GkvMemberExtra *extra = gkv_member_extra (member);
+
+  if (g_strcmp0 (extra->unreached, stated) != 0)
     {
-      g_free (member->unreached);
-      member->unreached = g_strdup (stated);
+      g_free (extra->unreached);
+      extra->unreached = g_strdup (stated);
       gkv_runtime_report (self->runtime, link->address, GKV_ERROR_TRANSPORT,
                           "The node \"%s\" is seen at %s, and states the address %s, where it can't be reached from "
                           "here; "
                           "give it an advertise-address that others can reach",
-                          member->id, link->address, stated);
+                          member->profile->id, link->address, stated);
     }
   gkv_membership_set_address (self->membership, member, link->address);
 }
@@ -186,28 +190,33 @@ refuse_address (GkvIdentities *self, GkvMember *member, GkvLink *link, const cha
 void
 gkv_identities_check_address (GkvIdentities *self, GkvMember *member)
 {
+  GkvMemberExtra *extra;
   GkvLink *stated;
 
-  if (member->link == NULL || !gkv_link_is_usable (member->link) || member->address == NULL || member->address_good ||
-      strcmp (member->address, member->link->address) == 0)
+  if (member->link == NULL || !gkv_link_is_usable (member->link) || member->profile->address == NULL ||
+      strcmp (member->profile->address, member->link->address) == 0)
     return;
 
-  stated = gkv_links_lookup (self->links, member->address);
-  if ((stated != NULL && stated->member == member && gkv_link_is_usable (stated)) ||
-      gkv_contacts_speaks_from (self->contacts, member->address, member->link))
-    {
-      member->address_good = TRUE;
-    }
-  else if (member->address_asked == 0)
-    {
-      member->address_asked = self->runtime->now.mono;
-      gkv_contacts_add (self->contacts, member->address, FALSE);
-    }
-  else if (self->runtime->now.mono - member->address_asked >= ADDRESS_PATIENCE)
-    {
-      g_autofree char *address = g_strdup (member->address);
+  extra = gkv_member_extra (member);
+  if (extra->address_good)
+    return;
 
-      member->address_asked = 0;
+  stated = gkv_links_lookup (self->links, member->profile->address);
+  if ((stated != NULL && stated->member == member && gkv_link_is_usable (stated)) ||
+      gkv_contacts_speaks_from (self->contacts, member->profile->address, member->link))
+    {
+      extra->address_good = TRUE;
+    }
+  else if (extra->address_asked == 0)
+    {
+      extra->address_asked = self->runtime->now.mono;
+      gkv_contacts_add (self->contacts, member->profile->address, FALSE);
+    }
+  else if (self->runtime->now.mono - extra->address_asked >= ADDRESS_PATIENCE)
+    {
+      g_autofree char *address = g_strdup (member->profile->address);
+
+      extra->address_asked = 0;
       refuse_address (self, member, member->link, address);
     }
 }
@@ -216,8 +225,8 @@ gkv_identities_check_address (GkvIdentities *self, GkvMember *member)
 static guint64
 get_run (GkvMember *member, guint64 generation, const GkvIncarnation *incarnation)
 {
-  gboolean other = generation == member->generation &&
-                   gkv_incarnation_compare (&member->incarnation, incarnation) == GKV_INCARNATION_ALIEN;
+  gboolean other = generation == member->profile->generation &&
+                   gkv_incarnation_compare (&member->profile->incarnation, incarnation) == GKV_INCARNATION_ALIEN;
 
   return other ? 0 : generation;
 }
@@ -225,17 +234,20 @@ get_run (GkvMember *member, guint64 generation, const GkvIncarnation *incarnatio
 /* What the node itself shows on its own link is to be believed, also of the chain: what was known of it may have been
  * hearsay. */
 static void
-take_incarnation (GkvMember *member, const GkvIncarnation *incarnation)
+take_incarnation (GkvIdentities *self, GkvMember *member, const GkvIncarnation *incarnation)
 {
-  if (gkv_incarnation_compare (&member->incarnation, incarnation) != GKV_INCARNATION_EARLIER)
-    member->incarnation = *incarnation;
+  const GkvIncarnation *known = &member->profile->incarnation;
+
+  if (incarnation->place != known->place || memcmp (incarnation->proof, known->proof, GKV_PROOF_SIZE) != 0)
+    if (gkv_incarnation_compare (known, incarnation) != GKV_INCARNATION_EARLIER)
+      gkv_members_state (self->members, member, member->profile->generation, incarnation, member->profile->address);
 }
 
 void
 gkv_identities_note_address (GkvIdentities *self, const char *address, GkvLink *link)
 {
-  if (gkv_link_is_current (link) && g_strcmp0 (link->member->address, address) == 0)
-    link->member->address_good = TRUE;
+  if (gkv_link_is_current (link) && g_strcmp0 (link->member->profile->address, address) == 0)
+    gkv_member_extra (link->member)->address_good = TRUE;
 }
 
 gboolean
@@ -266,29 +278,28 @@ gkv_identities_identify (GkvIdentities *self,
   if (member->link != NULL)
     link->generation = get_run (member, generation, incarnation);
 
-  if (link->generation < member->generation)
+  if (link->generation < member->profile->generation)
     return identify_earlier (self, link);
 
   /* It left, and this comes in late. */
-  if (generation == member->generation && member->status == GKV_PEER_STATE_LEFT)
+  if (generation == member->profile->generation && member->status == GKV_PEER_STATE_LEFT)
     {
-      if (self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
+      if (self->runtime->now.mono - gkv_member_peek (member)->last_notified >= GKV_NOTIFY_PERIOD)
         gkv_membership_notify (self->membership, member, link);
       return FALSE;
     }
 
-  if (generation > member->generation)
+  if (generation > member->profile->generation)
     gkv_membership_begin_generation (self->membership, member, generation, incarnation);
   else
-    take_incarnation (member, incarnation);
+    take_incarnation (self, member, incarnation);
   link->contested_since = 0;
   gkv_members_note_heard (self->members, member, NULL);
 
   if (needs_link (self, member, link))
     {
-      member->link = link;
-      member->indirect = FALSE;
-      gkv_members_touch (self->members);
+      gkv_members_set_link (self->members, member, link);
+      gkv_members_set_indirect (self->members, member, FALSE);
     }
   else if (member->link != link)
     {
@@ -303,12 +314,12 @@ gkv_identities_identify (GkvIdentities *self,
     {
       refuse_address (self, member, link, advertise);
     }
-  else if (member->link == link && g_strcmp0 (member->unreached, address) != 0)
+  else if (member->link == link && g_strcmp0 (gkv_member_peek (member)->unreached, address) != 0)
     {
-      if (g_strcmp0 (member->address, address) != 0)
+      if (g_strcmp0 (member->profile->address, address) != 0)
         {
-          member->address_good = FALSE;
-          member->address_asked = 0;
+          gkv_member_extra (member)->address_good = FALSE;
+          member->extra->address_asked = 0;
         }
       gkv_membership_set_address (self->membership, member, address);
     }
@@ -331,7 +342,7 @@ remember_left (
 
   member = gkv_members_insert (self->members, id, generation, incarnation, GKV_PEER_STATE_LEFT, address);
   member->hidden = TRUE;
-  member->last_notified = self->runtime->now.mono;
+  gkv_member_extra (member)->last_notified = self->runtime->now.mono;
   gkv_contacts_drop_hearsay (self->contacts, address);
 }
 
@@ -352,13 +363,13 @@ gkv_identities_note_left (
       return;
     }
 
-  if (generation < member->generation)
+  if (generation < member->profile->generation)
     return;
 
   /* The last value of the chain proves it. Without that, a node that is received where it is spoken with says so there
    * as well. */
-  is_proved = generation == member->generation && incarnation->place == 0 &&
-              gkv_incarnation_compare (&member->incarnation, incarnation) >= GKV_INCARNATION_SAME;
+  is_proved = generation == member->profile->generation && incarnation->place == 0 &&
+              gkv_incarnation_compare (&member->profile->incarnation, incarnation) >= GKV_INCARNATION_SAME;
   if (!is_proved && member->link != NULL && member->link != link && gkv_member_is_live (member) &&
       self->runtime->now.mono - member->link->last_received < LATELY)
     return;
@@ -368,12 +379,12 @@ gkv_identities_note_left (
   link->member = member;
   link->generation = generation;
   link->last_ident = self->runtime->now.mono;
-  if (generation > member->generation)
+  if (generation > member->profile->generation)
     gkv_membership_begin_generation (self->membership, member, generation, incarnation);
   else
-    take_incarnation (member, incarnation);
+    take_incarnation (self, member, incarnation);
   gkv_contacts_drop_hearsay (self->contacts, link->address);
-  member->last_notified = self->runtime->now.mono;
+  gkv_member_extra (member)->last_notified = self->runtime->now.mono;
   if (member->status == GKV_PEER_STATE_LEFT)
     return;
 
@@ -391,7 +402,7 @@ introduce (GkvIdentities *self, GkvLink *link, guint32 sum, guint64 n_known)
   gkv_roster_meet (self->roster, link, sum + gkv_member_get_term (link->member), n_known);
 
   /* Both are new to each other; one of them asks what differs. */
-  if (strcmp (self->runtime->id, link->member->id) < 0)
+  if (strcmp (self->runtime->id, link->member->profile->id) < 0)
     self->listener.introduced (link, self->data);
 }
 
@@ -405,13 +416,14 @@ note_received (GkvIdentities *self, GkvLink *link)
       /* An earlier generation that goes on speaking is no restart: two nodes have this id. */
       if (link->contested_since == 0)
         link->contested_since = self->runtime->now.mono;
-      else if (is_contested (self, member, link) && self->runtime->now.mono - member->generation_since > LATELY)
+      else if (is_contested (self, member, link) &&
+               self->runtime->now.mono - gkv_member_get_generation_since (member) > LATELY)
         notify_duplicate (self, member, link);
       return;
     }
 
-  member->last_seen = self->runtime->now.mono;
-  member->last_seen_wall = self->runtime->now.wall;
+  gkv_member_extra (member)->last_seen = self->runtime->now.mono;
+  member->extra->last_seen_wall = self->runtime->now.wall;
   gkv_members_note_heard (self->members, member, NULL);
 
   /* It has moved without a new start, or another is at the address where it was. It may have another address
@@ -422,15 +434,14 @@ note_received (GkvIdentities *self, GkvLink *link)
     }
   else if (gkv_link_is_usable (link) && member->link != link)
     {
-      member->link = link;
-      member->indirect = FALSE;
+      gkv_members_set_link (self->members, member, link);
+      gkv_members_set_indirect (self->members, member, FALSE);
       link->last_ident = 0;
       gkv_membership_set_address (self->membership, member, link->address);
-      gkv_members_touch (self->members);
     }
 
   if (member->status != GKV_PEER_STATE_ALIVE && gkv_link_is_usable (link) &&
-      self->runtime->now.mono - member->last_notified >= GKV_NOTIFY_PERIOD)
+      self->runtime->now.mono - gkv_member_peek (member)->last_notified >= GKV_NOTIFY_PERIOD)
     gkv_membership_notify (self->membership, member, link);
 
   /* Others may still suspect it: that is for itself to refute. */

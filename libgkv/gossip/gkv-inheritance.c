@@ -204,7 +204,7 @@ gkv_inheritance_ask (GkvInheritance *self, GkvLink *link, gint64 since)
     return;
 
   returned = g_new (Returned, 1);
-  *returned = (Returned){ g_strdup (link->member->id), link->generation, since };
+  *returned = (Returned){ g_strdup (link->member->profile->id), link->generation, since };
   g_queue_push_tail (&self->returned, returned);
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
 }
@@ -471,7 +471,7 @@ ask_returned (GkvInheritance *self)
       GkvMember *member = gkv_members_lookup (self->members, returned->id);
 
       if (member != NULL && gkv_member_has_link (member) && gkv_link_is_live (member->link) &&
-          member->generation == returned->generation)
+          member->profile->generation == returned->generation)
         begin (self, member->link, TRUE, returned->since);
       returned_free (returned);
     }

@@ -10,11 +10,18 @@
 
 #define MAX_MEMBERS 16384
 
+/* What is kept only of some goes when nothing has come for so long. So many members are looked at a second. */
+#define FADES_AFTER   (60 * GKV_SECOND)
+#define FADED_AT_ONCE 256
+
 struct _GkvMembers
 {
   GkvRuntime *runtime;
   GkvMembersListener listener;
   gpointer data;
+  GkvProfiles *profiles; /* nullable */
+  GPtrArray *linked;     /* GkvMember, those with a link, in any order */
+  guint next_faded;
   GPtrArray *ring; /* GkvMember, owned, by their places: hashes of their ids, which are as good as any order */
   guint next;      /* that is probed, */
   guint n_left;    /* and how many are, before another round begins somewhere else */
@@ -25,23 +32,32 @@ struct _GkvMembers
 };
 
 static void
-member_free (GkvMember *member)
+free_extra (GkvMember *member)
 {
-  g_free (member->id);
-  g_free (member->unreached);
-  g_free (member->address);
+  if (member->extra != NULL)
+    g_free (member->extra->unreached);
+  g_clear_pointer (&member->extra, g_free);
+}
+
+static void
+free_member (GkvMembers *self, GkvMember *member)
+{
+  free_extra (member);
+  gkv_profiles_release (self->profiles, member->profile);
   g_free (member);
 }
 
 GkvMembers *
-gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpointer data)
+gkv_members_new (GkvRuntime *runtime, GkvProfiles *profiles, const GkvMembersListener *listener, gpointer data)
 {
   GkvMembers *self = g_new0 (GkvMembers, 1);
 
   self->runtime = runtime;
   self->listener = *listener;
   self->data = data;
+  self->profiles = profiles;
   self->ring = g_ptr_array_new ();
+  self->linked = g_ptr_array_new ();
   self->suspects = g_ptr_array_new ();
   self->sum_since = runtime->now.mono;
   return self;
@@ -53,9 +69,10 @@ gkv_members_free (GkvMembers *self)
   for (guint i = 0; i < self->ring->len; i++)
     {
       self->listener.removed (g_ptr_array_index (self->ring, i), self->data);
-      member_free (g_ptr_array_index (self->ring, i));
+      free_member (self, g_ptr_array_index (self->ring, i));
     }
   g_ptr_array_unref (self->ring);
+  g_ptr_array_unref (self->linked);
   g_ptr_array_unref (self->suspects);
   g_free (self);
 }
@@ -69,7 +86,7 @@ gkv_members_find_place (GkvMembers *self, guint64 place)
     {
       guint middle = (low + high) / 2;
 
-      if (gkv_members_get_nth (self, middle)->place < place)
+      if (gkv_members_get_nth (self, middle)->profile->place < place)
         low = middle + 1;
       else
         high = middle;
@@ -84,8 +101,8 @@ find (GkvMembers *self, guint64 place, const char *id)
 {
   guint i = gkv_members_find_place (self, place);
 
-  while (i < self->ring->len && gkv_members_get_nth (self, i)->place == place &&
-         strcmp (gkv_members_get_nth (self, i)->id, id) < 0)
+  while (i < self->ring->len && gkv_members_get_nth (self, i)->profile->place == place &&
+         strcmp (gkv_members_get_nth (self, i)->profile->id, id) < 0)
     i++;
 
   return i;
@@ -97,7 +114,7 @@ gkv_members_lookup (GkvMembers *self, const char *id)
   guint i = find (self, gkv_runtime_hash_id (self->runtime, id), id);
   GkvMember *member = i < self->ring->len ? gkv_members_get_nth (self, i) : NULL;
 
-  return member != NULL && strcmp (member->id, id) == 0 ? member : NULL;
+  return member != NULL && strcmp (member->profile->id, id) == 0 ? member : NULL;
 }
 
 GkvMember *
@@ -107,7 +124,7 @@ gkv_members_find_live (GkvMembers *self, guint64 place)
     {
       GkvMember *member = gkv_members_get_nth (self, i);
 
-      if (member->place != place)
+      if (member->profile->place != place)
         break;
       if (gkv_member_is_live (member))
         return member;
@@ -167,11 +184,11 @@ gkv_member_describe (const GkvMember *member)
 {
   GkvPeerInfo *info = g_new0 (GkvPeerInfo, 1);
 
-  info->node_id = g_strdup (member->id);
-  info->address = g_strdup (member->address);
+  info->node_id = g_strdup (member->profile->id);
+  info->address = g_strdup (member->profile->address);
   info->state = member->status;
-  info->round_trip_us = member->round_trip_us;
-  info->last_seen_wall = member->last_seen_wall;
+  info->round_trip_us = gkv_member_peek (member)->round_trip_us;
+  info->last_seen_wall = gkv_member_peek (member)->last_seen_wall;
   return info;
 }
 
@@ -198,7 +215,7 @@ get_term (guint64 place, guint64 generation)
 guint32
 gkv_member_get_term (const GkvMember *member)
 {
-  return get_term (member->place, member->generation);
+  return get_term (member->profile->place, member->profile->generation);
 }
 
 static void
@@ -231,11 +248,97 @@ gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status
 }
 
 void
-gkv_members_set_generation (GkvMembers *self, GkvMember *member, guint64 generation)
+gkv_members_state (
+    GkvMembers *self, GkvMember *member, guint64 generation, const GkvIncarnation *incarnation, const char *address)
 {
-  count (self, member, -1);
-  member->generation = generation;
-  count (self, member, 1);
+  GkvProfile *past = member->profile;
+  gboolean began = generation != past->generation;
+
+  if (began)
+    count (self, member, -1);
+  member->profile = gkv_profiles_get (self->profiles, past->id, past->place, generation, incarnation, address);
+  if (began)
+    count (self, member, 1);
+  gkv_profiles_release (self->profiles, past);
+}
+
+void
+gkv_members_set_link (GkvMembers *self, GkvMember *member, GkvLink *link)
+{
+  if (member->link == link)
+    return;
+
+  if (member->link == NULL)
+    g_ptr_array_add (self->linked, member);
+  else if (link == NULL)
+    g_ptr_array_remove_fast (self->linked, member);
+  if (link != NULL)
+    gkv_member_extra (member);
+  member->link = link;
+  gkv_members_touch (self);
+}
+
+/* What is kept only of some */
+
+static const GkvMemberExtra no_extra = { .round_trip_us = -1 };
+
+GkvMemberExtra *
+gkv_member_extra (GkvMember *member)
+{
+  GkvMemberExtra *extra = member->extra;
+
+  if (extra != NULL)
+    return extra;
+
+  extra = member->extra = g_new0 (GkvMemberExtra, 1);
+  extra->generation_since = extra->status_since = extra->last_seen = member->since;
+  extra->round_trip_us = -1;
+  extra->update.data = member;
+  return extra;
+}
+
+const GkvMemberExtra *
+gkv_member_peek (const GkvMember *member)
+{
+  return member->extra != NULL ? member->extra : &no_extra;
+}
+
+gint64
+gkv_member_get_generation_since (const GkvMember *member)
+{
+  return member->extra != NULL ? member->extra->generation_since : member->since;
+}
+
+gint64
+gkv_member_get_status_since (const GkvMember *member)
+{
+  return member->extra != NULL ? member->extra->status_since : member->since;
+}
+
+static void
+fade (GkvMembers *self, GkvMember *member)
+{
+  const GkvMemberExtra *extra = member->extra;
+
+  if (extra == NULL || member->link != NULL || member->status == GKV_PEER_STATE_SUSPECT || extra->n_updates > 0 ||
+      extra->successor != NULL || extra->unreached != NULL ||
+      self->runtime->now.mono - MAX (extra->last_seen, extra->status_since) < FADES_AFTER ||
+      self->runtime->now.mono - MAX (extra->last_notified, extra->last_relayed) < FADES_AFTER ||
+      !self->listener.fades (member, self->data))
+    return;
+
+  member->since = gkv_member_is_live (member) ? extra->generation_since : extra->status_since;
+  free_extra (member);
+}
+
+void
+gkv_members_fade (GkvMembers *self)
+{
+  for (guint n = MIN (FADED_AT_ONCE, self->ring->len); n > 0; n--)
+    {
+      self->next_faded = (self->next_faded + 1) % self->ring->len;
+      fade (self, gkv_members_get_nth (self, self->next_faded));
+    }
 }
 
 guint32
@@ -273,7 +376,7 @@ gkv_member_get_via (const GkvMember *member)
 void
 gkv_members_note_heard (GkvMembers *self, GkvMember *member, GkvMember *via)
 {
-  member->heard = self->runtime->now.mono;
+  member->heard = self->runtime->now.mono > gkv_member_get_generation_since (member);
   if (via != NULL && via != member)
     member->via = via;
 }
@@ -299,17 +402,11 @@ gkv_members_insert (GkvMembers *self,
   GkvMember *member = g_new0 (GkvMember, 1);
   guint i;
 
-  member->id = g_strdup (id);
-  member->update.data = member;
-  member->place = gkv_runtime_hash_id (self->runtime, id);
-  member->generation = generation;
-  member->incarnation = *incarnation;
+  member->profile =
+      gkv_profiles_get (self->profiles, id, gkv_runtime_hash_id (self->runtime, id), generation, incarnation, address);
   member->status = status;
-  member->address = g_strdup (address);
-  member->generation_since = member->status_since = member->last_seen = member->heard = self->runtime->now.mono;
-  member->last_seen_wall = self->runtime->now.wall;
-  member->round_trip_us = -1;
-  i = find (self, member->place, id);
+  member->since = self->runtime->now.mono;
+  i = find (self, member->profile->place, id);
   g_ptr_array_insert (self->ring, i, member);
   if (i < self->next)
     self->next++;
@@ -321,7 +418,7 @@ gkv_members_insert (GkvMembers *self,
 void
 gkv_members_remove (GkvMembers *self, GkvMember *member)
 {
-  guint index = find (self, member->place, member->id);
+  guint index = find (self, member->profile->place, member->profile->id);
 
   self->listener.removed (member, self->data);
   for (guint i = 0; i < self->ring->len; i++)
@@ -334,8 +431,9 @@ gkv_members_remove (GkvMembers *self, GkvMember *member)
   g_ptr_array_remove_index (self->ring, index);
   if (index < self->next)
     self->next--;
+  gkv_members_set_link (self, member, NULL);
   count (self, member, -1);
-  member_free (member);
+  free_member (self, member);
 }
 
 GkvMember *
@@ -388,11 +486,11 @@ can_be_picked (const GkvMember *member, const GkvMember *except)
 GkvMember *
 gkv_members_pick_one (GkvMembers *self, const GkvMember *except)
 {
-  guint start = gkv_runtime_random (self->runtime, self->ring->len);
+  guint start = gkv_runtime_random (self->runtime, self->linked->len);
 
-  for (guint i = 0; i < self->ring->len; i++)
+  for (guint i = 0; i < self->linked->len; i++)
     {
-      GkvMember *member = gkv_members_get_nth (self, (start + i) % self->ring->len);
+      GkvMember *member = g_ptr_array_index (self->linked, (start + i) % self->linked->len);
 
       if (can_be_picked (member, except))
         return member;
@@ -422,9 +520,9 @@ gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except)
 {
   GPtrArray *picked = g_ptr_array_new ();
 
-  for (guint i = 0; i < self->ring->len; i++)
+  for (guint i = 0; i < self->linked->len; i++)
     {
-      GkvMember *member = gkv_members_get_nth (self, i);
+      GkvMember *member = g_ptr_array_index (self->linked, i);
 
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
       if (can_be_picked (member, except))

@@ -6,39 +6,28 @@
 #pragma once
 
 #include "gkv-links.h"
+#include "gkv-profiles.h"
 
 G_BEGIN_DECLS
 
 typedef struct _GkvMember GkvMember;
 typedef struct _GkvMembers GkvMembers;
 
-/* Another node. */
-struct _GkvMember
+/* What is kept of a member only while it is spoken with, or suspected, or was lately. */
+typedef struct
 {
-  char *id;
-  guint64 generation; /* gkv_members_set_generation () changes it */
-  GkvIncarnation incarnation;
-  GkvPeerState status; /* gkv_members_set_status () changes it */
-  char *address;       /* where it reports itself, or where it was seen; NULL: not known yet */
-  GkvLink *link;       /* where datagrams are sent to it; NULL: nowhere yet */
-  GkvMember *via;      /* through which something fresh of it came last; NULL: through none */
-  gboolean hidden;     /* its removal was reported to the application */
-  gboolean indirect;   /* it doesn't reply on its link, though it replies through others */
-  guint64 place;       /* on the ring */
-
   gint64 generation_since;
   gint64 status_since;
   gint64 last_seen;
   gint64 last_seen_wall;
-  gint64 heard;         /* when it was last known to live, from itself or through others */
   gint64 last_relayed;  /* when it relayed something for us, or asked us to */
   gint64 last_greeted;  /* at its address, though it can be reached only through others */
   gint64 last_notified; /* when a report of its death was sent to it, or of what we think of it to others */
   gint64 ask_due;       /* while it is suspected: when it is probed again */
   guint n_asked;        /* and how often it was */
   gint64 last_duplicate;
-  gint64 round_trip_us;
-  guint64 asked; /* the number of the last WHO from it; 0: none (gkv-moves) */
+  gint64 round_trip_us; /* -1: not known */
+  guint64 asked;        /* the number of the last WHO from it; 0: none (gkv-moves) */
 
   /* The address that it reports, where that isn't the one that it sends from */
   char *unreached;       /* it has not replied there, so that the link's address is used; NULL: none */
@@ -59,6 +48,20 @@ struct _GkvMember
   /* What layers above keep of it. */
   gpointer of_rumours;
   gpointer of_repair;
+} GkvMemberExtra;
+
+/* Another node. What a node keeps of most members is this, their profiles, and their places in the table. */
+struct _GkvMember
+{
+  GkvProfile *profile;   /* gkv_members_state () changes it */
+  GkvMemberExtra *extra; /* NULL: none */
+  GkvLink *link;         /* where datagrams are sent to it; gkv_members_set_link () changes it; NULL: nowhere yet */
+  GkvMember *via;        /* through which something fresh of it came last; NULL: through none */
+  gint64 since : 56;     /* where there is no extra: since when its status, and its generation, is what it is */
+  guint64 status : 2;    /* a GkvPeerState; gkv_members_set_status () changes it */
+  guint64 hidden : 1;    /* its removal was reported to the application */
+  guint64 indirect : 1;  /* it doesn't reply on its link, though it replies through others */
+  guint64 heard : 1;     /* since this generation of it began, it was known to live, from itself or through others */
 };
 
 typedef struct
@@ -66,9 +69,13 @@ typedef struct
   void (*added) (GkvMember *member, gpointer data);
   /* It is about to be freed. */
   void (*removed) (GkvMember *member, gpointer data);
+  /* Its extra is to be freed: what layers above keep there has to go, unless it is needed (FALSE). */
+  gboolean (*fades) (GkvMember *member, gpointer data);
 } GkvMembersListener;
 
-GkvMembers *gkv_members_new (GkvRuntime *runtime, const GkvMembersListener *listener, gpointer data);
+/* @profiles: nullable: shared with others. */
+GkvMembers *
+gkv_members_new (GkvRuntime *runtime, GkvProfiles *profiles, const GkvMembersListener *listener, gpointer data);
 void gkv_members_free (GkvMembers *self);
 
 GkvMember *gkv_members_lookup (GkvMembers *self, const char *id);
@@ -100,8 +107,21 @@ GkvMember *gkv_members_insert (GkvMembers *self,
                                GkvPeerState status,
                                const char *address);
 void gkv_members_remove (GkvMembers *self, GkvMember *member);
-void gkv_members_set_generation (GkvMembers *self, GkvMember *member, guint64 generation);
+/* It states this of itself from now on. @address: nullable. */
+void gkv_members_state (
+    GkvMembers *self, GkvMember *member, guint64 generation, const GkvIncarnation *incarnation, const char *address);
+/* @link: nullable */
+void gkv_members_set_link (GkvMembers *self, GkvMember *member, GkvLink *link);
 void gkv_members_set_status (GkvMembers *self, GkvMember *member, GkvPeerState status);
+
+/* The extra of a member, which may be made for it. */
+GkvMemberExtra *gkv_member_extra (GkvMember *member);
+/* As it is, or as it would be made. */
+const GkvMemberExtra *gkv_member_peek (const GkvMember *member);
+gint64 gkv_member_get_generation_since (const GkvMember *member);
+gint64 gkv_member_get_status_since (const GkvMember *member);
+/* Frees the extras of those that nothing was heard of for long. A few at a time. */
+void gkv_members_fade (GkvMembers *self);
 
 gboolean gkv_member_is_live (const GkvMember *member);
 /* Whether datagrams can be sent to it. */
@@ -123,7 +143,7 @@ void gkv_members_set_indirect (GkvMembers *self, GkvMember *member, gboolean ind
 static inline gboolean
 gkv_link_is_current (const GkvLink *link)
 {
-  return link->member != NULL && link->generation == link->member->generation;
+  return link->member != NULL && link->generation == link->member->profile->generation;
 }
 
 /* Whether that generation is alive, too. */

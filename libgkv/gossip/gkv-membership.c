@@ -73,6 +73,9 @@
 #define FORGET_LEFT   (10 * 60 * GKV_SECOND)
 #define FORGET_PERIOD (60 * GKV_SECOND)
 
+/* What is kept of a member only for a while is looked for so often. */
+#define FADE_PERIOD GKV_SECOND
+
 /* A generation above one that has ended is at most so far above it, by chance: others may know only of the one before,
  * and two starts must not take the same. */
 #define GENERATION_STEP G_MAXINT32
@@ -102,6 +105,7 @@ struct _GkvMembership
   gpointer data;
   gint64 suspects_due;
   gint64 forget_due;
+  gint64 fade_due;
 
   /* This node */
   GkvChain *chain;
@@ -177,11 +181,11 @@ gkv_membership_new (GkvRuntime *runtime,
 static void
 forget_successor (GkvMember *member)
 {
-  if (member->successor == NULL)
+  if (gkv_member_peek (member)->successor == NULL)
     return;
 
-  g_free (member->successor->address);
-  g_clear_pointer (&member->successor, g_free);
+  g_free (member->extra->successor->address);
+  g_clear_pointer (&member->extra->successor, g_free);
 }
 
 void
@@ -213,7 +217,7 @@ member_lost (GkvMembership *self, GkvMember *member)
   self->listener.lost (member, self->data);
 
   if (member->status == GKV_PEER_STATE_LEFT)
-    gkv_contacts_drop_hearsay (self->contacts, member->address);
+    gkv_contacts_drop_hearsay (self->contacts, member->profile->address);
 }
 
 void
@@ -225,10 +229,10 @@ gkv_membership_set_status (GkvMembership *self, GkvMember *member, GkvPeerState 
     return;
 
   gkv_members_set_status (self->members, member, status);
-  member->n_asked = 0;
+  gkv_member_extra (member)->n_asked = 0;
   if (was_live != gkv_member_is_live (member))
     self->listener.liveness_changed (member, self->data);
-  member->status_since = self->runtime->now.mono;
+  gkv_member_extra (member)->status_since = self->runtime->now.mono;
   if (status == GKV_PEER_STATE_SUSPECT)
     look_at_suspects (self, self->runtime->now.mono);
   /* That a suspicion has ended here is nothing to others: each asks for itself. */
@@ -299,7 +303,7 @@ remove_member (GkvMembership *self, GkvMember *member)
   gkv_probes_forget_member (self->probes, member);
   forget_successor (member);
   self->listener.forgotten (member, self->data);
-  gkv_contacts_drop_hearsay (self->contacts, member->address);
+  gkv_contacts_drop_hearsay (self->contacts, member->profile->address);
   if (!member->hidden)
     gkv_events_add_peer (self->runtime->events, GKV_EVENT_PEER_REMOVED, gkv_member_describe (member));
   gkv_members_remove (self->members, member);
@@ -327,12 +331,11 @@ gkv_membership_make_room (GkvMembership *self)
 void
 gkv_membership_set_address (GkvMembership *self, GkvMember *member, const char *address)
 {
-  if (g_strcmp0 (member->address, address) == 0)
+  if (g_strcmp0 (member->profile->address, address) == 0)
     return;
 
-  gkv_contacts_drop_hearsay (self->contacts, member->address);
-  g_free (member->address);
-  member->address = g_strdup (address);
+  gkv_contacts_drop_hearsay (self->contacts, member->profile->address);
+  gkv_members_state (self->members, member, member->profile->generation, &member->profile->incarnation, address);
 }
 
 /* A later generation than the one that we knew: a restart, here or elsewhere. */
@@ -342,24 +345,24 @@ gkv_membership_begin_generation (GkvMembership *self,
                                  guint64 generation,
                                  const GkvIncarnation *incarnation)
 {
-  gkv_members_set_generation (self->members, member, generation);
-  member->generation_since = self->runtime->now.mono;
-  member->incarnation = *incarnation;
-  member->heard = self->runtime->now.mono;
+  GkvMemberExtra *extra = gkv_member_extra (member);
+
+  gkv_members_state (self->members, member, generation, incarnation, member->profile->address);
+  extra->generation_since = self->runtime->now.mono;
+  member->heard = FALSE;
   gkv_members_set_indirect (self->members, member, FALSE);
-  if (member->successor != NULL && member->successor->generation <= generation)
+  if (extra->successor != NULL && extra->successor->generation <= generation)
     forget_successor (member);
   self->listener.generation_began (member, self->data);
   self->listener.liveness_changed (member, self->data);
-  g_clear_pointer (&member->unreached, g_free);
-  member->address_good = FALSE;
-  member->address_asked = 0;
-  member->round_trip_us = -1;
+  g_clear_pointer (&extra->unreached, g_free);
+  extra->address_good = FALSE;
+  extra->address_asked = 0;
+  extra->round_trip_us = -1;
   if (member->link != NULL && member->link->generation != generation)
     {
       self->listener.conversation_ended (member->link, self->data);
-      member->link = NULL;
-      gkv_members_touch (self->members);
+      gkv_members_set_link (self->members, member, NULL);
     }
   gkv_updates_add (self->updates, member);
   if (gkv_member_is_live (member))
@@ -371,7 +374,7 @@ gkv_membership_forget_link (GkvMembership *self, GkvLink *link)
 {
   self->listener.conversation_ended (link, self->data);
   if (link->member != NULL && link->member->link == link)
-    link->member->link = NULL;
+    gkv_members_set_link (self->members, link->member, NULL);
   link->member = NULL;
   link->contested_since = 0;
   link->introduced = FALSE;
@@ -388,11 +391,11 @@ gkv_membership_move (GkvMembership *self, GkvMember *member, GkvLink *link)
     return;
 
   /* It may have stated another address than where it was seen, which holds still. */
-  if (past == NULL || member->address == NULL || strcmp (member->address, past->address) == 0)
+  if (past == NULL || member->profile->address == NULL || strcmp (member->profile->address, past->address) == 0)
     gkv_membership_set_address (self, member, link->address);
   if (past != NULL)
     self->listener.conversation_ended (past, self->data);
-  member->link = link;
+  gkv_members_set_link (self->members, member, link);
   gkv_members_set_indirect (self->members, member, FALSE);
   link->last_ident = 0;
   gkv_updates_add (self->updates, member);
@@ -430,18 +433,20 @@ gkv_membership_note_relayed (GkvMembership *self, GkvMember *member)
 {
   /* It isn't greeted each minute for ever, where it can be reached through others only. */
   if (member->link == NULL)
-    gkv_contacts_drop_hearsay (self->contacts, member->address);
+    gkv_contacts_drop_hearsay (self->contacts, member->profile->address);
 
   /* A reply doesn't say of which generation it is. */
-  if (member->successor == NULL)
+  if (gkv_member_peek (member)->successor == NULL)
     gkv_membership_note_heard (self, member);
 }
 
 void
 gkv_membership_note_round_trip (GkvMembership *self, GkvMember *member, gint64 round_trip_us)
 {
+  GkvMemberExtra *extra = gkv_member_extra (member);
+
   /* Smoothed, as TCP does it. */
-  member->round_trip_us = member->round_trip_us < 0 ? round_trip_us : (7 * member->round_trip_us + round_trip_us) / 8;
+  extra->round_trip_us = extra->round_trip_us < 0 ? round_trip_us : (7 * extra->round_trip_us + round_trip_us) / 8;
   if (!member->hidden)
     gkv_events_add_peer (self->runtime->events, GKV_EVENT_PEER_CHANGED, gkv_member_describe (member));
 }
@@ -451,7 +456,7 @@ gkv_membership_note_round_trip (GkvMembership *self, GkvMember *member, gint64 r
 void
 gkv_membership_notify (GkvMembership *self, GkvMember *member, GkvLink *link)
 {
-  member->last_notified = self->runtime->now.mono;
+  gkv_member_extra (member)->last_notified = self->runtime->now.mono;
   gkv_updates_send (self->updates, link, member);
 }
 
@@ -487,18 +492,20 @@ ask_others (GkvMembership *self, GkvMember *member)
 static gboolean
 may_reply (const GkvMember *member)
 {
-  return gkv_member_is_direct (member) && member->n_asked < SUSPECT_QUESTIONS / 4;
+  return gkv_member_is_direct (member) && gkv_member_peek (member)->n_asked < SUSPECT_QUESTIONS / 4;
 }
 
 /* To measure what pings alone are good for. */
 static void
 ping_suspect (GkvMembership *self, GkvMember *member)
 {
-  if (self->runtime->now.mono < member->ask_due || member->link == NULL)
+  GkvMemberExtra *extra = gkv_member_extra (member);
+
+  if (self->runtime->now.mono < extra->ask_due || member->link == NULL)
     return;
 
-  member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / self->suspect_questions;
-  if (member->n_asked++ < self->suspect_questions)
+  extra->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / self->suspect_questions;
+  if (extra->n_asked++ < self->suspect_questions)
     gkv_probes_ask (self->probes, member->link);
 }
 
@@ -508,22 +515,23 @@ ask_suspect (GkvMembership *self, GkvMember *member)
 {
   gboolean has_link = gkv_member_has_link (member);
   gboolean is_direct = may_reply (member);
+  GkvMemberExtra *extra = gkv_member_extra (member);
 
-  if (self->runtime->now.mono < member->ask_due)
+  if (self->runtime->now.mono < extra->ask_due)
     return;
 
   /* What goes over several hops gets lost more often. */
-  member->ask_due = self->runtime->now.mono +
-                    gkv_membership_get_suspicion (self) / (is_direct ? SUSPECT_QUESTIONS : 2 * SUSPECT_QUESTIONS);
-  if (has_link && member->n_asked % CLAIMS == 0)
+  extra->ask_due = self->runtime->now.mono +
+                   gkv_membership_get_suspicion (self) / (is_direct ? SUSPECT_QUESTIONS : 2 * SUSPECT_QUESTIONS);
+  if (has_link && extra->n_asked % CLAIMS == 0)
     gkv_updates_send_doubt (self->updates, member->link, member);
   else if (has_link)
     gkv_probes_ask (self->probes, member->link);
-  if (!is_direct || member->n_asked % THROUGH_OTHERS == 0)
+  if (!is_direct || extra->n_asked % THROUGH_OTHERS == 0)
     ask_others (self, member);
 
-  member->n_asked++;
-  if (member->n_asked % (SUSPECT_QUESTIONS / SUSPECT_FLOODS) == 0)
+  extra->n_asked++;
+  if (extra->n_asked % (SUSPECT_QUESTIONS / SUSPECT_FLOODS) == 0)
     gkv_updates_flood (self->updates, member, NULL);
 }
 
@@ -674,7 +682,7 @@ typedef struct
 static void
 reply_with_own_view (GkvMembership *self, GkvLink *link, GkvMember *member)
 {
-  if (link->member == member || self->runtime->now.mono - member->last_notified < GKV_NOTIFY_PERIOD)
+  if (link->member == member || self->runtime->now.mono - gkv_member_peek (member)->last_notified < GKV_NOTIFY_PERIOD)
     return;
 
   gkv_membership_notify (self, member, link);
@@ -698,8 +706,8 @@ set_hearsay_address (GkvMembership *self, GkvMember *member, const char *address
       return;
     }
 
-  if (g_strcmp0 (member->address, address) != 0)
-    member->last_greeted = 0;
+  if (g_strcmp0 (member->profile->address, address) != 0 && member->extra != NULL)
+    member->extra->last_greeted = 0;
   gkv_membership_set_address (self, member, address);
 }
 
@@ -725,12 +733,12 @@ add_by_hearsay (GkvMembership *self, GkvLink *link, const Entry *entry, gboolean
 static void
 succeed (GkvMembership *self, GkvMember *member)
 {
-  GkvSuccessor *successor = g_steal_pointer (&member->successor);
+  GkvSuccessor *successor = g_steal_pointer (&gkv_member_extra (member)->successor);
 
   gkv_membership_begin_generation (self, member, successor->generation, &successor->incarnation);
   set_hearsay_address (self, member, successor->address);
-  if (member->address != NULL)
-    gkv_contacts_add (self->contacts, member->address, FALSE);
+  if (member->profile->address != NULL)
+    gkv_contacts_add (self->contacts, member->profile->address, FALSE);
   gkv_membership_set_status (self, member, GKV_PEER_STATE_ALIVE);
   g_free (successor->address);
   g_free (successor);
@@ -742,6 +750,7 @@ static void
 receive_later_generation (GkvMembership *self, GkvLink *link, GkvMember *member, const Entry *entry)
 {
   GkvLink *stated = gkv_links_lookup (self->links, entry->address);
+  GkvSuccessor *successor;
 
   if (entry->status == GKV_PEER_STATE_DEAD || entry->status == GKV_PEER_STATE_LEFT)
     return;
@@ -753,13 +762,14 @@ receive_later_generation (GkvMembership *self, GkvLink *link, GkvMember *member,
   if (link->member == member)
     return;
 
-  if (member->successor == NULL || member->successor->generation < entry->generation)
+  successor = gkv_member_peek (member)->successor;
+  if (successor == NULL || successor->generation < entry->generation)
     {
       forget_successor (member);
-      member->successor = g_new0 (GkvSuccessor, 1);
-      member->successor->generation = entry->generation;
-      member->successor->incarnation = entry->incarnation;
-      member->successor->address = g_strdup (entry->address);
+      successor = gkv_member_extra (member)->successor = g_new0 (GkvSuccessor, 1);
+      successor->generation = entry->generation;
+      successor->incarnation = entry->incarnation;
+      successor->address = g_strdup (entry->address);
     }
 
   if (!gkv_member_is_live (member))
@@ -783,7 +793,7 @@ take_incarnation (GkvMembership *self, GkvLink *link, GkvMember *member, const E
 {
   gboolean was_live = gkv_member_is_live (member);
 
-  member->incarnation = entry->incarnation;
+  gkv_members_state (self->members, member, member->profile->generation, &entry->incarnation, member->profile->address);
   gkv_members_note_heard (self->members, member, link->member);
   set_hearsay_address (self, member, entry->address);
   gkv_membership_set_status (self, member, entry->incarnation.place == 0 ? GKV_PEER_STATE_LEFT : GKV_PEER_STATE_ALIVE);
@@ -801,12 +811,13 @@ receive_doubt (GkvMembership *self, GkvLink *link, GkvMember *member)
     return;
 
   /* We know better; but it should know what is said of it, so that it shows to all that it lives. */
-  if (gkv_member_is_direct (member) && self->runtime->now.mono - member->last_seen < JUST_HEARD)
+  if (gkv_member_is_direct (member) && self->runtime->now.mono - gkv_member_peek (member)->last_seen < JUST_HEARD)
     {
-      if (self->runtime->now.mono < member->ask_due)
+      if (self->runtime->now.mono < gkv_member_peek (member)->ask_due)
         return;
 
-      member->ask_due = self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS / 2;
+      gkv_member_extra (member)->ask_due =
+          self->runtime->now.mono + gkv_membership_get_suspicion (self) / SUSPECT_QUESTIONS / 2;
       gkv_updates_send_doubt (self->updates, member->link, member);
       return;
     }
@@ -833,18 +844,18 @@ receive_member (GkvMembership *self, GkvLink *link, Entry *entry, gboolean liste
       add_by_hearsay (self, link, entry, listed);
       return;
     }
-  if (entry->generation != member->generation)
+  if (entry->generation != member->profile->generation)
     {
-      if (entry->generation > member->generation)
+      if (entry->generation > member->profile->generation)
         receive_later_generation (self, link, member, entry);
       return;
     }
 
-  distance = ABS ((int) entry->incarnation.place - (int) member->incarnation.place);
+  distance = ABS ((int) entry->incarnation.place - (int) member->profile->incarnation.place);
   if (distance > 1 && !gkv_links_spend (self->links, distance * PLACE_COST))
     return;
 
-  switch (gkv_incarnation_compare (&member->incarnation, &entry->incarnation))
+  switch (gkv_incarnation_compare (&member->profile->incarnation, &entry->incarnation))
     {
     case GKV_INCARNATION_ALIEN:
       break;
@@ -920,13 +931,14 @@ gkv_membership_leave (GkvMembership *self)
 void
 gkv_membership_doubt_death (GkvMembership *self, GkvMember *member)
 {
-  if (member->status != GKV_PEER_STATE_DEAD || self->runtime->now.mono - member->last_notified < GKV_NOTIFY_PERIOD)
+  if (member->status != GKV_PEER_STATE_DEAD ||
+      self->runtime->now.mono - gkv_member_peek (member)->last_notified < GKV_NOTIFY_PERIOD)
     return;
 
-  member->last_notified = self->runtime->now.mono;
+  gkv_member_extra (member)->last_notified = self->runtime->now.mono;
   gkv_updates_flood (self->updates, member, NULL);
-  if (member->address != NULL)
-    gkv_contacts_greet (self->contacts, member->address);
+  if (member->profile->address != NULL)
+    gkv_contacts_greet (self->contacts, member->profile->address);
 }
 
 void
@@ -934,11 +946,11 @@ gkv_membership_remember (GkvMembership *self, GkvMember *member)
 {
   GkvMember *peer = gkv_members_pick_one (self->members, member);
 
-  if (member->address != NULL)
-    gkv_contacts_greet (self->contacts, member->address);
+  if (member->profile->address != NULL)
+    gkv_contacts_greet (self->contacts, member->profile->address);
 
   /* Where it can't be reached from here, others may reach it. */
-  if (peer != NULL && self->runtime->now.mono - member->last_notified >= REMEMBER_PERIOD)
+  if (peer != NULL && self->runtime->now.mono - gkv_member_peek (member)->last_notified >= REMEMBER_PERIOD)
     gkv_membership_notify (self, member, peer->link);
 }
 
@@ -950,6 +962,7 @@ void
 gkv_membership_note_slept (GkvMembership *self, gint64 slept)
 {
   gboolean is_long = slept >= gkv_membership_get_suspicion (self);
+  GkvMemberExtra *extra;
   GkvMembersIter iter;
   GkvMember *member;
 
@@ -960,13 +973,14 @@ gkv_membership_note_slept (GkvMembership *self, gint64 slept)
   while (gkv_members_iter_next (&iter, &member))
     {
       if (is_long)
-        member->heard = member->generation_since;
+        member->heard = FALSE;
       if (member->status != GKV_PEER_STATE_SUSPECT)
         continue;
 
-      member->status_since = self->runtime->now.mono;
-      member->n_asked = 0;
-      member->ask_due = 0;
+      extra = gkv_member_extra (member);
+      extra->status_since = self->runtime->now.mono;
+      extra->n_asked = 0;
+      extra->ask_due = 0;
     }
 }
 
@@ -990,24 +1004,25 @@ tick_suspects (GkvMembership *self)
   for (guint i = gkv_members_get_n_suspect (self->members); i > 0 && n_lost < MAX_LOST; i--)
     {
       GkvMember *member = gkv_members_get_nth_suspect (self->members, i - 1);
+      GkvMemberExtra *extra = gkv_member_extra (member);
 
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      patience = member->heard > member->generation_since ? suspicion : UNHEARD * suspicion;
-      if (self->runtime->now.mono - member->status_since >= patience)
+      patience = member->heard ? suspicion : UNHEARD * suspicion;
+      if (self->runtime->now.mono - extra->status_since >= patience)
         {
           n_lost++;
           gkv_membership_set_status (self, member, GKV_PEER_STATE_DEAD);
-          if (member->successor != NULL)
+          if (extra->successor != NULL)
             succeed (self, member);
           continue;
         }
 
       if (self->suspect_questions > 0)
         ping_suspect (self, member);
-      else if (may_reply (member) || (self->runtime->now.mono >= member->ask_due && n_asked++ < MAX_ASKED))
+      else if (may_reply (member) || (self->runtime->now.mono >= extra->ask_due && n_asked++ < MAX_ASKED))
         ask_suspect (self, member);
       look_at_suspects (self,
-                        MIN (member->status_since + patience, MAX (member->ask_due, self->runtime->now.mono + period)));
+                        MIN (extra->status_since + patience, MAX (extra->ask_due, self->runtime->now.mono + period)));
     }
   if (n_lost == MAX_LOST)
     look_at_suspects (self, self->runtime->now.mono + GKV_MS);
@@ -1028,7 +1043,7 @@ tick_forget (GkvMembership *self)
       gkv_runtime_breathe (self->runtime, gkv_members_get_n (self->members) * GKV_COST_MEMBER);
       while (forgotten->len < MAX_LOST && gkv_members_iter_next (&iter, &member))
         if (!gkv_member_is_live (member) &&
-            self->runtime->now.mono - member->status_since >=
+            self->runtime->now.mono - gkv_member_get_status_since (member) >=
                 (member->status == GKV_PEER_STATE_LEFT ? FORGET_LEFT : self->forget_dead))
           g_ptr_array_add (forgotten, member);
 
@@ -1049,4 +1064,9 @@ gkv_membership_tick (GkvMembership *self)
     show_next (self);
   gkv_runtime_wake_at (self->runtime, self->show_due);
   tick_forget (self);
+  if (self->runtime->now.mono >= self->fade_due)
+    {
+      self->fade_due = self->runtime->now.mono + FADE_PERIOD;
+      gkv_members_fade (self->members);
+    }
 }

@@ -109,7 +109,7 @@ lookup_link (GkvMoves *self, const Move *move, const char *address)
   GkvLink *link = gkv_links_lookup (self->links, address);
 
   return link != NULL && gkv_link_is_usable (link) && gkv_link_is_live (link) &&
-                 strcmp (link->member->id, move->id) == 0
+                 strcmp (link->member->profile->id, move->id) == 0
              ? link
              : NULL;
 }
@@ -127,11 +127,11 @@ gkv_moves_begin (GkvMoves *self, GkvMember *member, GkvLink *from, GkvLink *to, 
   Move *move;
 
   if ((!shown && self->runtime->now.mono < to->same_until) || self->moves->len >= MAX_MOVES ||
-      find (self, member->id) != NULL)
+      find (self, member->profile->id) != NULL)
     return;
 
   move = g_new0 (Move, 1);
-  move->id = g_strdup (member->id);
+  move->id = g_strdup (member->profile->id);
   move->from = g_strdup (from->address);
   move->to = g_strdup (to->address);
   move->shown = shown;
@@ -202,10 +202,10 @@ handle_who (GkvMoves *self, GkvLink *link, GkvReader *reader)
 
   body = gkv_links_begin_message (self->links);
   gkv_put_u64 (body, number);
-  gkv_put_u8 (body, before != 0 && link->member->asked == before);
+  gkv_put_u8 (body, before != 0 && gkv_member_peek (link->member)->asked == before);
   gkv_links_send (self->links, link, GKV_MESSAGE_HERE);
   if (before == 0)
-    link->member->asked = number;
+    gkv_member_extra (link->member)->asked = number;
 }
 
 /* Both have replied. */
@@ -229,7 +229,7 @@ handle_here (GkvMoves *self, GkvLink *link, GkvReader *reader)
 {
   guint64 number = gkv_reader_u64 (reader);
   gboolean same = gkv_reader_u8 (reader);
-  Move *move = gkv_link_is_current (link) ? find (self, link->member->id) : NULL;
+  Move *move = gkv_link_is_current (link) ? find (self, link->member->profile->id) : NULL;
 
   if (reader->failed || move == NULL)
     return;

@@ -150,10 +150,10 @@ gkv_partings_begin_turn (GkvPartings *self)
 void
 gkv_partings_add_member (GkvPartings *self, GkvMember *member)
 {
-  guint64 hash = gkv_runtime_hash_id (self->runtime, member->id);
+  guint64 hash = gkv_runtime_hash_id (self->runtime, member->profile->id);
   const Forgotten *forgotten = g_hash_table_lookup (self->forgotten, &hash);
 
-  if (forgotten != NULL && forgotten->generation == member->generation)
+  if (forgotten != NULL && forgotten->generation == member->profile->generation)
     gkv_standing_of (member)->lost_at = gkv_standing_of (member)->parted_at = forgotten->heard;
   if (forgotten != NULL)
     g_hash_table_remove (self->forgotten, &hash);
@@ -164,14 +164,14 @@ gkv_partings_remove_member (GkvPartings *self, GkvMember *member)
 {
   Forgotten *forgotten;
 
-  if (gkv_standing_of (member)->lost_at == 0)
+  if (gkv_standing_peek (member)->lost_at == 0)
     return;
 
   if (g_hash_table_size (self->forgotten) >= MAX_FORGOTTEN)
     g_hash_table_remove_all (self->forgotten);
   forgotten = g_new (Forgotten, 1);
-  *forgotten = (Forgotten){ .hash = gkv_runtime_hash_id (self->runtime, member->id),
-                            .generation = member->generation,
+  *forgotten = (Forgotten){ .hash = gkv_runtime_hash_id (self->runtime, member->profile->id),
+                            .generation = member->profile->generation,
                             .heard = gkv_standing_of (member)->lost_at };
   g_hash_table_replace (self->forgotten, &forgotten->hash, forgotten);
 }
@@ -180,7 +180,8 @@ void
 gkv_partings_lose (GkvPartings *self, GkvMember *member)
 {
   GkvStanding *standing = gkv_standing_of (member);
-  gint64 ago = member->last_seen > 0 ? self->runtime->now.mono - member->last_seen : 0;
+  gint64 last_seen = gkv_member_extra (member)->last_seen;
+  gint64 ago = last_seen > 0 ? self->runtime->now.mono - last_seen : 0;
 
   /* One that leaves has given what it held. */
   if (member->status == GKV_PEER_STATE_LEFT)
@@ -254,7 +255,7 @@ gkv_partings_handle (GkvPartings *self, GkvLink *link, GkvReader *reader)
 {
   guint64 silent_ms = gkv_reader_varint (reader);
   gint64 heard_at = get_last_answer (self, link);
-  guint64 hash = gkv_runtime_hash_id (self->runtime, link->member->id);
+  guint64 hash = gkv_runtime_hash_id (self->runtime, link->member->profile->id);
   gint64 gap;
 
   if (reader->failed || heard_at == 0 || !gkv_link_is_current (link))

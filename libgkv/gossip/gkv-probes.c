@@ -210,12 +210,12 @@ send_question (GkvProbes *self, GkvMember *helper, const Relay *relay, guint hop
   gkv_put_u16 (body, relay->sequence);
   gkv_put_u8 (body, hops | (by_via ? BY_VIA : 0));
   gkv_put_u32 (body, relay->number);
-  gkv_put_string (body, relay->subject->id);
+  gkv_put_string (body, relay->subject->profile->id);
   if (relay->requester == NULL)
     gkv_roster_put_summary (self->roster, body);
   gkv_links_send (self->links, helper->link, GKV_MESSAGE_PROBE);
   if (by_via)
-    helper->last_relayed = self->runtime->now.mono;
+    gkv_member_extra (helper)->last_relayed = self->runtime->now.mono;
 }
 
 void
@@ -367,7 +367,7 @@ handle_probe (GkvProbes *self, GkvLink *link, GkvReader *reader)
 
   drop_expired (self);
   if (hops & BY_VIA)
-    link->member->last_relayed = self->runtime->now.mono;
+    gkv_member_extra (link->member)->last_relayed = self->runtime->now.mono;
   hops &= ~BY_VIA;
   if (gkv_reader_get_left (reader) > 0 &&
       gkv_links_spend (self->links, (gsize) gkv_members_get_n (self->members) * UPDATE_COST))
@@ -401,29 +401,31 @@ gkv_probes_handle (GkvProbes *self, GkvLink *link, GkvMessageKind kind, GkvReade
 static gint64
 get_next_repeat (GkvProbes *self)
 {
-  return self->runtime->now.mono + MAX (PROBE_REPEAT, 2 * self->probe.member->round_trip_us);
+  return self->runtime->now.mono + MAX (PROBE_REPEAT, 2 * gkv_member_peek (self->probe.member)->round_trip_us);
 }
 
 /* One that has replied through others doesn't need to be greeted each time: it is known where it is. */
 static void
 greet (GkvProbes *self, GkvMember *member)
 {
-  if (member->address == NULL)
+  gint64 last_greeted = gkv_member_peek (member)->last_greeted;
+
+  if (member->profile->address == NULL)
     return;
 
   if (member->via == NULL)
     {
-      gkv_contacts_add (self->contacts, member->address, FALSE);
-      gkv_contacts_hasten (self->contacts, member->address);
+      gkv_contacts_add (self->contacts, member->profile->address, FALSE);
+      gkv_contacts_hasten (self->contacts, member->profile->address);
       return;
     }
 
   if (self->runtime->now.mono - self->greeted < GREET_ALL_PERIOD ||
-      (member->last_greeted != 0 && self->runtime->now.mono - member->last_greeted < GREET_PERIOD))
+      (last_greeted != 0 && self->runtime->now.mono - last_greeted < GREET_PERIOD))
     return;
 
-  self->greeted = member->last_greeted = self->runtime->now.mono;
-  gkv_contacts_greet (self->contacts, member->address);
+  self->greeted = gkv_member_extra (member)->last_greeted = self->runtime->now.mono;
+  gkv_contacts_greet (self->contacts, member->profile->address);
 }
 
 static void

@@ -99,7 +99,7 @@ gkv_records_free (GkvRecords *self)
 static gboolean
 has_room (GkvRecords *self, const GkvLink *from)
 {
-  guint64 giver = from->member != NULL ? from->member->hash : 0;
+  guint64 giver = from->member != NULL ? from->member->profile->place : 0;
   guint n_given = 0;
 
   if (gkv_store_get_n_quarantined (self->runtime->store) >= MAX_QUARANTINED)
@@ -121,7 +121,7 @@ has_room (GkvRecords *self, const GkvLink *from)
 static void
 note_quarantined (GkvRecords *self, const GkvLink *from, GkvRecord *record)
 {
-  Quarantined one = { gkv_record_ref (record), from->member != NULL ? from->member->hash : 0 };
+  Quarantined one = { gkv_record_ref (record), from->member != NULL ? from->member->profile->place : 0 };
 
   if (self->quarantined->len < MAX_QUARANTINED)
     g_array_append_val (self->quarantined, one);

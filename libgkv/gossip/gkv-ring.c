@@ -16,8 +16,6 @@
 
 #include "gkv-ring.h"
 
-#include <string.h>
-
 /* An arc of no more members than that is reached directly. */
 #define DIRECT 8
 
@@ -59,14 +57,6 @@ gkv_ring_get_place (GkvRing *self)
   return self->place;
 }
 
-static int
-compare_places (gconstpointer a, gconstpointer b)
-{
-  const GkvMember *x = *(GkvMember *const *) a, *y = *(GkvMember *const *) b;
-
-  return x->place != y->place ? (x->place < y->place ? -1 : 1) : strcmp (x->id, y->id);
-}
-
 static void
 refresh (GkvRing *self)
 {
@@ -87,7 +77,6 @@ refresh (GkvRing *self)
         g_ptr_array_add (self->ring, member);
         self->partial |= !gkv_member_is_direct (member);
       }
-  g_ptr_array_sort (self->ring, compare_places);
   gkv_runtime_lock_store (self->runtime);
 }
 
@@ -101,7 +90,7 @@ find_place (GkvRing *self, guint64 place)
     {
       guint middle = (low + high) / 2;
 
-      if (((GkvMember *) self->ring->pdata[middle])->place < place)
+      if (((GkvMember *) self->ring->pdata[middle])->profile->place < place)
         low = middle + 1;
       else
         high = middle;
@@ -165,7 +154,7 @@ view_find (const View *view, guint64 distance)
     {
       guint middle = (low + high) / 2;
 
-      if (view_get (view, middle)->place - view->arc.from < distance)
+      if (view_get (view, middle)->profile->place - view->arc.from < distance)
         low = middle + 1;
       else
         high = middle;
@@ -241,7 +230,7 @@ share_clear (gpointer data)
 static GkvShare *
 ensure_share (GArray *shares, GkvMember *member)
 {
-  GkvShare share = { .member = member, .to = member->place };
+  GkvShare share = { .member = member, .to = member->profile->place };
 
   for (guint i = 0; i < shares->len; i++)
     if (g_array_index (shares, GkvShare, i).member == member)
@@ -276,12 +265,12 @@ hand_on_unreached (const View *view, guint i, guint end, guint64 to, GkvMember *
     {
       GkvMember *member = view_get (view, i);
       GkvMember *via = gkv_member_get_via (member);
-      GkvArc arc = { member->place - 1, i + 1 < end ? view_get (view, i + 1)->place - 1 : to };
+      GkvArc arc = { member->profile->place - 1, i + 1 < end ? view_get (view, i + 1)->profile->place - 1 : to };
 
       if (via == NULL || via == view->avoid)
         via = member != view->avoid && gkv_member_has_link (member) ? member : helper;
       if (via == member)
-        arc.from = member->place;
+        arc.from = member->profile->place;
       if (via != NULL)
         hand_over (shares, via, arc);
     }
@@ -299,7 +288,7 @@ divide (GkvRing *self, GkvArc arc, const GkvMember *avoid, GArray *shares)
     {
       guint begin = g_array_index (fingers, guint, f);
       guint end = f + 1 < fingers->len ? g_array_index (fingers, guint, f + 1) : view.n;
-      guint64 to = end < view.n ? view_get (&view, end)->place - 1 : arc.to;
+      guint64 to = end < view.n ? view_get (&view, end)->profile->place - 1 : arc.to;
       GkvMember *member = NULL;
       guint i = begin;
 
@@ -311,13 +300,13 @@ divide (GkvRing *self, GkvArc arc, const GkvMember *avoid, GArray *shares)
 
           member = view_get (&view, i);
           share = ensure_share (shares, member);
-          if (share->to == member->place)
+          if (share->to == member->profile->place)
             share->to = to;
           else
-            hand_over (shares, member, (GkvArc){ member->place, to });
+            hand_over (shares, member, (GkvArc){ member->profile->place, to });
         }
       if (i > begin)
-        hand_on_unreached (&view, begin, i, member != NULL ? member->place - 1 : to,
+        hand_on_unreached (&view, begin, i, member != NULL ? member->profile->place - 1 : to,
                            avoid != NULL ? gkv_members_pick_one (self->members, avoid) : NULL, shares);
     }
 }

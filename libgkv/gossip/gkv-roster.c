@@ -136,7 +136,8 @@ make_entry (GkvRoster *self,
 static GByteArray *
 make_member (GkvRoster *self, const GkvMember *member, GkvPeerState status)
 {
-  return make_entry (self, status, member->generation, &member->incarnation, member->id, member->address);
+  return make_entry (self, status, member->profile->generation, &member->profile->incarnation, member->profile->id,
+                     member->profile->address);
 }
 
 /* An entry has its length before it, so that one of a later version can be skipped, or be longer. */
@@ -207,7 +208,7 @@ filter_has (const guint8 *filter, guint n_bits, guint64 mixed)
 static guint64
 mix_member (const GkvMember *member, guint8 salt)
 {
-  return mix (member->place ^ member->generation, salt);
+  return mix (member->profile->place ^ member->profile->generation, salt);
 }
 
 /* The members of a part of the ring: from the first number up to the second. */
@@ -292,12 +293,12 @@ find_peers (GkvRoster *self)
   guint n = gkv_members_get_n (self->members);
   GkvMember *member = n > 0 ? gkv_members_get_nth (self->members, gkv_runtime_random (self->runtime, n)) : NULL;
 
-  if (member == NULL || gkv_member_has_link (member) || member->address == NULL || !gkv_member_is_live (member) ||
-      gkv_links_get_n (self->links) >= MIN_PEERS)
+  if (member == NULL || gkv_member_has_link (member) || member->profile->address == NULL ||
+      !gkv_member_is_live (member) || gkv_links_get_n (self->links) >= MIN_PEERS)
     return;
 
-  gkv_contacts_add (self->contacts, member->address, FALSE);
-  gkv_contacts_hasten (self->contacts, member->address);
+  gkv_contacts_add (self->contacts, member->profile->address, FALSE);
+  gkv_contacts_hasten (self->contacts, member->profile->address);
 }
 
 void
@@ -413,7 +414,7 @@ list (GkvRoster *self,
     {
       const GkvMember *member = gkv_members_get_nth (self->members, first + (start + i) % (end - first));
 
-      if (member == link->member || member->address == NULL || !gkv_member_is_live (member) ||
+      if (member == link->member || member->profile->address == NULL || !gkv_member_is_live (member) ||
           filter_has (filter, n_bits, mix_member (member, salt)))
         continue;
 

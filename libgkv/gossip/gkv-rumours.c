@@ -92,13 +92,19 @@ struct _GkvRumours
 static guint
 get_n_delegated (const GkvMember *member)
 {
-  return GPOINTER_TO_UINT (member->of_rumours);
+  return GPOINTER_TO_UINT (gkv_member_peek (member)->of_rumours);
+}
+
+gboolean
+gkv_rumours_is_delegated (const GkvMember *member)
+{
+  return get_n_delegated (member) > 0;
 }
 
 static void
 count_delegated (GkvMember *member, int by)
 {
-  member->of_rumours = GUINT_TO_POINTER (get_n_delegated (member) + by);
+  gkv_member_extra (member)->of_rumours = GUINT_TO_POINTER (get_n_delegated (member) + by);
 }
 
 static void
@@ -325,7 +331,7 @@ get_more_others (guint n_others)
 static gint64
 get_patience (const GkvMember *member)
 {
-  return ACK_PATIENCE + 2 * MAX (member->round_trip_us, 0);
+  return ACK_PATIENCE + 2 * MAX (gkv_member_peek (member)->round_trip_us, 0);
 }
 
 static void
@@ -444,7 +450,7 @@ delegate (GkvRumours *self, const GkvShare *share, GPtrArray *records, guint n_g
 
       g_array_append_vals (others, &g_array_index (share->others, GkvArc, i), MIN (n, share->others->len - i));
       delegate_arcs (self, share->member, to, others, records, n_given_up);
-      to = share->member->place;
+      to = share->member->profile->place;
     }
 }
 
@@ -513,10 +519,10 @@ give_up (GkvRumours *self, Delegation *delegation)
 {
   g_autoptr (GArray) arcs = g_array_new (FALSE, FALSE, sizeof (GkvArc));
   GkvMember *member = delegation->member;
-  GkvArc own = { member->place - 1, delegation->to };
+  GkvArc own = { member->profile->place - 1, delegation->to };
 
   self->runtime->counters.rumours_given_up++;
-  if (++member->n_unacknowledged >= MAX_UNACKNOWLEDGED)
+  if (++gkv_member_extra (member)->n_unacknowledged >= MAX_UNACKNOWLEDGED)
     gkv_members_set_indirect (self->members, member, TRUE);
 
   g_array_append_val (arcs, own);
@@ -640,7 +646,7 @@ handle_ack (GkvRumours *self, GkvLink *link, GkvReader *reader)
   if (reader->failed || delegation == NULL || delegation->member != link->member)
     return;
 
-  link->member->n_unacknowledged = 0;
+  gkv_member_extra (link->member)->n_unacknowledged = 0;
   for (guint i = delegation->records->len; i > 0; i--)
     if (gkv_record_get_wire_size (g_ptr_array_index (delegation->records, i - 1)) > delegation->room)
       g_ptr_array_remove_index_fast (delegation->records, i - 1);

@@ -50,5 +50,7 @@ void gkv_rumours_serve (GkvRumours *self, GkvRecord *record, GArray *arcs, gbool
 /* Rumours that wait to be sent, and datagrams of them that wait to be acknowledged. */
 guint gkv_rumours_get_n_waiting (GkvRumours *self);
 guint gkv_rumours_get_n_delegated (GkvRumours *self);
+/* Whether something that was sent to it isn't acknowledged yet. */
+gboolean gkv_rumours_is_delegated (const GkvMember *member);
 
 G_END_DECLS

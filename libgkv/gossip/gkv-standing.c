@@ -6,23 +6,56 @@
 
 #include "gkv-standing.h"
 
-void
-gkv_standing_init (GkvMember *member)
+static const GkvStanding nothing;
+
+GkvStanding *
+gkv_standing_of (GkvMember *member)
 {
-  member->of_repair = g_new0 (GkvStanding, 1);
+  GkvMemberExtra *extra = gkv_member_extra (member);
+
+  if (extra->of_repair == NULL)
+    {
+      GkvStanding *standing = extra->of_repair = g_new0 (GkvStanding, 1);
+
+      standing->live_since = extra->status_since;
+    }
+  return extra->of_repair;
+}
+
+const GkvStanding *
+gkv_standing_peek (const GkvMember *member)
+{
+  const GkvStanding *standing = gkv_member_peek (member)->of_repair;
+
+  return standing != NULL ? standing : &nothing;
 }
 
 void
 gkv_standing_clear (GkvMember *member)
 {
-  g_clear_pointer (&member->of_repair, g_free);
+  if (member->extra != NULL)
+    g_clear_pointer (&member->extra->of_repair, g_free);
+}
+
+/* When it was lost, and what it may lack since; and what it has confirmed, or refuses. */
+gboolean
+gkv_standing_is_needed (const GkvMember *member)
+{
+  const GkvStanding *standing = gkv_standing_peek (member);
+
+  return standing->lost_at != 0 || standing->parted_at != 0 || standing->confirmed > 0 || standing->held > 0 ||
+         standing->refuses || standing->flush_since != 0;
 }
 
 void
 gkv_standing_end (GkvMember *member)
 {
-  GkvStanding *standing = gkv_standing_of (member);
+  GkvStanding *standing;
 
+  if (!gkv_standing_exists (member))
+    return;
+
+  standing = gkv_standing_of (member);
   standing->matched = standing->matched_synced = FALSE;
   standing->n_checks = 0;
 }
@@ -30,8 +63,14 @@ gkv_standing_end (GkvMember *member)
 void
 gkv_standing_reset (GkvMember *member)
 {
-  GkvStanding *standing = gkv_standing_of (member);
-  guint64 live_ticket = standing->live_ticket;
+  GkvStanding *standing;
+  guint64 live_ticket;
+
+  if (!gkv_standing_exists (member))
+    return;
+
+  standing = gkv_standing_of (member);
+  live_ticket = standing->live_ticket;
 
   *standing = (GkvStanding){ .live_ticket = live_ticket };
 }

@@ -39,17 +39,22 @@ typedef struct
   gint64 told_at;   /* when it was told how long it was silent; monotonic */
 } GkvStanding;
 
-static inline GkvStanding *
-gkv_standing_of (const GkvMember *member)
+/* That of a member, which may be made for it. */
+GkvStanding *gkv_standing_of (GkvMember *member);
+/* As it is, or as it would be made. */
+const GkvStanding *gkv_standing_peek (const GkvMember *member);
+static inline gboolean
+gkv_standing_exists (const GkvMember *member)
 {
-  return member->of_repair;
+  return gkv_member_peek (member)->of_repair != NULL;
 }
 
-/* A member was added, or is about to be freed. */
-void gkv_standing_init (GkvMember *member);
+/* A member is about to be freed. */
 void gkv_standing_clear (GkvMember *member);
 /* Nothing is under way with it any more. */
 void gkv_standing_end (GkvMember *member);
+/* Whether what is kept of it would be missed. */
+gboolean gkv_standing_is_needed (const GkvMember *member);
 /* Nothing is known of its next generation. */
 void gkv_standing_reset (GkvMember *member);
 

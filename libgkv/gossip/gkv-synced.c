@@ -92,6 +92,12 @@ is_named (GkvSynced *self, const GkvMember *member)
   return gkv_member_has_link (member) && gkv_contacts_is_named (self->contacts, member->link->address);
 }
 
+static gint64
+get_live_since (const GkvMember *member)
+{
+  return gkv_standing_exists (member) ? gkv_standing_peek (member)->live_since : gkv_member_get_status_since (member);
+}
+
 /* A peer that answers pings and nothing else is waited for no longer than one that doesn't. One of which only others
  * have reported is waited for only as long as it may take to meet it. */
 static gboolean
@@ -101,7 +107,7 @@ is_awaited (GkvSynced *self, const GkvMember *member)
     return !gkv_conversation_withholds (member->link, self->runtime->now.mono,
                                         gkv_membership_get_suspicion (self->membership));
 
-  return self->runtime->now.mono - MAX (gkv_standing_of (member)->live_since, self->since) < GKV_ALONE_AFTER;
+  return self->runtime->now.mono - MAX (get_live_since (member), self->since) < GKV_ALONE_AFTER;
 }
 
 static void
@@ -114,7 +120,7 @@ look_at_peers (GkvSynced *self, Peers *peers)
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
     {
-      const GkvStanding *standing = gkv_standing_of (member);
+      const GkvStanding *standing = gkv_standing_peek (member);
       gboolean named;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
@@ -155,7 +161,7 @@ is_second_needed (GkvSynced *self, const GkvStanding *first)
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
     {
-      const GkvStanding *standing = gkv_standing_of (member);
+      const GkvStanding *standing = gkv_standing_peek (member);
 
       if (gkv_member_is_live (member) && !standing->matched && standing->says_synced && is_named (self, member) &&
           is_awaited (self, member) && standing->n_claimed / 2 > first->n_claimed &&
@@ -239,10 +245,11 @@ gkv_synced_part (GkvSynced *self)
   self->since = self->runtime->now.mono;
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
-    {
-      gkv_standing_of (member)->matched = gkv_standing_of (member)->matched_synced = FALSE;
-      gkv_standing_of (member)->n_checks = 0;
-    }
+    if (gkv_standing_exists (member))
+      {
+        gkv_standing_of (member)->matched = gkv_standing_of (member)->matched_synced = FALSE;
+        gkv_standing_of (member)->n_checks = 0;
+      }
   gkv_runtime_set_synced (self->runtime, FALSE);
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
 }

@@ -90,18 +90,20 @@ get_n_retransmits (GkvUpdates *self)
 static void
 set_n_updates (GkvUpdates *self, GkvMember *member, guint n_updates)
 {
-  if (member->n_updates > 0)
-    g_queue_unlink (&self->queues[member->n_updates], &member->update);
+  GkvMemberExtra *extra = gkv_member_extra (member);
 
-  member->n_updates = n_updates;
+  if (extra->n_updates > 0)
+    g_queue_unlink (&self->queues[extra->n_updates], &extra->update);
+
+  extra->n_updates = n_updates;
   if (n_updates > 0)
-    g_queue_push_head_link (&self->queues[n_updates], &member->update);
+    g_queue_push_head_link (&self->queues[n_updates], &extra->update);
 }
 
 void
 gkv_updates_add (GkvUpdates *self, GkvMember *member)
 {
-  member->update_since = self->runtime->now.mono;
+  gkv_member_extra (member)->update_since = self->runtime->now.mono;
   set_n_updates (self, member, get_n_retransmits (self));
 }
 
@@ -114,7 +116,8 @@ gkv_updates_add_self (GkvUpdates *self)
 void
 gkv_updates_remove (GkvUpdates *self, GkvMember *member)
 {
-  set_n_updates (self, member, 0);
+  if (gkv_member_peek (member)->n_updates > 0)
+    set_n_updates (self, member, 0);
 }
 
 /* Sending */
@@ -179,8 +182,10 @@ may_flood (GkvUpdates *self)
 static gboolean
 is_relay (GkvUpdates *self, const GkvMember *member)
 {
-  return member->last_relayed != 0 && self->runtime->now.mono - member->last_relayed < RELAYS_LASTS &&
-         gkv_member_is_live (member) && gkv_member_has_link (member);
+  gint64 last_relayed = gkv_member_peek (member)->last_relayed;
+
+  return last_relayed != 0 && self->runtime->now.mono - last_relayed < RELAYS_LASTS && gkv_member_is_live (member) &&
+         gkv_member_has_link (member);
 }
 
 /* Those that get it at once. (transfer container) */
@@ -247,7 +252,7 @@ pick_updates (GkvUpdates *self, const GkvMember *except, GkvMember *updates[MAX_
         GkvMember *member = l->data;
 
         next = l->next;
-        if (self->runtime->now.mono - member->update_since > UPDATE_LASTS)
+        if (self->runtime->now.mono - member->extra->update_since > UPDATE_LASTS)
           set_n_updates (self, member, 0);
         else if (member != except)
           updates[n++] = member;
@@ -283,7 +288,7 @@ gkv_updates_piggyback (GkvUpdates *self, GkvLink *link)
       if (body->len + MAX_MEMBER_SIZE >= gkv_links_get_max_body (self->links, link) / 2)
         break;
 
-      set_n_updates (self, updates[i], updates[i]->n_updates - 1);
+      set_n_updates (self, updates[i], updates[i]->extra->n_updates - 1);
       gkv_roster_put_member (self->roster, body, updates[i], updates[i]->status);
       n++;
     }

@@ -563,7 +563,7 @@ test_moved (gconstpointer by_another)
   send_message (&pair, "d:4", GKV_MESSAGE_TOKEN, token);
   send_ident (&pair, "d:4", "b:2", pair.sides[1].generation);
   g_assert_cmpstr (member->link->address, ==, "b:2");
-  g_assert_cmpstr (member->address, ==, "b:2");
+  g_assert_cmpstr (member->profile->address, ==, "b:2");
   pair_run (&pair, SECOND / 10, FALSE);
 
   pair.sides[1].down = TRUE;
@@ -577,7 +577,7 @@ test_moved (gconstpointer by_another)
     }
   g_assert_nonnull (member->link);
   g_assert_cmpstr (member->link->address, ==, "d:4");
-  g_assert_cmpstr (member->address, ==, "d:4");
+  g_assert_cmpstr (member->profile->address, ==, "d:4");
   g_assert_cmpuint (pair.n_asked, >, 0);
 
   answer = begin_datagram_from (&pair, "d:4", 0);
@@ -585,7 +585,7 @@ test_moved (gconstpointer by_another)
   gkv_wire_seal (answer);
   gkv_engine_receive (pair.sides[0].engine, "d:4", answer->data, answer->len, &pair.now);
   g_assert_cmpstr (member->link->address, ==, "d:4");
-  g_assert_cmpstr (member->address, ==, "e:5");
+  g_assert_cmpstr (member->profile->address, ==, "e:5");
   pair_clear (&pair);
 }
 

@@ -62,13 +62,13 @@ test_hearsay (void)
         GkvMember *liar = gkv_members_lookup (pair.sides[0].engine->members, "c:3");
         g_autoptr (GByteArray) entry = g_byte_array_new ();
         g_autoptr (GByteArray) body = g_byte_array_new ();
-        GkvIncarnation forged = member->incarnation;
-        guint64 generation = member->generation;
+        GkvIncarnation forged = member->profile->incarnation;
+        guint64 generation = member->profile->generation;
         GkvReader reader;
 
         forged.place = 0;
         gkv_put_u8 (entry, status);
-        gkv_put_u64 (entry, member->generation + later);
+        gkv_put_u64 (entry, member->profile->generation + later);
         gkv_put_incarnation (entry, &forged);
         gkv_put_string (entry, "b:2");
         gkv_put_string (entry, "b:2");
@@ -80,8 +80,8 @@ test_hearsay (void)
         pair_run (&pair, 20 * SECOND, FALSE);
         g_assert_cmpuint (count_alive (&pair, 0), ==, 2);
         g_assert_cmpint (member->status, ==, GKV_PEER_STATE_ALIVE);
-        g_assert_cmpuint (member->generation, ==, generation);
-        g_assert_cmpuint (member->incarnation.place, >, 0);
+        g_assert_cmpuint (member->profile->generation, ==, generation);
+        g_assert_cmpuint (member->profile->incarnation.place, >, 0);
       }
   pair_clear (&pair);
 }

@@ -23,7 +23,7 @@ assert_nobody (Pair *pair, guint side)
   gkv_members_init_iter (engine->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
     if (member->status != GKV_PEER_STATE_LEFT)
-      g_error ("%s holds %s in state %d", pair->sides[side].name, member->id, member->status);
+      g_error ("%s holds %s in state %d", pair->sides[side].name, member->profile->id, member->status);
   g_assert_cmpuint (gkv_exchanges_get_n (engine->exchanges), ==, 0);
 }
 
@@ -200,8 +200,8 @@ test_mistaken (void)
   pair_init (&pair);
   pair_run (&pair, 10 * SECOND, FALSE);
   member = gkv_members_lookup (pair.sides[0].engine->members, "b:2");
-  gkv_identities_note_left (pair.sides[0].engine->identities, member->link, member->id, member->generation,
-                            &member->incarnation);
+  gkv_identities_note_left (pair.sides[0].engine->identities, member->link, member->profile->id,
+                            member->profile->generation, &member->profile->incarnation);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 0);
   pair_run (&pair, 5 * SECOND, FALSE);
   g_assert_cmpuint (pair_get_stat (&pair, 0, "peers-alive"), ==, 1);

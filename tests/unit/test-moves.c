@@ -300,7 +300,7 @@ test_leaves_by_another (gconstpointer states)
   run (&net, 40 * SECOND);
   g_assert_true (gkv_engine_is_contact_reached (a->engine, "b:1"));
   if (states != NULL)
-    g_assert_cmpstr (gkv_members_lookup (a->engine->members, "b")->address, ==, "b:1");
+    g_assert_cmpstr (gkv_members_lookup (a->engine->members, "b")->profile->address, ==, "b:1");
   before = a->n_sent + b->n_sent + c->n_sent;
   run (&net, 60 * SECOND);
   g_assert_cmpuint (a->n_sent + b->n_sent + c->n_sent - before, <, 3 * 60 * 6);

@@ -212,7 +212,7 @@ get_address (Pair *pair, guint side, guint of)
 {
   const GkvMember *member = gkv_members_lookup (pair->sides[side].engine->members, pair->sides[of].name);
 
-  return member != NULL ? member->address : NULL;
+  return member != NULL ? member->profile->address : NULL;
 }
 
 /* An address that only its own machine could use isn't passed on: the third learns of the second where that is seen. */
