@@ -39,8 +39,8 @@
  * the next one. */
 #define MAX_ASKED 4
 
-/* Of a member that nothing but hearsay was ever known of the suspicion lasts so much longer: one of us may have begun
- * just now, and hasn't met those between us yet. */
+/* Of a member that nothing but hearsay is known of, and not for longer than a suspicion, it lasts so much longer: one of
+ * us may have begun just now, and hasn't met those between us yet. */
 #define UNHEARD 3
 
 /* The suspicion is sent on so often in that time. */
@@ -106,6 +106,7 @@ struct _GkvMembership
   gint64 suspects_due;
   gint64 forget_due;
   gint64 fade_due;
+  gint64 woke; /* from a long sleep */
 
   /* This node */
   GkvChain *chain;
@@ -969,6 +970,8 @@ gkv_membership_note_slept (GkvMembership *self, gint64 slept)
   if (!is_long && gkv_members_get_n_suspect (self->members) == 0)
     return;
 
+  if (is_long)
+    self->woke = self->runtime->now.mono;
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
     {
@@ -982,6 +985,15 @@ gkv_membership_note_slept (GkvMembership *self, gint64 slept)
       extra->n_asked = 0;
       extra->ask_due = 0;
     }
+}
+
+static gint64
+get_patience (GkvMembership *self, const GkvMember *member, gint64 suspicion)
+{
+  gint64 known_since = MAX (gkv_member_get_generation_since (member), self->woke);
+
+  return member->heard || gkv_member_get_status_since (member) - known_since >= suspicion ? suspicion
+                                                                                          : UNHEARD * suspicion;
 }
 
 static void
@@ -1007,7 +1019,7 @@ tick_suspects (GkvMembership *self)
       GkvMemberExtra *extra = gkv_member_extra (member);
 
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      patience = member->heard ? suspicion : UNHEARD * suspicion;
+      patience = get_patience (self, member, suspicion);
       if (self->runtime->now.mono - extra->status_since >= patience)
         {
           n_lost++;

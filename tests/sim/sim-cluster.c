@@ -408,6 +408,7 @@ sim_node_start (SimNode *self)
         options->gossip_interval_ms > 0 ? options->gossip_interval_ms : self->cluster->gossip_interval_ms,
     .max_datagram_size = get_max_datagram_size (self),
     .chain_length = CHAIN_LENGTH,
+    .profiles = self->cluster->profiles,
     .suspect_questions = self->cluster->suspect_questions,
     .tombstone_life_ms = tombstone_life_ms,
     .max_removals = options->max_removals,
@@ -692,6 +693,7 @@ sim_cluster_new (guint64 seed)
   self->mirrors = TRUE;
   self->ledger = sim_ledger_new ();
   self->complaints = g_string_new (NULL);
+  self->profiles = gkv_profiles_new ();
 
   return self;
 }
@@ -701,6 +703,7 @@ sim_cluster_free (SimCluster *self)
 {
   g_clear_pointer (&self->watch, sim_watch_free);
   g_ptr_array_unref (self->nodes);
+  gkv_profiles_free (self->profiles);
   g_hash_table_unref (self->ledger);
   g_string_free (self->complaints, TRUE);
   sim_network_free (self->network);

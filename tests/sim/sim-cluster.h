@@ -102,6 +102,7 @@ struct _SimCluster
   SimNetwork *network;
   GPtrArray *nodes; /* SimNode, owned */
   GkvHashKey hash_key;
+  GkvProfiles *profiles; /* what each node has of each other one is there once */
   guint gossip_interval_ms;
   gint64 tombstone_life_ms; /* 0: the usual */
   guint suspect_questions;  /* 0: the usual */
