@@ -477,6 +477,18 @@ gkv_members_next_dead (GkvMembers *self)
   return NULL;
 }
 
+guint
+gkv_members_get_n_linked (GkvMembers *self)
+{
+  return self->linked->len;
+}
+
+GkvMember *
+gkv_members_get_nth_linked (GkvMembers *self, guint index)
+{
+  return g_ptr_array_index (self->linked, index);
+}
+
 static gboolean
 can_be_picked (const GkvMember *member, const GkvMember *except)
 {
@@ -491,6 +503,26 @@ gkv_members_pick_one (GkvMembers *self, const GkvMember *except)
   for (guint i = 0; i < self->linked->len; i++)
     {
       GkvMember *member = g_ptr_array_index (self->linked, (start + i) % self->linked->len);
+
+      if (can_be_picked (member, except))
+        return member;
+    }
+
+  return NULL;
+}
+
+GkvMember *
+gkv_members_pick_next (GkvMembers *self, const GkvMember *except)
+{
+  guint start;
+
+  if (self->linked->len == 0)
+    return NULL;
+
+  start = gkv_members_find_place (self, gkv_runtime_hash_id (self->runtime, self->runtime->id));
+  for (guint i = 0; i < self->ring->len; i++)
+    {
+      GkvMember *member = gkv_members_get_nth (self, (start + i) % self->ring->len);
 
       if (can_be_picked (member, except))
         return member;

@@ -178,7 +178,12 @@ GkvMember *gkv_members_next_dead (GkvMembers *self);
 GPtrArray *gkv_members_pick (GkvMembers *self, guint max, const GkvMember *except);
 /* Some of them, without a look at all. (transfer container) */
 GPtrArray *gkv_members_pick_some (GkvMembers *self, guint max, const GkvMember *except);
-/* One of them, likewise. NULL: there is none. */
+/* The first of them after this node on the ring. NULL: there is none. */
+GkvMember *gkv_members_pick_next (GkvMembers *self, const GkvMember *except);
+/* One of them, by chance. NULL: there is none. */
 GkvMember *gkv_members_pick_one (GkvMembers *self, const GkvMember *except);
+/* Those with a link, in any order. */
+guint gkv_members_get_n_linked (GkvMembers *self);
+GkvMember *gkv_members_get_nth_linked (GkvMembers *self, guint index);
 
 G_END_DECLS

@@ -39,8 +39,8 @@
  * the next one. */
 #define MAX_ASKED 4
 
-/* Of a member that nothing but hearsay is known of, and not for longer than a suspicion, it lasts so much longer: one of
- * us may have begun just now, and hasn't met those between us yet. */
+/* Of a member that nothing but hearsay is known of, and not for longer than a suspicion, it lasts so much longer: one
+ * of us may have begun just now, and hasn't met those between us yet. */
 #define UNHEARD 3
 
 /* The suspicion is sent on so often in that time. */

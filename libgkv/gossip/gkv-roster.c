@@ -46,11 +46,14 @@
 #define KNOWS_NOBODY 2
 #define MAX_FIRST    800
 
+/* It waits so long for them before it asks. */
+#define FIRST_PATIENCE (30 * GKV_MS)
+
 /* Learners need peers to ask. */
 #define MIN_PEERS 6
 
 /* Bytes that a node lists in all; beyond them each gets one datagram. */
-#define BYTES_AT_ONCE  (512 * 1024)
+#define BYTES_AT_ONCE  (256 * 1024)
 #define BYTES_A_SECOND (128 * 1024)
 
 /* What is before an entry, at the most. */
@@ -542,6 +545,18 @@ gkv_roster_compare (GkvRoster *self, GkvLink *link, GkvReader *reader)
     ask (self, link, n_theirs);
 }
 
+/* Some are on their way, as this node has said that it knows nobody; it asks for the others. */
+static void
+begin_learning (GkvRoster *self)
+{
+  if (self->learning || self->asked != NULL)
+    return;
+
+  self->learning = TRUE;
+  self->due = self->runtime->now.mono + FIRST_PATIENCE;
+  gkv_runtime_wake_at (self->runtime, self->due);
+}
+
 void
 gkv_roster_meet (GkvRoster *self, GkvLink *link, guint32 sum, guint64 n_known)
 {
@@ -555,7 +570,9 @@ gkv_roster_meet (GkvRoster *self, GkvLink *link, guint32 sum, guint64 n_known)
 
   if (n_known <= KNOWS_NOBODY)
     list (self, link, 0, n, NULL, 0, 0, MAX_FIRST, &sum, &more);
-  if (n_known >= self->runtime->n_alive)
+  if (self->runtime->n_alive <= KNOWS_NOBODY && n_known > 0)
+    begin_learning (self);
+  else if (n_known >= self->runtime->n_alive)
     ask (self, link, n_known);
 }
 

@@ -27,10 +27,12 @@
  * up others for half an hour. */
 #define UPDATE_LASTS (30 * GKV_SECOND)
 
-/* Where there are no more members than that, each is sent at once what can't wait; else so many of them, by chance, and
- * those that need others to be reached or through whom others are reached. */
+/* Where there are no more members than that, each is sent at once what can't wait; else so many of them, fewer where
+ * nothing worse follows when somebody gets it a second later, and those that need others to be reached or through whom
+ * others are reached. */
 #define FLOOD_ALL    16
 #define FLOOD_SOME   3
+#define FLOOD_FEW    2
 #define RELAYS_LASTS (120 * GKV_SECOND)
 
 /* New members that are announced at once, and a second. */
@@ -188,36 +190,44 @@ is_relay (GkvUpdates *self, const GkvMember *member)
          gkv_member_has_link (member);
 }
 
-/* Those that get it at once. (transfer container) */
-static GPtrArray *
-pick_for_flood (GkvUpdates *self, const GkvMember *except)
+static void
+add_for_flood (GPtrArray *peers, GkvMember *member)
 {
-  guint n = gkv_members_get_n (self->members);
+  if (member != NULL && !g_ptr_array_find (peers, member, NULL))
+    g_ptr_array_add (peers, member);
+}
+
+/* Those that get it at once, about @some of them where there are many. That the next one on the ring is among them
+ * reaches those as well that chance leaves out. (transfer container) */
+static GPtrArray *
+pick_for_flood (GkvUpdates *self, const GkvMember *except, guint some)
+{
   GPtrArray *peers;
 
-  if (n <= FLOOD_ALL)
+  if (gkv_members_get_n (self->members) <= FLOOD_ALL)
     return gkv_members_pick (self->members, G_MAXUINT, except);
 
-  peers = gkv_members_pick_some (self->members, FLOOD_SOME, except);
-  for (guint i = 0; i < n; i++)
+  peers = gkv_members_pick_some (self->members, some - 1, except);
+  add_for_flood (peers, gkv_members_pick_next (self->members, except));
+  for (guint i = 0; i < gkv_members_get_n_linked (self->members); i++)
     {
-      GkvMember *member = gkv_members_get_nth (self->members, i);
+      GkvMember *peer = gkv_members_get_nth_linked (self->members, i);
 
-      if (member != except && is_relay (self, member) && !g_ptr_array_find (peers, member, NULL))
-        g_ptr_array_add (peers, member);
+      if (peer != except && is_relay (self, peer))
+        add_for_flood (peers, peer);
     }
   return peers;
 }
 
-void
-gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except)
+static void
+flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except, guint some)
 {
   g_autoptr (GPtrArray) peers = NULL;
 
   if (!may_flood (self))
     return;
 
-  peers = pick_for_flood (self, except);
+  peers = pick_for_flood (self, except, some);
   for (guint i = 0; i < peers->len; i++)
     {
       GkvMember *peer = g_ptr_array_index (peers, i);
@@ -229,6 +239,12 @@ gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *e
     }
 }
 
+void
+gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except)
+{
+  flood (self, member, except, member != NULL && member->status == GKV_PEER_STATE_LEFT ? FLOOD_FEW : FLOOD_SOME);
+}
+
 /* Where many join at once, lists are cheaper. */
 void
 gkv_updates_announce (GkvUpdates *self, GkvMember *member, const GkvMember *except)
@@ -237,7 +253,7 @@ gkv_updates_announce (GkvUpdates *self, GkvMember *member, const GkvMember *exce
     return;
 
   gkv_updates_add (self, member);
-  gkv_updates_flood (self, member, except);
+  flood (self, member, except, FLOOD_FEW);
 }
 
 /* Those with an update, the least sent first, and of these the newest. */
