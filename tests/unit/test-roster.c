@@ -217,8 +217,8 @@ test_profiles (void)
   gkv_profiles_free (profiles);
 }
 
-/* What is in one allocation each has a head of 8 bytes, and whole 16 with it; and the tables of members, and of the ring
- * of those that live, are twice as large as what is in them at the worst. */
+/* What is in one allocation each has a head of 8 bytes, and whole 16 with it; and the tables of members, and of the
+ * ring of those that live, are twice as large as what is in them at the worst. */
 static void
 test_size (void)
 {
