@@ -80,8 +80,8 @@ gkv_members_free (GkvMembers *self)
   g_free (self);
 }
 
-/* Places are hashes, so they say about where a member is. Who chose its own so that they don't makes it a little slower,
- * no more. */
+/* Places are hashes, so they say about where a member is. Who chose its own so that they don't makes it a little
+ * slower, no more. */
 guint
 gkv_members_find_place (GkvMembers *self, guint64 place)
 {

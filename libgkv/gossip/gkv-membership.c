@@ -35,6 +35,10 @@
 #define CLAIMS            4
 #define THROUGH_OTHERS    8
 
+/* Where there are more suspects than that, the cluster has come apart, and most of the others know no better: these are
+ * asked as seldom as at first. */
+#define MANY_SUSPECTS 16
+
 /* Suspects without a link that are asked in one turn: somebody may have invented many of them. The others are first in
  * the next one. */
 #define MAX_ASKED 4
@@ -528,7 +532,8 @@ ask_suspect (GkvMembership *self, GkvMember *member)
     gkv_updates_send_doubt (self->updates, member->link, member);
   else if (has_link)
     gkv_probes_ask (self->probes, member->link);
-  if (!is_direct || extra->n_asked % THROUGH_OTHERS == 0)
+  if ((!is_direct && gkv_members_get_n_suspect (self->members) <= MANY_SUSPECTS) ||
+      extra->n_asked % THROUGH_OTHERS == 0)
     ask_others (self, member);
 
   extra->n_asked++;
