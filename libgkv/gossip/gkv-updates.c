@@ -204,7 +204,7 @@ pick_for_flood (GkvUpdates *self, const GkvMember *except, guint some)
 {
   GPtrArray *peers;
 
-  if (gkv_members_get_n (self->members) <= FLOOD_ALL)
+  if (gkv_members_get_n (self->members) <= FLOOD_ALL || gkv_members_get_n_linked (self->members) <= FLOOD_SOME + 1)
     return gkv_members_pick (self->members, G_MAXUINT, except);
 
   peers = gkv_members_pick_some (self->members, some - 1, except);
