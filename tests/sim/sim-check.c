@@ -6,6 +6,8 @@
 
 #include "sim-check.h"
 
+#include "sim-lag.h"
+
 #include <string.h>
 
 /* A remaining lifetime is sent in whole milliseconds, rounded down at each hop. */
@@ -210,6 +212,7 @@ sim_check_changed (SimNode *node, GkvRecord *record, GkvRecord *replaced)
     sim_cluster_complain (cluster, "%s: %s expired %" G_GINT64_FORMAT " ms early", node->id, what,
                           (write->end - sim_network_get_now (cluster->network)) / SIM_MS);
 
+  sim_lag_took (node, record, held);
   set_mirror (node, record);
 }
 
@@ -480,6 +483,28 @@ sim_check_has_ended (SimCluster *cluster, GkvRecord *record)
   GPtrArray *writes = g_hash_table_lookup (cluster->ledger, gkv_record_get_key (record));
 
   return (record->flags & GKV_RECORD_EPHEMERAL) != 0 || (writes != NULL && has_ended (writes, record));
+}
+
+GkvRecord *
+sim_check_find_overtaken (SimNode *node, const char *key, GkvRecord *held, SimNode **writer, gint64 *at)
+{
+  SimCluster *cluster = node->cluster;
+  GPtrArray *writes = g_hash_table_lookup (cluster->ledger, key);
+
+  for (guint i = 0; writes != NULL && i < writes->len; i++)
+    {
+      const Write *write = g_ptr_array_index (writes, i);
+
+      if (write->node == node->index || (held != NULL && gkv_record_compare (write->record, held) <= 0) ||
+          (held == NULL && gkv_record_is_dead (write->record)) || has_ended_by_itself (writes, write->record))
+        continue;
+
+      *writer = sim_cluster_get (cluster, write->node);
+      *at = write->at;
+      return write->record;
+    }
+
+  return NULL;
 }
 
 gboolean

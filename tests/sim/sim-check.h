@@ -29,6 +29,10 @@ gboolean sim_check_is_removal (SimCluster *cluster, GkvRecord *record);
 /* Whether the run of the node that owns the ephemeral @record has ended. */
 gboolean sim_check_has_owner_ended (SimCluster *cluster, GkvRecord *record);
 
+/* The first write of @key that wins over @held (nullable), that hasn't ended, and that isn't @node's own; NULL: there
+ * is none. @writer, @at (out): whose it is, and when it was made. */
+GkvRecord *sim_check_find_overtaken (SimNode *node, const char *key, GkvRecord *held, SimNode **writer, gint64 *at);
+
 /* All live nodes of the cluster hold the same records. */
 gboolean sim_check_converged (SimCluster *cluster);
 /* The same, and nobody has a record waiting for its clock, nor an expiry outstanding. */

@@ -7,6 +7,7 @@
 #include "sim-cluster.h"
 
 #include "sim-check.h"
+#include "sim-lag.h"
 #include "sim-lies.h"
 #include "sim-paths.h"
 #include "sim-scopes.h"
@@ -426,6 +427,7 @@ sim_node_start (SimNode *self)
   self->started_at = sim_network_get_now (network);
   self->working = FALSE;
   sim_node_open (self);
+  sim_lag_reset (self);
   self->engine = gkv_engine_new (&config, self->store, &time);
   if (!options->hides_address && options->interface == 0)
     gkv_engine_set_advertise_address (self->engine, self->address);
@@ -675,6 +677,7 @@ node_free (SimNode *self)
   g_clear_pointer (&self->lies, sim_lies_free);
   g_ptr_array_unref (self->seeds);
   g_hash_table_unref (self->peers);
+  g_hash_table_unref (self->lags);
   g_free (self->id);
   g_free (self->address);
   g_free (self->name);
@@ -730,6 +733,7 @@ sim_cluster_add (SimCluster *self, const char *id)
   node->address = sim_cluster_make_address (self);
   node->seeds = g_ptr_array_new_with_free_func (g_free);
   node->peers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  node->lags = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   node->clocks.mono_base = sim_network_random (self->network, 1000 * SIM_SECOND) + SIM_SECOND;
   node->deadline = G_MAXINT64;
   node->timer_at = G_MAXINT64;

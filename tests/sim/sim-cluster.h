@@ -84,6 +84,10 @@ struct _SimNode
   GHashTable *peers;  /* id → GkvPeerState + 1: as the events have it */
   GHashTable *mirror; /* key → GkvRecord: the map as an application has it that follows the events; NULL: not kept */
 
+  gint64 lags_from;    /* see sim-lag: what came before counts from then on */
+  GHashTable *lags;    /* key → gint64, the longest so far */
+  guint64 bytes_taken; /* of keys and content, from others */
+
   SimTraffic sent;
   gboolean confirmed; /* look at the flushes */
   guint64 n_received;

@@ -19,6 +19,15 @@ typedef struct
   gint64 idle_at; /* when all that waits has left */
 } Uplink;
 
+/* Of IPv4 and UDP */
+#define HEADERS 28
+
+typedef struct
+{
+  SimLine line;
+  gint64 idle_at[2]; /* away from the host, and towards it */
+} Line;
+
 struct _SimLinks
 {
   SimChance *chance; /* borrowed */
@@ -32,6 +41,7 @@ struct _SimLinks
   GHashTable *losing; /* set of ordered pairs on which a burst of loss is under way */
 
   GHashTable *uplinks; /* host → Uplink, owned */
+  GHashTable *lines;   /* host → Line, owned */
 };
 
 static gpointer
@@ -193,11 +203,24 @@ sim_links_is_too_large (SimLinks *self, SimEnd from, SimEnd to, gsize len)
   return !passes (self, from.host, len) || !passes (self, to.host, len);
 }
 
+/* What waits behind all that came before. -1: there is no room for it. */
+static gint64
+wait_in_queue (gint64 *idle_at, guint bytes_a_second, guint max_queue, gsize len, gint64 now)
+{
+  gint64 wait = MAX (*idle_at - now, 0);
+
+  if (wait * bytes_a_second / SIM_SECOND + (gint64) len > max_queue)
+    return -1;
+
+  wait += (gint64) len * SIM_SECOND / bytes_a_second;
+  *idle_at = now + wait;
+  return wait;
+}
+
 gint64
 sim_links_enqueue (SimLinks *self, guint host, gsize len, gint64 now)
 {
   Uplink *uplink = g_hash_table_lookup (self->uplinks, GUINT_TO_POINTER (host));
-  gint64 wait;
 
   if (uplink == NULL)
     return 0;
@@ -208,13 +231,32 @@ sim_links_enqueue (SimLinks *self, guint host, gsize len, gint64 now)
   if (uplink->uplink.bytes_a_second == 0)
     return 0;
 
-  wait = MAX (uplink->idle_at - now, 0);
-  if (wait * uplink->uplink.bytes_a_second / SIM_SECOND + (gint64) len > uplink->uplink.max_queue)
-    return -1;
+  return wait_in_queue (&uplink->idle_at, uplink->uplink.bytes_a_second, uplink->uplink.max_queue, len, now);
+}
 
-  wait += (gint64) len * SIM_SECOND / uplink->uplink.bytes_a_second;
-  uplink->idle_at = now + wait;
-  return wait;
+/* Lines */
+
+void
+sim_links_set_line (SimLinks *self, guint host, const SimLine *line)
+{
+  Line *copy = g_new0 (Line, 1);
+
+  copy->line = *line;
+  g_hash_table_insert (self->lines, GUINT_TO_POINTER (host), copy);
+}
+
+gint64
+sim_links_cross (SimLinks *self, guint host, gboolean towards, gsize len, gint64 now)
+{
+  Line *line = g_hash_table_lookup (self->lines, GUINT_TO_POINTER (host));
+  gint64 wait = 0;
+
+  if (line == NULL)
+    return 0;
+
+  if (line->line.bytes_a_second > 0)
+    wait = wait_in_queue (&line->idle_at[towards], line->line.bytes_a_second, line->line.max_queue, len + HEADERS, now);
+  return wait < 0 ? -1 : wait + line->line.delay;
 }
 
 SimLinks *
@@ -227,6 +269,7 @@ sim_links_new (SimChance *chance)
   self->others = g_hash_table_new (NULL, NULL);
   self->losing = g_hash_table_new (NULL, NULL);
   self->uplinks = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  self->lines = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   self->weather.delay = SIM_MS / 2;
 
   return self;
@@ -238,5 +281,6 @@ sim_links_free (SimLinks *self)
   g_hash_table_unref (self->others);
   g_hash_table_unref (self->losing);
   g_hash_table_unref (self->uplinks);
+  g_hash_table_unref (self->lines);
   g_free (self);
 }

@@ -1,7 +1,7 @@
 /* SimLinks: what becomes of a datagram on its way from one host to another.
  *
- * Three things stand in its way, each looked at by itself: whether the pair of hosts is connected in that direction,
- * the weather, which is the same for all, and the uplink of the host that sends.
+ * Four things stand in its way, each looked at by itself: whether the pair of hosts is connected in that direction,
+ * the weather, which is the same for all, the uplink of the host that sends, and the lines of both.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -51,6 +51,14 @@ typedef struct
   guint largest; /* bytes of a datagram that passes, either way; 0: any; larger ones are lost, and nobody is told */
 } SimUplink;
 
+/* What joins a host with all others. Each direction has a rate and a queue of its own. */
+typedef struct
+{
+  guint bytes_a_second; /* with the headers; 0: any number */
+  guint max_queue;      /* bytes that may wait; what comes then is lost, and nobody is told */
+  gint64 delay;         /* µs, in each direction, beside the weather's */
+} SimLine;
+
 SimLinks *sim_links_new (SimChance *chance);
 void sim_links_free (SimLinks *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimLinks, sim_links_free)
@@ -83,5 +91,10 @@ void sim_links_set_uplink (SimLinks *self, guint host, const SimUplink *uplink);
 gboolean sim_links_is_too_large (SimLinks *self, SimEnd from, SimEnd to, gsize len);
 /* How long @len bytes wait before they leave, in µs; -1: the send fails. */
 gint64 sim_links_enqueue (SimLinks *self, guint host, gsize len, gint64 now);
+
+/* Lines */
+void sim_links_set_line (SimLinks *self, guint host, const SimLine *line);
+/* How long a datagram of @len bytes takes over the line of @host, towards it or away from it, in µs; -1: it is lost. */
+gint64 sim_links_cross (SimLinks *self, guint host, gboolean towards, gsize len, gint64 now);
 
 G_END_DECLS

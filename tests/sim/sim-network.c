@@ -22,6 +22,7 @@ typedef struct
   const Place *from;
   const Place *to;
   GBytes *bytes;
+  gboolean there; /* it has crossed the line of the host that it is for */
 } Packet;
 
 typedef struct
@@ -130,7 +131,20 @@ pop_event (SimNetwork *self)
 static void
 deliver (SimNetwork *self, Packet *packet)
 {
-  if (packet->to->func != NULL)
+  gint64 wait = 0;
+
+  if (!packet->there)
+    wait = sim_links_cross (self->links, packet->to->end.host, TRUE, g_bytes_get_size (packet->bytes), self->now);
+  packet->there = TRUE;
+  if (wait > 0)
+    {
+      push_event (self, self->now + wait, NULL, packet, 0);
+      return;
+    }
+
+  if (wait < 0)
+    self->traffic.lost++;
+  else if (packet->to->func != NULL)
     packet->to->func (packet->to->owner, packet->from->address, packet->bytes);
   packet_free (packet);
 }
@@ -274,6 +288,7 @@ sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *by
   const Place *target = get_place (self, to);
   gsize len = g_bytes_get_size (bytes);
   gint64 wait = sim_links_enqueue (self->links, source->end.host, len, self->now);
+  gint64 crossing;
 
   if (wait < 0)
     {
@@ -289,12 +304,14 @@ sim_network_send (SimNetwork *self, const char *from, const char *to, GBytes *by
   trace (self, to, strlen (to));
   trace (self, g_bytes_get_data (bytes, NULL), len);
 
-  if (sim_links_is_too_large (self->links, source->end, target->end, len) ||
+  crossing = sim_links_cross (self->links, source->end.host, FALSE, len, self->now + wait);
+  if (crossing < 0 || sim_links_is_too_large (self->links, source->end, target->end, len) ||
       sim_links_loses (self->links, source->end, target->end))
     {
       self->traffic.lost++;
       return;
     }
+  wait += crossing;
 
   queue_packet (self, source, target, bytes, self->now + wait);
   if (sim_network_happens (self, sim_links_get_weather (self->links)->duplicate))

@@ -17,7 +17,7 @@ typedef struct
 {
   guint64 datagrams;
   guint64 bytes;
-  guint64 lost;   /* by the weather, or where there is no way */
+  guint64 lost;   /* by the weather, in a queue that was full, or where there is no way */
   guint64 failed; /* never left the host */
   guint64 largest;
 } SimTraffic;

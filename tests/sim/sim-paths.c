@@ -172,6 +172,15 @@ sim_paths_is_connected (SimPaths *self, SimNode *node)
   return FALSE;
 }
 
+gboolean
+sim_paths_are_joined (SimPaths *self, SimNode *a, SimNode *b)
+{
+  const Parts *parts = g_queue_peek_tail (&self->history);
+
+  return parts != NULL && get_part (parts, a->index) != NO_PART &&
+         get_part (parts, a->index) == get_part (parts, b->index);
+}
+
 gint64
 sim_paths_get_parted (SimPaths *self, SimNode *from, SimNode *to)
 {

@@ -29,6 +29,8 @@ void sim_paths_look (SimPaths *self);
 gboolean sim_paths_are_known (SimPaths *self);
 /* Whether @node has a path to any other now. */
 gboolean sim_paths_is_connected (SimPaths *self, SimNode *node);
+/* Whether two nodes have a path between them now. */
+gboolean sim_paths_are_joined (SimPaths *self, SimNode *a, SimNode *b);
 /* The longest time within the last five minutes in which there was no path from @from to @to. While @to slept and @from
  * ran counts neither way: nobody judges by what it slept through. */
 gint64 sim_paths_get_parted (SimPaths *self, SimNode *from, SimNode *to);

@@ -84,6 +84,8 @@ choose_options (Plan *self, guint node)
     add (self, "uplink %u failures=%u rate=%u queue=16384 largest=%u", node,
          has (self, SIM_FAULT_UPLINKS) ? failures : 0, has (self, SIM_FAULT_UPLINKS) ? rate : 0,
          has (self, SIM_FAULT_SIZES) ? largest : 0);
+  if (has (self, SIM_FAULT_LINES))
+    add (self, "line %u rate=%u queue=%u delay=%u", node, rate / 4, 4096 + failures * 128, cpu * 50);
   if (has (self, SIM_FAULT_DRIFT))
     add (self, "drift %u %d", node, (int) drift - 500);
 }
@@ -293,6 +295,8 @@ end_faults (Plan *self)
   for (guint i = 0; i < self->n_nodes; i++)
     {
       add (self, "uplink %u", i);
+      if (has (self, SIM_FAULT_LINES))
+        add (self, "line %u", i);
       add (self, "clock %u 0s", i);
       add (self, "resume %u", i);
       add (self, "start %u", i);
@@ -349,6 +353,7 @@ static const struct
   { SIM_FAULT_LEAPS, "leaps" },
   { SIM_FAULT_DRIFT, "drift" },
   { SIM_FAULT_JOINS, "joins" },
+  { SIM_FAULT_LINES, "lines" },
 };
 
 SimFaults

@@ -36,9 +36,10 @@ typedef enum
   SIM_FAULT_LEAPS = 1 << 21,  /* by hours to years */
   SIM_FAULT_DRIFT = 1 << 22,
   SIM_FAULT_JOINS = 1 << 23,
+  SIM_FAULT_LINES = 1 << 24, /* slow and long ones, with queues */
 } SimFaults;
 
-#define SIM_ALL_FAULTS ((1 << 24) - 1)
+#define SIM_ALL_FAULTS ((1 << 25) - 1)
 
 /* 0: there is none named so. */
 SimFaults sim_faults_find (const char *name);

@@ -10,6 +10,7 @@
 #include "sim-play.h"
 
 #include "gkv-error.h"
+#include "sim-lag.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -381,6 +382,18 @@ do_uplink (Play *self, SimNode *node, char **args)
   sim_links_set_uplink (sim_network_get_links (self->cluster->network), node->index, &uplink);
 }
 
+static void
+do_line (Play *self, SimNode *node, char **args)
+{
+  const SimLine line = {
+    .bytes_a_second = find_number (args, "rate"),
+    .max_queue = find_number (args, "queue"),
+    .delay = find_number (args, "delay"),
+  };
+
+  sim_links_set_line (sim_network_get_links (self->cluster->network), node->index, &line);
+}
+
 /* A side is that of a node's next start. */
 static void
 do_side (Play *self, SimNode *node, char **args)
@@ -472,13 +485,31 @@ do_expiring (Play *self, SimNode *node, char **args)
     sim_node_put (node, args[0], "expires", strlen ("expires"), MAX (read_time (self, args[1]) / SIM_MS, 1), 0);
 }
 
+/* large NODES KEY BYTES [TIME], after which it ends */
 static void
 do_large (Play *self, SimNode *node, char **args)
 {
   g_autofree char *content = g_strnfill (read_number (self, args[1]), 'x');
+  gint64 life = args[2] != NULL ? read_time (self, args[2]) : 0;
 
   if (node->state == SIM_NODE_UP)
-    sim_node_put (node, args[0], content, strlen (content), 0, 0);
+    sim_node_put (node, args[0], content, strlen (content), life / SIM_MS, 0);
+}
+
+/* larges NODES PREFIX N LEAST MOST: so many keys with so many bytes each, always the same ones */
+static void
+do_larges (Play *self, SimNode *node, char **args)
+{
+  guint n = read_number (self, args[1]), least = read_number (self, args[2]), most = read_number (self, args[3]);
+
+  for (guint i = 0; i < n && node->state == SIM_NODE_UP; i++)
+    {
+      guint len = least + i * 7919u % MAX (most - least, 1);
+      g_autofree char *key = g_strdup_printf ("%s%u", args[0], i);
+      g_autofree char *content = g_strnfill (len, 'x');
+
+      sim_node_put (node, key, content, len, 0, 0);
+    }
 }
 
 static void
@@ -611,15 +642,66 @@ do_measure (Play *self, SimNode *node, char **args)
   self->measured_at = get_now (self);
   g_array_set_size (self->measured, 0);
   for (guint i = 0; i < self->cluster->nodes->len; i++)
-    g_array_append_val (self->measured, sim_cluster_get (self->cluster, i)->sent.bytes);
+    {
+      SimNode *measured = sim_cluster_get (self->cluster, i);
+
+      g_array_append_val (self->measured, measured->sent.bytes);
+      sim_lag_reset (measured);
+    }
+}
+
+static guint64
+get_sent (Play *self, SimNode *node)
+{
+  return node->sent.bytes -
+         (node->index < self->measured->len ? g_array_index (self->measured, guint64, node->index) : 0);
+}
+
+/* expect-cost PERCENT: what all have sent since they were measured, of what came with it: keys and content. */
+static void
+expect_cost (Play *self, SimNode *node, char **args)
+{
+  guint most = read_number (self, args[0]);
+  guint64 sent = 0, taken = 0, cost;
+
+  for (guint i = 0; i < self->cluster->nodes->len; i++)
+    {
+      SimNode *each = sim_cluster_get (self->cluster, i);
+
+      sent += get_sent (self, each);
+      taken += each->bytes_taken;
+    }
+  cost = sent * 100 / MAX (taken, 1);
+  sim_cluster_log (self->cluster, "%" G_GUINT64_FORMAT " bytes were sent for %" G_GUINT64_FORMAT, sent, taken);
+  if (cost > most)
+    sim_cluster_complain (self->cluster,
+                          "%" G_GUINT64_FORMAT " bytes were sent for %" G_GUINT64_FORMAT
+                          " that came: %" G_GUINT64_FORMAT " %%, of at most %u",
+                          sent, taken, cost, most);
+}
+
+/* expect-lag NODES PREFIX TIME */
+static void
+expect_lag (Play *self, SimNode *node, char **args)
+{
+  gint64 most = read_time (self, args[1]);
+  const char *key;
+  gint64 lag;
+
+  if (node->state != SIM_NODE_UP)
+    return;
+
+  lag = sim_lag_get_longest (node, args[0], &key);
+  sim_cluster_log (self->cluster, "%s has lagged by %.3f s at most with \"%s\"", node->id, lag / 1e6, args[0]);
+  if (lag > most)
+    sim_cluster_complain (self->cluster, "%s has lagged by %.3f s with \"%s\", of at most %s", node->id, lag / 1e6, key,
+                          args[1]);
 }
 
 static void
 expect_rate (Play *self, SimNode *node, char **args)
 {
-  guint64 bytes =
-      node->sent.bytes - (node->index < self->measured->len ? g_array_index (self->measured, guint64, node->index) : 0);
-  guint64 rate = bytes * SIM_SECOND / MAX (get_now (self) - self->measured_at, 1);
+  guint64 rate = get_sent (self, node) * SIM_SECOND / MAX (get_now (self) - self->measured_at, 1);
 
   if (rate > read_number (self, args[0]))
     sim_cluster_complain (self->cluster, "%s sends %u bytes a second, of at most %s", node->id, (guint) rate, args[0]);
@@ -652,6 +734,7 @@ static const struct
   { "rebind", TRUE, 0, do_rebind },
   { "weather", FALSE, 0, do_weather },
   { "uplink", TRUE, 0, do_uplink },
+  { "line", TRUE, 0, do_line },
   { "side", TRUE, 1, do_side },
   { "cut", FALSE, 2, do_cut },
   { "heal", FALSE, 0, do_heal },
@@ -663,6 +746,7 @@ static const struct
   { "lease", TRUE, 1, do_lease },
   { "expiring", TRUE, 2, do_expiring },
   { "large", TRUE, 2, do_large },
+  { "larges", TRUE, 4, do_larges },
   { "remove", TRUE, 1, do_remove },
   { "flush", TRUE, 1, do_flush },
   { "measure", FALSE, 0, do_measure },
@@ -676,6 +760,8 @@ static const struct
   { "expect-lost-leases", FALSE, 1, expect_lost_leases },
   { "expect-deaths", FALSE, 1, expect_deaths },
   { "expect-rate", TRUE, 1, expect_rate },
+  { "expect-cost", FALSE, 1, expect_cost },
+  { "expect-lag", TRUE, 2, expect_lag },
 };
 
 static void

@@ -10,6 +10,7 @@
 #include "sim-watch.h"
 
 #include "sim-check.h"
+#include "sim-lag.h"
 #include "sim-paths.h"
 
 #include <math.h>
@@ -28,6 +29,11 @@
 
 /* Until then others may take a node for the run of it that was before. */
 #define KNOWN_AFTER (5 * SIM_SECOND)
+
+/* A key that has lagged for so long, with a path to who wrote it and is known to live, starves; looked at in ticks of
+ * SIM_PATHS_PERIOD. */
+#define STARVED       (60 * SIM_SECOND)
+#define STARVED_TICKS 10
 
 /* Confirmed writes are looked for this often, in ticks of SIM_PATHS_PERIOD. */
 #define CONFIRMED_TICKS 20
@@ -64,6 +70,13 @@ typedef struct
   gboolean missed; /* one complaint is enough */
 } Confirmed;
 
+/* A key that lags at a node. */
+typedef struct
+{
+  gint64 since;
+  gint64 joined; /* for how long of that there was a path */
+} Starving;
+
 /* What a synced node held when another one began. */
 typedef struct
 {
@@ -82,6 +95,7 @@ struct _SimWatch
   GPtrArray *flushes;    /* Flush, owned */
   GHashTable *confirmed; /* key → Confirmed, both owned */
   GHashTable *snapshots; /* SimNode → GPtrArray of Snapshot */
+  GHashTable *starving;  /* "node key" → Starving, both owned */
   GHashTable *losses;    /* "node key" → how often that node saw the lease of a live owner go */
   guint n_losses;
 };
@@ -552,6 +566,59 @@ check_still_confirmed (SimWatch *self)
       }
 }
 
+/* Nothing starves. */
+
+typedef struct
+{
+  SimWatch *watch;
+  GHashTable *starving; /* those of now */
+} Look;
+
+static void
+look_at_lag (SimNode *node, GkvRecord *write, SimNode *writer, gint64 since, gpointer user_data)
+{
+  Look *look = user_data;
+  const char *key = gkv_record_get_key (write);
+  g_autofree char *name = g_strdup_printf ("%u %s", node->index, key);
+  const Starving *before = g_hash_table_lookup (look->watch->starving, name);
+  gint64 joined = before != NULL && before->since == since ? before->joined : 0;
+  Starving *starving;
+
+  /* What its writer has lost can't come, what was removed and forgotten need not, and what is ahead of the own clock
+   * waits for that. */
+  if (writer->store == NULL || writer->lies != NULL || !holds (writer, write) || holds (node, write) ||
+      gkv_stamp_get_ms (write->stamp) > sim_node_get_time (node).wall / SIM_MS)
+    return;
+
+  starving = g_new0 (Starving, 1);
+  starving->since = since;
+  starving->joined = joined;
+  if (sim_paths_are_joined (look->watch->paths, node, writer) &&
+      sim_node_get_peer_state (node, writer->id) == GKV_PEER_STATE_ALIVE)
+    starving->joined += STARVED_TICKS * SIM_PATHS_PERIOD;
+  g_hash_table_insert (look->starving, g_steal_pointer (&name), starving);
+
+  if (joined < STARVED && starving->joined >= STARVED)
+    sim_cluster_complain (node->cluster, "starved: %s has waited for \"%s\" of %s for %.0f s", node->id, key,
+                          writer->id, (sim_network_get_now (node->cluster->network) - since) / 1e6);
+}
+
+static void
+check_starved (SimWatch *self)
+{
+  Look look = { self, g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free) };
+
+  for (guint i = 0; i < self->cluster->nodes->len; i++)
+    {
+      SimNode *node = sim_cluster_get (self->cluster, i);
+
+      if (node->state == SIM_NODE_UP)
+        sim_lag_foreach (node, look_at_lag, &look);
+    }
+  g_hash_table_unref (self->starving);
+  self->starving = look.starving;
+}
+
 /* All of it */
 
 void
@@ -622,8 +689,11 @@ look (gpointer owner, guint64 argument)
   look_at_flushes (self, NULL);
   if (self->checks & SIM_CHECK_FLUSHES)
     check_flushes (self);
-  if ((self->checks & SIM_CHECK_CONFIRMED) && ++self->n_ticks % CONFIRMED_TICKS == 0)
+  self->n_ticks++;
+  if ((self->checks & SIM_CHECK_CONFIRMED) && self->n_ticks % CONFIRMED_TICKS == 0)
     check_still_confirmed (self);
+  if ((self->checks & SIM_CHECK_STARVED) && self->n_ticks % STARVED_TICKS == 0 && sim_paths_are_known (self->paths))
+    check_starved (self);
 
   sim_network_at (cluster->network, sim_network_get_now (cluster->network) + SIM_PATHS_PERIOD, look, cluster, 0);
 }
@@ -660,6 +730,7 @@ static const struct
 } names[] = {
   { SIM_CHECK_REMOVED, "removed" }, { SIM_CHECK_CONFIRMED, "confirmed" }, { SIM_CHECK_SYNCED, "synced" },
   { SIM_CHECK_FLUSHES, "flushes" }, { SIM_CHECK_DEATHS, "deaths" },       { SIM_CHECK_LEASES, "leases" },
+  { SIM_CHECK_STARVED, "starved" },
 };
 
 const char *
@@ -693,6 +764,7 @@ sim_watch_new (SimCluster *cluster, SimChecks checks)
   self->flushes = g_ptr_array_new_with_free_func ((GDestroyNotify) flush_free);
   self->confirmed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) confirmed_free);
   self->snapshots = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
+  self->starving = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->losses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   cluster->watch = self;
   look (cluster, 0);
@@ -707,6 +779,7 @@ sim_watch_free (SimWatch *self)
   g_ptr_array_unref (self->flushes);
   g_hash_table_unref (self->confirmed);
   g_hash_table_unref (self->snapshots);
+  g_hash_table_unref (self->starving);
   g_hash_table_unref (self->losses);
   g_free (self);
 }
