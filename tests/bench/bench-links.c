@@ -22,6 +22,7 @@
 /* Until the nodes have met, and until they know a link that has become another. */
 #define PATIENCE (20 * SECOND)
 #define SETTLE   (3 * SECOND)
+#define LEAD     (50 * MS)
 
 static int option_trials = 1;
 static int option_limit = 30;
@@ -166,12 +167,14 @@ meet (void)
   g_usleep (SECOND);
 }
 
+/* All have heard of it before it counts. */
 static void
 begin_order (const HostsOrder *order)
 {
   hosts_shared->order = *order;
-  hosts_shared->ordered_at = g_get_monotonic_time () + 5 * MS;
+  hosts_shared->ordered_at = g_get_monotonic_time () + LEAD;
   hosts_shared->n_orders++;
+  g_usleep (LEAD);
 }
 
 /* The line of the last host becomes what it is to be. */
@@ -221,7 +224,6 @@ measure_gkv (const Work *work)
     {
       begin_order (&work->order);
       begin = hosts_shared->ordered_at;
-      g_usleep (20 * MS);
     }
 
   figure.seconds =

@@ -195,10 +195,10 @@ on_tick (gpointer user_data)
   self->told->n_alive = n_alive;
   self->told->synced = gkv_node_get_synced (self->node);
 
-  if (hosts_shared->n_orders == 0 || hosts_shared->ordered_at > now)
-    return G_SOURCE_CONTINUE;
   if (self->n_orders != hosts_shared->n_orders)
     begin_order (self);
+  if (hosts_shared->n_orders == 0 || hosts_shared->ordered_at > now)
+    return G_SOURCE_CONTINUE;
   if (hosts_shared->order.host == self->host)
     write_due (self, now);
   else if (hosts_shared->order.period > 0)
