@@ -204,7 +204,7 @@ pick_for_flood (GkvUpdates *self, const GkvMember *except, guint some)
 {
   GPtrArray *peers;
 
-  if (gkv_members_get_n (self->members) <= FLOOD_ALL || gkv_members_get_n_linked (self->members) <= FLOOD_SOME + 1)
+  if (gkv_members_get_n (self->members) <= FLOOD_ALL)
     return gkv_members_pick (self->members, G_MAXUINT, except);
 
   peers = gkv_members_pick_some (self->members, some - 1, except);
@@ -245,11 +245,12 @@ gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *e
   flood (self, member, except, member != NULL && member->status == GKV_PEER_STATE_LEFT ? FLOOD_FEW : FLOOD_SOME);
 }
 
-/* Where many join at once, lists are cheaper. */
+/* Where many join at once, lists are cheaper: but not where few can be reached, and others only through these. */
 void
 gkv_updates_announce (GkvUpdates *self, GkvMember *member, const GkvMember *except)
 {
-  if (gkv_members_get_n (self->members) > FLOOD_ALL && (gkv_roster_is_learning (self->roster) || !may_announce (self)))
+  if (gkv_members_get_n (self->members) > FLOOD_ALL && gkv_members_get_n_linked (self->members) > FLOOD_FEW &&
+      (gkv_roster_is_learning (self->roster) || !may_announce (self)))
     return;
 
   gkv_updates_add (self, member);
