@@ -43,8 +43,8 @@
  * the next one. */
 #define MAX_ASKED 4
 
-/* Of a member that nothing but hearsay is known of, and not for longer than a suspicion, it lasts so much longer: one
- * of us may have begun just now, and hasn't met those between us yet. */
+/* A member that nothing but hearsay is known of is held dead only so many suspicion times after that, as one of us may
+ * have begun just now, and hasn't met those between us yet. */
 #define UNHEARD 3
 
 /* The suspicion is sent on so often in that time. */
@@ -997,8 +997,8 @@ get_patience (GkvMembership *self, const GkvMember *member, gint64 suspicion)
 {
   gint64 known_since = MAX (gkv_member_get_generation_since (member), self->woke);
 
-  return member->heard || gkv_member_get_status_since (member) - known_since >= suspicion ? suspicion
-                                                                                          : UNHEARD * suspicion;
+  return member->heard ? suspicion
+                       : MAX (suspicion, known_since + UNHEARD * suspicion - gkv_member_get_status_since (member));
 }
 
 static void

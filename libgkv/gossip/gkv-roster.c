@@ -49,6 +49,9 @@
 /* It waits so long for them before it asks. */
 #define FIRST_PATIENCE (30 * GKV_MS)
 
+/* One with so few peers says to each of them at once that it knows more than before. */
+#define FEW_PEERS 4
+
 /* Learners need peers to ask. */
 #define MIN_PEERS 6
 
@@ -330,53 +333,6 @@ gkv_roster_tick (GkvRoster *self)
     gkv_runtime_wake_at (self->runtime, self->due);
 }
 
-static void
-handle_listed (GkvRoster *self, GkvLink *link, GkvReader *reader)
-{
-  guint16 serial = gkv_reader_u16 (reader);
-  guint8 flags = gkv_reader_u8 (reader);
-  guint32 sum = gkv_reader_u32 (reader);
-  guint64 n_theirs = gkv_reader_varint (reader);
-  guint n_new;
-
-  if (reader->failed)
-    return;
-
-  /* It isn't a reply, but says that there are members that we lack. */
-  if (self->asked != link || serial != self->serial)
-    {
-      if (sum != gkv_members_get_sum (self->members) && n_theirs > self->runtime->n_alive)
-        ask (self, link, n_theirs);
-      return;
-    }
-
-  self->n_lost = 0;
-  self->had_less |= (flags & FLAG_MORE) != 0;
-  if (sum != gkv_members_get_sum (self->members) && !self->had_less && --self->n_parts > 0)
-    {
-      self->part = (self->part + 1) % (1 << self->depth);
-      ask_part (self);
-      return;
-    }
-
-  n_new = self->runtime->n_alive - MIN (self->n_before, self->runtime->n_alive);
-  if (sum == gkv_members_get_sum (self->members))
-    {
-      self->period = FIRST_PERIOD;
-      end_asking (self, FALSE, 0);
-    }
-  else if (n_new > 0 || self->had_less)
-    {
-      self->period = FIRST_PERIOD;
-      end_asking (self, TRUE, NEXT_PERIOD / 2 + gkv_runtime_random (self->runtime, NEXT_PERIOD));
-    }
-  else
-    {
-      end_asking (self, FALSE, self->period);
-      self->period = MIN (2 * self->period, LAST_PERIOD);
-    }
-}
-
 /* Listing */
 
 static gsize
@@ -453,6 +409,68 @@ send_listed (GkvRoster *self, GkvLink *link, guint16 serial, gboolean more)
   gkv_put_u8 (body, more ? FLAG_MORE : 0);
   gkv_roster_put_summary (self, body);
   gkv_links_send (self->links, link, GKV_MESSAGE_LISTED);
+}
+
+/* Where a node has few peers, as in a chain, they have few others to get the members from. */
+static void
+pass_on (GkvRoster *self, const GkvLink *from)
+{
+  for (guint i = 0; i < gkv_members_get_n_linked (self->members); i++)
+    {
+      const GkvMember *peer = gkv_members_get_nth_linked (self->members, i);
+
+      if (peer->link != from && gkv_member_has_link (peer) && gkv_member_is_live (peer))
+        send_listed (self, peer->link, 0, FALSE);
+    }
+}
+
+static void
+handle_listed (GkvRoster *self, GkvLink *link, GkvReader *reader)
+{
+  guint16 serial = gkv_reader_u16 (reader);
+  guint8 flags = gkv_reader_u8 (reader);
+  guint32 sum = gkv_reader_u32 (reader);
+  guint64 n_theirs = gkv_reader_varint (reader);
+  guint n_new;
+
+  if (reader->failed)
+    return;
+
+  /* It isn't a reply, but says that there are members that we lack. */
+  if (self->asked != link || serial != self->serial)
+    {
+      if (sum != gkv_members_get_sum (self->members) && n_theirs > self->runtime->n_alive)
+        ask (self, link, n_theirs);
+      return;
+    }
+
+  self->n_lost = 0;
+  self->had_less |= (flags & FLAG_MORE) != 0;
+  if (sum != gkv_members_get_sum (self->members) && !self->had_less && --self->n_parts > 0)
+    {
+      self->part = (self->part + 1) % (1 << self->depth);
+      ask_part (self);
+      return;
+    }
+
+  n_new = self->runtime->n_alive - MIN (self->n_before, self->runtime->n_alive);
+  if (n_new > 0 && gkv_members_get_n_linked (self->members) <= FEW_PEERS)
+    pass_on (self, link);
+  if (sum == gkv_members_get_sum (self->members))
+    {
+      self->period = FIRST_PERIOD;
+      end_asking (self, FALSE, 0);
+    }
+  else if (n_new > 0 || self->had_less)
+    {
+      self->period = FIRST_PERIOD;
+      end_asking (self, TRUE, NEXT_PERIOD / 2 + gkv_runtime_random (self->runtime, NEXT_PERIOD));
+    }
+  else
+    {
+      end_asking (self, FALSE, self->period);
+      self->period = MIN (2 * self->period, LAST_PERIOD);
+    }
 }
 
 static void
