@@ -535,7 +535,8 @@ tell (GkvClocks *self)
     {
       GkvMember *member = gkv_members_get_nth (self->members, self->next_told);
 
-      self->n_agree += agrees_again (self, gkv_standing_of (member));
+      if (gkv_standing_exists (member))
+        self->n_agree += agrees_again (self, gkv_standing_of (member));
       if (gkv_member_is_live (member) && gkv_member_has_link (member))
         gkv_links_send_ident (self->links, member->link, GKV_IDENT_FLAG_ANSWER);
     }

@@ -189,12 +189,6 @@ gkv_members_iter_next (GkvMembersIter *iter, GkvMember **member)
   return TRUE;
 }
 
-gboolean
-gkv_member_is_live (const GkvMember *member)
-{
-  return member->status == GKV_PEER_STATE_ALIVE || member->status == GKV_PEER_STATE_SUSPECT;
-}
-
 GkvPeerInfo *
 gkv_member_describe (const GkvMember *member)
 {

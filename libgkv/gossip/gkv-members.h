@@ -123,7 +123,12 @@ gint64 gkv_member_get_status_since (const GkvMember *member);
 /* Frees the extras of those that nothing was heard of for long. A few at a time. */
 void gkv_members_fade (GkvMembers *self);
 
-gboolean gkv_member_is_live (const GkvMember *member);
+static inline gboolean
+gkv_member_is_live (const GkvMember *member)
+{
+  return member->status == GKV_PEER_STATE_ALIVE || member->status == GKV_PEER_STATE_SUSPECT;
+}
+
 /* Whether datagrams can be sent to it. */
 static inline gboolean
 gkv_member_has_link (const GkvMember *member)

@@ -183,7 +183,7 @@ test_extra (void)
   g_assert_cmpuint (gkv_members_lookup (members, "b:2")->heard, ==, TRUE);
 
   /* Nobody replies at its address. */
-  pair_run (&pair, 30 * SECOND, FALSE);
+  pair_run (&pair, 100 * SECOND, FALSE);
   g_assert_cmpuint (member->status, ==, GKV_PEER_STATE_DEAD);
   g_assert_nonnull (member->extra);
   pair_run (&pair, 200 * SECOND, FALSE);
