@@ -534,23 +534,40 @@ gkv_flushes_tick (GkvFlushes *self)
     }
 }
 
+static gboolean
+is_under_way (GkvFlushes *self)
+{
+  GHashTableIter iter;
+  const Flush *flush;
+
+  g_hash_table_iter_init (&iter, self->flushes);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &flush))
+    if (!flush->done)
+      return TRUE;
+
+  return FALSE;
+}
+
 guint64
 gkv_flushes_begin (GkvFlushes *self, guint n_peers)
 {
   Flush *flush = g_new0 (Flush, 1);
   GkvMembersIter iter;
   GkvMember *member;
+  gboolean is_first;
 
+  is_first = !is_under_way (self);
   flush->ticket = ++self->ticket;
   self->n_flushed = self->n_written;
   flush->n_peers = n_peers;
   g_hash_table_insert (self->flushes, &flush->ticket, flush);
 
-  /* All are asked at once, whatever was asked of them before. */
+  /* All are asked at once, whatever was asked of them before; and nobody is held silent for what it hasn't replied when
+   * it wasn't asked any more. */
   gkv_members_init_iter (self->members, &iter);
   while (gkv_members_iter_next (&iter, &member))
-    if (gkv_standing_exists (member) && gkv_standing_of (member)->flush_since == 0)
-      gkv_standing_of (member)->n_flush_asked = 0;
+    if (gkv_standing_exists (member) && (is_first || gkv_standing_of (member)->flush_since == 0))
+      gkv_standing_of (member)->flush_since = gkv_standing_of (member)->n_flush_asked = 0;
   gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
   return flush->ticket;
 }
