@@ -245,12 +245,11 @@ gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *e
   flood (self, member, except, member != NULL && member->status == GKV_PEER_STATE_LEFT ? FLOOD_FEW : FLOOD_SOME);
 }
 
-/* Where many join at once, lists are cheaper: but not where few can be reached, and others only through these. */
+/* Where many join at once, lists are cheaper. */
 void
 gkv_updates_announce (GkvUpdates *self, GkvMember *member, const GkvMember *except)
 {
-  if (gkv_members_get_n (self->members) > FLOOD_ALL && gkv_members_get_n_linked (self->members) > FLOOD_FEW &&
-      (gkv_roster_is_learning (self->roster) || !may_announce (self)))
+  if (gkv_members_get_n (self->members) > FLOOD_ALL && (gkv_roster_is_learning (self->roster) || !may_announce (self)))
     return;
 
   gkv_updates_add (self, member);
