@@ -20,7 +20,8 @@
 /* Replies that are passed on share datagrams. */
 #define MERGE_PERIOD (20 * GKV_MS)
 
-#define FLAG_HELD 1
+#define FLAG_HELD    1
+#define FLAG_REFUSED 2
 
 /* A node that flushes. */
 typedef struct
@@ -109,7 +110,7 @@ gkv_put_flush (GByteArray *body, const GkvFlushMessage *message)
   gkv_put_u32 (body, message->serial);
   gkv_put_varint (body, message->written);
   gkv_put_varint (body, message->base);
-  gkv_put_u8 (body, message->held ? FLAG_HELD : 0);
+  gkv_put_u8 (body, (message->held ? FLAG_HELD : 0) | (message->refused ? FLAG_REFUSED : 0));
   gkv_put_u8 (body, message->hops);
   gkv_put_u8 (body, message->n_writes);
   for (guint i = 0; i < message->n_writes; i++)
@@ -127,13 +128,17 @@ gkv_put_flush (GByteArray *body, const GkvFlushMessage *message)
 static gboolean
 read_flush (GkvReader *reader, GkvFlushMessage *message, GArray *writes, GArray *targets)
 {
+  guint8 flags;
+
   message->place = gkv_reader_u64 (reader);
   message->generation = gkv_reader_u64 (reader);
   message->ticket = gkv_reader_varint (reader);
   message->serial = gkv_reader_u32 (reader);
   message->written = gkv_reader_varint (reader);
   message->base = gkv_reader_varint (reader);
-  message->held = gkv_reader_u8 (reader) & FLAG_HELD;
+  flags = gkv_reader_u8 (reader);
+  message->held = (flags & FLAG_HELD) != 0;
+  message->refused = (flags & FLAG_REFUSED) != 0;
   message->hops = gkv_reader_u8 (reader);
   message->n_writes = gkv_reader_u8 (reader);
   for (guint i = 0; i < message->n_writes && !reader->failed; i++)
@@ -274,7 +279,8 @@ evaluate (GkvConfirmations *self, Writer *writer, const GkvFlushMessage *message
       gkv_exchange_begin (self->exchanges, writer->parent);
     }
 
-  return writer->refuses ? GKV_CONFIRMATION_REFUSES : GKV_CONFIRMATION_WORKING;
+  /* What one on the way here refuses doesn't come this way. */
+  return writer->refuses || message->refused ? GKV_CONFIRMATION_REFUSES : GKV_CONFIRMATION_WORKING;
 }
 
 void
@@ -397,7 +403,7 @@ send_on (GkvConfirmations *self, GkvLink *link, GkvFlushMessage *message)
 
 /* To those that are asked, each by the way that is known here. */
 static void
-pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, gboolean held)
+pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, const Writer *writer)
 {
   g_autofree GkvLink **ways = g_new0 (GkvLink *, message->n_targets);
 
@@ -429,7 +435,8 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
           }
 
       copy.hops--;
-      copy.held = held;
+      copy.held = writer->held >= message->written;
+      copy.refused = !copy.held && (writer->refuses || message->refused);
       copy.targets = (guint64 *) targets->data;
       copy.n_targets = targets->len;
       send_on (self, link, &copy);
@@ -483,7 +490,7 @@ handle_flush (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
   if (is_asked)
     reply_self (self, writer, message.ticket, message.written, confirmation);
   if (message.n_targets > 0 && message.hops > 0)
-    pass_on (self, link, &message, writer->held >= message.written);
+    pass_on (self, link, &message, writer);
 }
 
 /* About the writes of another node: it goes on to that. */

@@ -37,9 +37,10 @@ typedef struct
   guint64 ticket; /* rises with each flush */
   guint32 serial; /* and with each of these messages */
   guint64 written;
-  guint64 base;  /* the writes after that number are listed; the same number: none is */
-  gboolean held; /* the one that sends this holds all of them */
-  guint hops;    /* that it may still be passed on */
+  guint64 base;     /* the writes after that number are listed; the same number: none is */
+  gboolean held;    /* the one that sends this holds all of them; */
+  gboolean refused; /* it, or one before it on the way, refuses some */
+  guint hops;       /* that it may still be passed on */
   guint n_writes;
   GkvWrite *writes;
   guint n_targets; /* places of those that are asked; 0: the receiver is */

@@ -387,6 +387,13 @@ sim_check_has_owner_ended (SimCluster *cluster, GkvRecord *record)
   return TRUE;
 }
 
+/* Whether @other wins over @record, or is the same version, perhaps with another time than it was given since. */
+static gboolean
+is_at_least (const GkvRecord *other, const GkvRecord *record)
+{
+  return gkv_record_compare (other, record) >= 0 || gkv_record_is_version_of (other, record);
+}
+
 /* Whether @record was followed by one that had an end of its own, or is one: no memory stays of that. */
 static gboolean
 has_ended_by_itself (GPtrArray *writes, const GkvRecord *record)
@@ -395,7 +402,7 @@ has_ended_by_itself (GPtrArray *writes, const GkvRecord *record)
     {
       const Write *other = g_ptr_array_index (writes, i);
 
-      if (gkv_record_has_end (other->record) && gkv_record_compare (other->record, record) >= 0)
+      if (gkv_record_has_end (other->record) && is_at_least (other->record, record))
         return TRUE;
     }
 
@@ -470,7 +477,7 @@ has_ended (GPtrArray *writes, const GkvRecord *record)
       gboolean ends =
           gkv_record_is_dead (other->record) || other->end > 0 || (other->record->flags & GKV_RECORD_EPHEMERAL) != 0;
 
-      if (ends && gkv_record_compare (other->record, record) >= 0)
+      if (ends && is_at_least (other->record, record))
         return TRUE;
     }
 
