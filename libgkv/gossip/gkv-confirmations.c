@@ -49,6 +49,7 @@ struct _GkvConfirmations
   GkvMembers *members;
   GkvExchanges *exchanges;
   GHashTable *writers; /* place* → Writer, owned */
+  GHashTable *refused; /* guint64: the places of nodes of whose writes some are refused */
   guint64 place;       /* of this node */
   gint64 due;
 };
@@ -72,6 +73,7 @@ gkv_confirmations_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members
   self->members = members;
   self->exchanges = exchanges;
   self->writers = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, writer_free);
+  self->refused = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self->place = gkv_runtime_hash_id (runtime, runtime->id);
   self->due = G_MAXINT64;
   return self;
@@ -81,6 +83,7 @@ void
 gkv_confirmations_free (GkvConfirmations *self)
 {
   g_hash_table_unref (self->writers);
+  g_hash_table_unref (self->refused);
   g_free (self);
 }
 
@@ -284,6 +287,28 @@ evaluate (GkvConfirmations *self, Writer *writer, const GkvFlushMessage *message
 }
 
 void
+gkv_confirmations_note_refused (GkvConfirmations *self, const char *writer)
+{
+  guint64 place = gkv_runtime_hash_id (self->runtime, writer);
+
+  if (g_hash_table_size (self->refused) < MAX_WRITERS)
+    g_hash_table_add (self->refused, g_memdup2 (&place, sizeof place));
+}
+
+void
+gkv_confirmations_judge_anew (GkvConfirmations *self)
+{
+  g_hash_table_remove_all (self->refused);
+}
+
+/* Where there are too many, it may be any. */
+static gboolean
+is_refused (GkvConfirmations *self, const Writer *writer)
+{
+  return g_hash_table_contains (self->refused, &writer->place) || g_hash_table_size (self->refused) >= MAX_WRITERS;
+}
+
+void
 gkv_confirmations_note_matched (GkvConfirmations *self, GkvLink *link, guint64 number, gboolean refused)
 {
   GHashTableIter iter;
@@ -295,8 +320,8 @@ gkv_confirmations_note_matched (GkvConfirmations *self, GkvLink *link, guint64 n
       if (writer->parent != link || writer->pending <= writer->held || number <= writer->since)
         continue;
 
-      writer->refuses = refused;
-      if (refused)
+      writer->refuses = refused && is_refused (self, writer);
+      if (writer->refuses)
         {
           reply_self (self, writer, writer->pending_ticket, writer->pending, GKV_CONFIRMATION_REFUSES);
           writer->pending = 0;

@@ -62,6 +62,9 @@ void gkv_confirmations_handle (GkvConfirmations *self, GkvLink *link, GkvMessage
 /* All is here that the node at @link held when the exchange with that number began. @refused: but for what is refused.
  */
 void gkv_confirmations_note_matched (GkvConfirmations *self, GkvLink *link, guint64 number, gboolean refused);
+/* Something that @writer has written is refused here; or all that is refused is judged anew. */
+void gkv_confirmations_note_refused (GkvConfirmations *self, const char *writer);
+void gkv_confirmations_judge_anew (GkvConfirmations *self);
 /* Nothing comes from there any more. */
 void gkv_confirmations_forget_link (GkvConfirmations *self, GkvLink *link);
 

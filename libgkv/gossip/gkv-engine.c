@@ -336,7 +336,10 @@ on_stated (GkvLink *link, gboolean synced, guint64 n_records, guint64 wall_s, gp
 static void
 on_judge_anew (gpointer data)
 {
-  gkv_exchanges_begin_anew (((GkvEngine *) data)->exchanges);
+  GkvEngine *self = data;
+
+  gkv_confirmations_judge_anew (self->confirmations);
+  gkv_exchanges_begin_anew (self->exchanges);
 }
 
 static void
@@ -645,7 +648,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *n
                                    self->flushes);
   self->clocks = gkv_clocks_new (runtime, self->links, self->members, &clocks_listener, self);
   self->records = gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->tombstones,
-                                   self->inheritance, self->flushes, self->clocks);
+                                   self->inheritance, self->flushes, self->confirmations, self->clocks);
 
   gkv_runtime_lock_store (runtime);
   gkv_store_remember_removals (store, max_removals);

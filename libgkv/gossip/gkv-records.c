@@ -53,6 +53,7 @@ struct _GkvRecords
   GkvTombstones *tombstones;
   GkvInheritance *inheritance;
   GkvFlushes *flushes;
+  GkvConfirmations *confirmations;
   GkvClocks *clocks;
   GArray *quarantined; /* Quarantined, some of which may be so no longer */
 };
@@ -71,6 +72,7 @@ gkv_records_new (GkvRuntime *runtime,
                  GkvTombstones *tombstones,
                  GkvInheritance *inheritance,
                  GkvFlushes *flushes,
+                 GkvConfirmations *confirmations,
                  GkvClocks *clocks)
 {
   GkvRecords *self = g_new0 (GkvRecords, 1);
@@ -82,6 +84,7 @@ gkv_records_new (GkvRuntime *runtime,
   self->tombstones = tombstones;
   self->inheritance = inheritance;
   self->flushes = flushes;
+  self->confirmations = confirmations;
   self->clocks = clocks;
   self->quarantined = g_array_new (FALSE, FALSE, sizeof (Quarantined));
   g_array_set_clear_func (self->quarantined, clear_quarantined);
@@ -147,6 +150,7 @@ is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
     }
 
   gkv_conversation_of (from)->refused = TRUE;
+  gkv_confirmations_note_refused (self->confirmations, gkv_record_get_origin (record));
   gkv_clocks_note_refused (self->clocks, time_ms, verdict == GKV_TIME_QUARANTINED);
   self->runtime->counters.records_too_new++;
   return TRUE;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gkv-clocks.h"
+#include "gkv-confirmations.h"
 #include "gkv-ephemerals.h"
 #include "gkv-flushes.h"
 #include "gkv-inheritance.h"
@@ -21,6 +22,7 @@ GkvRecords *gkv_records_new (GkvRuntime *runtime,
                              GkvTombstones *tombstones,
                              GkvInheritance *inheritance,
                              GkvFlushes *flushes,
+                             GkvConfirmations *confirmations,
                              GkvClocks *clocks);
 void gkv_records_free (GkvRecords *self);
 /* Ends what has expired, and releases what was quarantined. */

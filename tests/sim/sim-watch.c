@@ -129,6 +129,13 @@ is_on (SimNode *node, SimChecks check)
   return node->cluster->watch != NULL && (node->cluster->watch->checks & check) != 0;
 }
 
+/* The writer's clock may have been set back meanwhile: then one of them has an earlier time. */
+static gboolean
+is_same_but_time (const GkvRecord *a, const GkvRecord *b)
+{
+  return gkv_record_is_version_of (a, b) && gkv_record_is_dead (a) == gkv_record_is_dead (b);
+}
+
 /* Whether @node holds @record, or one that wins over it, or remembers that it was removed; or @record has ended, or is
  * dead, so that it need not be held: who stood still may bring what has ended by itself for the rest of its life. */
 static gboolean
@@ -136,7 +143,7 @@ holds (SimNode *node, GkvRecord *record)
 {
   GkvRecord *held = gkv_store_lookup (node->store, gkv_record_get_key (record), record->key_len);
 
-  return (held != NULL && gkv_record_compare (held, record) >= 0) ||
+  return (held != NULL && (gkv_record_compare (held, record) >= 0 || is_same_but_time (held, record))) ||
          gkv_store_get_removed (node->store, gkv_record_get_key (record), record->key_len) >= record->stamp ||
          (gkv_record_is_dead (record) && (held == NULL || gkv_record_is_dead (held) || gkv_record_has_end (record))) ||
          sim_check_has_ended (node->cluster, record);

@@ -395,6 +395,31 @@ test_all_refuse (void)
   pair_clear (&pair);
 }
 
+/* A peer that refuses what the clock of another node has written, and this one holds, refuses nothing of this one's. */
+static void
+test_refused_of_another (void)
+{
+  guint64 ticket;
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair.sides[1].ahead = 72 * 3600 * SECOND;
+  pair.sides[2].down = TRUE;
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair_write (&pair, 1, "key", "value", 0);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  pair.sides[2].down = FALSE;
+  pair_run (&pair, 10 * SECOND, FALSE);
+  g_assert_nonnull (gkv_store_lookup (pair.sides[0].store, "key", 3));
+  g_assert_null (gkv_store_lookup (pair.sides[2].store, "key", 3));
+
+  write_many (&pair, 2000);
+  ticket = begin_flush (&pair, 0);
+  run_flush (&pair, ticket, 5 * SECOND);
+  assert_done (&pair, ticket, 2, 2);
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -415,6 +440,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/flush/all-refuse", test_all_refuse);
   g_test_add_func ("/flush/through-others", test_through_others);
   g_test_add_func ("/flush/silent", test_silent);
+  g_test_add_func ("/flush/refused-of-another", test_refused_of_another);
 
   return g_test_run ();
 }
