@@ -185,16 +185,28 @@ plan_sleep (Plan *self, guint node, guint seconds)
                                                 : "wall-never");
 }
 
+/* A clock is far off for a second, for a while, or until the end; it may be set wrong once more in between. */
 static void
 leap (Plan *self, guint node, guint number)
 {
-  static const char *const leaps[] = { "+55m", "-2h", "+20h", "-3d", "+3d", "-57y", "+2y" };
+  static const char *const leaps[] = { "+2m",   "+20m", "+55m", "+70m", "+20h", "+30h",   "+3d",
+                                       "+730d", "-10m", "-2h",  "-2d",  "-3d",  "-20805d" };
   const char *by = leaps[number % G_N_ELEMENTS (leaps)];
+  const char *then = leaps[number / 100 % G_N_ELEMENTS (leaps)];
+  gint64 begin = self->at;
 
-  if (g_str_has_suffix (by, "y"))
-    add (self, "clock %u %dd", node, (int) (365 * g_ascii_strtoll (by, NULL, 10)));
-  else
-    add (self, "clock %u %s", node, by);
+  add (self, "clock %u %s", node, by);
+  if (number / 10 % 4 == 0)
+    {
+      self->at += 5 * SIM_SECOND;
+      add (self, "clock %u %s", node, then);
+    }
+  if (number / 10 % 2 == 0)
+    {
+      self->at += number / 10 % 8 < 4 ? SIM_SECOND : 10 * SIM_SECOND;
+      add (self, "clock %u 0s", node);
+    }
+  self->at = begin;
 }
 
 /* One of the faults, if the seed has chosen it. */
