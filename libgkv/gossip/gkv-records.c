@@ -447,6 +447,16 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
   /* It was written before the node was started again, by a clock that was wrong: nobody else can say that. */
   corrected = gkv_record_new_timed (gkv_store_get_hash_key (self->runtime->store), record,
                                     gkv_clocks_get_time_ms (self->clocks));
+  if (gkv_record_is_dead (record) && !gkv_record_has_end (record) &&
+      gkv_store_lookup (self->runtime->store, gkv_record_get_key (record), record->key_len) == NULL &&
+      gkv_store_get_removed (self->runtime->store, gkv_record_get_key (record), record->key_len) >= record->stamp)
+    {
+      g_autoptr (GkvRecord) dead = gkv_tombstones_make_again (self->tombstones, corrected);
+
+      put_own (self, dead);
+      return FALSE;
+    }
+
   if (apply (self, from, corrected, left_ms, away))
     gkv_rumours_add (self->rumours, corrected);
   return FALSE;

@@ -154,20 +154,13 @@ make_dead (GkvTombstones *self, const char *key, gsize key_len, GkvStamp stamp)
 }
 
 GkvRecord *
-gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record)
+gkv_tombstones_make_again (GkvTombstones *self, GkvRecord *record)
 {
   GkvStore *store = self->runtime->store;
   const char *key = gkv_record_get_key (record);
   g_autoptr (GkvRecord) dead = NULL;
-  GkvStamp stamp;
+  GkvStamp stamp = gkv_store_get_removed (store, key, record->key_len);
 
-  if (gkv_record_is_dead (record) && !gkv_record_has_end (record))
-    {
-      say_collected (self, link, record);
-      return NULL;
-    }
-
-  stamp = gkv_store_get_removed (store, key, record->key_len);
   dead = make_dead (self, key, record->key_len, stamp);
   /* One of the same stamp and writer would pass for the mark of that record. */
   if (gkv_record_compare (dead, record) <= 0 || gkv_record_is_version_of (dead, record))
@@ -179,11 +172,21 @@ gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record)
   return g_steal_pointer (&dead);
 }
 
-/* A mark isn't remembered, and so isn't dropped long before its time. */
+GkvRecord *
+gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record)
+{
+  if (!gkv_record_is_dead (record) || gkv_record_has_end (record) || (record->flags & GKV_RECORD_QUARANTINED))
+    return gkv_tombstones_make_again (self, record);
+
+  say_collected (self, link, record);
+  return NULL;
+}
+
+/* A mark isn't remembered, and so isn't dropped long before its time. What is quarantined hides nothing as yet. */
 static gboolean
 can_be_collected (GkvTombstones *self, GkvRecord *record)
 {
-  return gkv_record_is_dead (record) &&
+  return gkv_record_is_dead (record) && !(record->flags & GKV_RECORD_QUARANTINED) &&
          (!gkv_record_has_end (record) || gkv_runtime_get_kept_ms (self->runtime, record) < MARK_MARGIN_MS);
 }
 

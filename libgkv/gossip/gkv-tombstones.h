@@ -20,8 +20,10 @@ void gkv_tombstones_keep (GkvTombstones *self, GkvRecord *dead, gint64 left_ms);
 
 /* The peer has given a record that isn't above the removal that is remembered here. Gives the tombstone that is to take
  * its place, which the store is ready to take; or NULL, as it was one itself: then the peer is told that it may be
- * collected. (transfer full) */
+ * collected. One that lies ahead of the clock hides nothing there as yet, and gets the tombstone. (transfer full) */
 GkvRecord *gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record);
+/* The same for a record that lies ahead of the clock of the peer. (transfer full) */
+GkvRecord *gkv_tombstones_make_again (GkvTombstones *self, GkvRecord *record);
 /* TRUE for the dead mark of a record of which nothing is held here, where the peer keeps it for a little while only: it
  * isn't taken, and the peer is told so. */
 gboolean gkv_tombstones_refuse (GkvTombstones *self, GkvLink *link, GkvRecord *record, gint64 left_ms);

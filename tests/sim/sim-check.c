@@ -42,22 +42,28 @@ sim_ledger_new (void)
   return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
 }
 
-/* The write that @record stems from: itself, or what it is the dead mark of. */
+/* The write that @record stems from: itself, or what it is the dead mark of. One that has lost its memory may have
+ * given the same stamp twice. */
 static Write *
 find_write (SimCluster *cluster, GkvRecord *record)
 {
   GPtrArray *writes = g_hash_table_lookup (cluster->ledger, gkv_record_get_key (record));
+  Write *found = NULL;
 
   for (guint i = 0; writes != NULL && i < writes->len; i++)
     {
       Write *write = g_ptr_array_index (writes, i);
 
-      if (write->record->stamp == record->stamp &&
-          strcmp (gkv_record_get_origin (write->record), gkv_record_get_origin (record)) == 0)
+      if (!gkv_record_is_version_of (write->record, record))
+        continue;
+
+      if (gkv_record_same_value (write->record, record))
         return write;
+
+      found = found != NULL ? found : write;
     }
 
-  return NULL;
+  return found;
 }
 
 static char *

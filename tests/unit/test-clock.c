@@ -316,6 +316,28 @@ test_restarted (void)
   pair_clear (&pair);
 }
 
+/* A removal that lies ahead where it is held, and is remembered elsewhere, is made again: both hold the same then. */
+static void
+test_collected (void)
+{
+  Pair pair;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  set_ahead (&pair, 0, 20 * HOUR_MS);
+  pair_run (&pair, SECOND, FALSE);
+  pair_write (&pair, 0, "key", "", GKV_RECORD_DEAD);
+  pair_run (&pair, SECOND, FALSE);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[1].store), ==, 1);
+
+  gkv_store_collect (pair.sides[0].store, gkv_store_lookup (pair.sides[0].store, "key", 3), pair.now.boot);
+  set_ahead (&pair, 0, 0);
+  pair_run (&pair, 20 * SECOND, FALSE);
+  g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[1].store), ==, 0);
+  g_assert_true (pair_is_same (&pair));
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -331,6 +353,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/clock/set-wrong", test_set_wrong);
   g_test_add_func ("/clock/set-twice", test_set_twice);
   g_test_add_func ("/clock/restarted", test_restarted);
+  g_test_add_func ("/clock/collected", test_collected);
 
   return g_test_run ();
 }
