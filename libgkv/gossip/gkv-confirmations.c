@@ -301,10 +301,14 @@ gkv_confirmations_judge_anew (GkvConfirmations *self)
   g_hash_table_remove_all (self->refused);
 }
 
-/* Where there are too many, it may be any. */
+/* What another has written may win at a relay over what is asked about, and be refused here. Where there are too many
+ * writers, it may be any. */
 static gboolean
 is_refused (GkvConfirmations *self, const Writer *writer)
 {
+  if (!writer->direct)
+    return g_hash_table_size (self->refused) > 0;
+
   return g_hash_table_contains (self->refused, &writer->place) || g_hash_table_size (self->refused) >= MAX_WRITERS;
 }
 

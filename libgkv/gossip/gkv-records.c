@@ -149,6 +149,9 @@ is_too_far_ahead (GkvRecords *self, GkvLink *from, GkvRecord *record)
       return FALSE;
     }
 
+  /* One that is near the bound is left alone, so that nobody can drive the stamps of others beyond it. */
+  if (gkv_clock_get_ahead_ms (gkv_stamp_get_ms (record->stamp), self->runtime->now.wall) < GKV_CLOCK_STAMP_BOUND_MS / 2)
+    gkv_store_note_refused (self->runtime->store, record);
   gkv_conversation_of (from)->refused = TRUE;
   gkv_confirmations_note_refused (self->confirmations, gkv_record_get_origin (record));
   gkv_clocks_note_refused (self->clocks, time_ms, verdict == GKV_TIME_QUARANTINED);

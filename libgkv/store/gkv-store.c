@@ -16,6 +16,9 @@
 #define LEAF_FIRST 2
 #define MAX_DEPTH  16
 
+/* Keys of which a version was refused; the oldest are forgotten. */
+#define MAX_REFUSED 4096
+
 /* Memory is fetched so much at a time. */
 #define CACHE_LINE 64
 
@@ -46,6 +49,7 @@ struct _GkvStore
   GkvDeadlines *deadlines;
   GkvDeadlines *dead_deadlines; /* of dead records */
   GkvRemovals *removals;        /* NULL: none are remembered */
+  GkvRemovals *refused;         /* the stamps of what isn't held, as it lies too far ahead; NULL: of nothing */
   GkvSketch *sketch;            /* NULL: not kept */
   gboolean sketching;           /* it has only the records below this hash yet: */
   guint64 sketch_from;
@@ -752,8 +756,21 @@ GkvStamp
 gkv_store_get_floor (GkvStore *self, const char *key, gsize key_len)
 {
   GkvRecord *held = gkv_store_lookup (self, key, key_len);
+  GkvStamp floor = MAX (held != NULL ? held->stamp : 0, gkv_store_get_removed (self, key, key_len));
 
-  return MAX (held != NULL ? held->stamp : 0, gkv_store_get_removed (self, key, key_len));
+  return self->refused == NULL
+             ? floor
+             : MAX (floor, gkv_removals_find (self->refused, gkv_store_hash_removed (self, key, key_len)));
+}
+
+void
+gkv_store_note_refused (GkvStore *self, const GkvRecord *record)
+{
+  if (self->refused == NULL)
+    self->refused = gkv_removals_new (MAX_REFUSED);
+
+  gkv_removals_add (self->refused, gkv_store_hash_removed (self, gkv_record_get_key (record), record->key_len),
+                    record->stamp, (gint64) self->arrival * G_USEC_PER_SEC);
 }
 
 GkvRecord *
@@ -1112,5 +1129,6 @@ gkv_store_free (GkvStore *self)
   gkv_deadlines_free (self->dead_deadlines);
   gkv_deadlines_free (self->releases);
   g_clear_pointer (&self->removals, gkv_removals_free);
+  g_clear_pointer (&self->refused, gkv_removals_free);
   g_free (self);
 }

@@ -97,6 +97,9 @@ GkvFingerprint gkv_store_hash_removed (GkvStore *self, const char *key, gsize ke
 GkvStamp gkv_store_get_removed (GkvStore *self, const char *key, gsize key_len);
 /* The highest stamp that is held or remembered of a key, or 0: a new write has to be above it. */
 GkvStamp gkv_store_get_floor (GkvStore *self, const char *key, gsize key_len);
+/* @record isn't held, as it lies too far ahead: what is written here is to be above it all the same, as it is held
+ * elsewhere, and will be valid one day. */
+void gkv_store_note_refused (GkvStore *self, const GkvRecord *record);
 /* A write of a key at @wall_us, above all that is held or remembered of it. Where that is ahead of @wall_us the record
  * says so, and counts as written then. @life_ms: 0 without an end. (transfer full) */
 GkvRecord *gkv_store_new_write (GkvStore *self,

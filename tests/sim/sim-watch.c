@@ -407,14 +407,15 @@ still_has_memory (SimCluster *cluster, const Holder *holder)
   return node->store != NULL && node->memory == holder->memory;
 }
 
-static gboolean
-holds_all (SimNode *node, GPtrArray *records)
+/* The first that it doesn't hold, or NULL. */
+static GkvRecord *
+find_lacking (SimNode *node, GPtrArray *records)
 {
   for (guint i = 0; i < records->len; i++)
     if (!holds (node, g_ptr_array_index (records, i)))
-      return FALSE;
+      return g_ptr_array_index (records, i);
 
-  return TRUE;
+  return NULL;
 }
 
 static void
@@ -454,7 +455,7 @@ check_confirmed (SimWatch *self, const Flush *flush, const GkvFlushState *state)
         continue;
       if (other->store == NULL || other->lies != NULL)
         n_unknown++;
-      else if (holds_all (other, flush->records))
+      else if (find_lacking (other, flush->records) == NULL)
         g_array_append_val (holders, holder);
     }
 
@@ -467,12 +468,12 @@ check_confirmed (SimWatch *self, const Flush *flush, const GkvFlushState *state)
       const Holder *wanted = &g_array_index (flush->wanted, Holder, i);
       SimNode *other = sim_cluster_get (cluster, wanted->node);
       int peer_state = sim_node_get_peer_state (flush->node, other->id);
+      GkvRecord *lacking = still_has_memory (cluster, wanted) ? find_lacking (other, flush->records) : NULL;
 
-      if (still_has_memory (cluster, wanted) && other->n_starts == wanted->n_starts &&
-          (peer_state == GKV_PEER_STATE_ALIVE || peer_state == GKV_PEER_STATE_SUSPECT) &&
-          !holds_all (other, flush->records))
-        sim_cluster_complain (cluster, "confirmed: %s was told that all hold its writes, and %s doesn't",
-                              flush->node->id, other->id);
+      if (lacking != NULL && other->n_starts == wanted->n_starts &&
+          (peer_state == GKV_PEER_STATE_ALIVE || peer_state == GKV_PEER_STATE_SUSPECT))
+        sim_cluster_complain (cluster, "confirmed: %s was told that all hold its writes, and %s lacks \"%s\"",
+                              flush->node->id, other->id, gkv_record_get_key (lacking));
     }
 
   for (guint i = 0; i < flush->records->len; i++)

@@ -338,6 +338,36 @@ test_collected (void)
   pair_clear (&pair);
 }
 
+/* A write goes above what was refused of its key, too: it is shown where that is held, and stays when the clock is set.
+ */
+static void
+test_over_refused (void)
+{
+  Pair pair;
+
+  pair_init_three (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  set_ahead (&pair, 0, 72 * HOUR_MS);
+  pair_run (&pair, 2 * SECOND, FALSE);
+  pair_write (&pair, 0, "key", "ahead", 0);
+  pair_run (&pair, SECOND, FALSE);
+  g_assert_null (gkv_store_lookup (pair.sides[1].store, "key", 3));
+  pair_write (&pair, 1, "key", "over", 0);
+
+  for (guint set = 0; set < 2; set++)
+    {
+      pair_run (&pair, SECOND, FALSE);
+      for (guint i = 0; i < 3; i++)
+        {
+          GkvRecord *record = gkv_store_lookup_visible (pair.sides[i].store, "key", 3);
+
+          g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "over", 4);
+        }
+      set_ahead (&pair, 0, 0);
+    }
+  pair_clear (&pair);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -354,6 +384,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/clock/set-twice", test_set_twice);
   g_test_add_func ("/clock/restarted", test_restarted);
   g_test_add_func ("/clock/collected", test_collected);
+  g_test_add_func ("/clock/over-refused", test_over_refused);
 
   return g_test_run ();
 }
