@@ -23,7 +23,7 @@ typedef struct
 
 static const Known table[] = {
   /* Faults that are left out altogether: what they break can't be told from what else would. */
-  { "lines", NULL, NULL, SIM_FAULT_LINES, 0, 54, "what is larger than a datagram takes for ever, or never comes" },
+  { "lines", "l", NULL, SIM_FAULT_LINES, 0, 54, "what is larger than a datagram takes for ever, or never comes" },
 
   /* Checks that are left out where a fault happens. */
   { "one-way-deaths", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_DEATHS, 922180,
