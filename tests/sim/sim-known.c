@@ -50,6 +50,7 @@ static const Known table[] = {
   { NULL, NULL, NULL, 0, 0, 0, NULL },
 };
 
+static SimChecks kept = SIM_ALL_CHECKS;
 static gboolean enabled[G_N_ELEMENTS (table)];
 
 gboolean
@@ -76,10 +77,16 @@ sim_known_get_faults (void)
   return faults;
 }
 
+void
+sim_known_keep (SimChecks checks)
+{
+  kept = checks;
+}
+
 SimChecks
 sim_known_get_checks (const char *run, SimFaults faults)
 {
-  SimChecks checks = SIM_ALL_CHECKS;
+  SimChecks checks = kept;
 
   for (guint i = 0; table[i].name != NULL; i++)
     if (!enabled[i] && strcmp (table[i].run != NULL ? table[i].run : "swarm", run) == 0 &&

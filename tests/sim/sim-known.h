@@ -15,6 +15,8 @@ gboolean sim_known_enable (const char *name);
 SimFaults sim_known_get_faults (void);
 /* The checks that are looked at in the run named @run in which @faults happen. */
 SimChecks sim_known_get_checks (const char *run, SimFaults faults);
+/* From now on only these are looked at. */
+void sim_known_keep (SimChecks checks);
 /* Prints them all. */
 void sim_known_list (void);
 

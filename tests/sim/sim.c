@@ -43,6 +43,7 @@ static gboolean verbose;
 static gboolean hash;
 static gboolean print;
 static gboolean list_known;
+static gboolean fresh;
 
 static const GOptionEntry options[] = {
   { "run", 0, 0, G_OPTION_ARG_STRING, &run_name,
@@ -50,6 +51,8 @@ static const GOptionEntry options[] = {
   { "seed", 0, 0, G_OPTION_ARG_INT64, &only_seed, "Run this seed alone", "N" },
   { "seeds", 0, 0, G_OPTION_ARG_INT, &n_seeds, "Run so many seeds", "N" },
   { "first", 0, 0, G_OPTION_ARG_INT64, &first_seed, "The first of them (1)", "N" },
+  { "fresh", 0, 0, G_OPTION_ARG_NONE, &fresh,
+    "Take seeds that nobody has run, and look only at what is lost, returns or differs in the end", NULL },
   { "nodes", 0, 0, G_OPTION_ARG_INT, &n_nodes, "Nodes of a cluster; 0: chosen by the seed", "N" },
   { "questions", 0, 0, G_OPTION_ARG_INT, &n_questions, "Of deaths: that a suspect is asked, and nothing else", "N" },
   { "hash", 0, 0, G_OPTION_ARG_NONE, &hash, "Print the run, the seed and a hash of every datagram that was sent",
@@ -199,6 +202,13 @@ main (int argc, char *argv[])
     {
       sim_known_list ();
       return 0;
+    }
+
+  /* What isn't looked at fails in about one seed of a thousand, which is for the fixed seeds, and for soaks. */
+  if (fresh)
+    {
+      first_seed = g_get_real_time () / 1000;
+      sim_known_keep (SIM_CHECK_REMOVED | SIM_CHECK_CONFIRMED);
     }
 
   run.n_nodes = MAX (n_nodes, 0);
