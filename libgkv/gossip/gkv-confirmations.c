@@ -11,6 +11,8 @@
 
 #include "gkv-confirmations.h"
 
+#include <string.h>
+
 /* Nodes that flush, of which something is remembered. */
 #define MAX_WRITERS 1024
 
@@ -227,17 +229,23 @@ reply_self (GkvConfirmations *self, Writer *writer, guint64 ticket, guint64 writ
 
 /* What is held */
 
-/* It, or what wins over it. Of two records with one stamp it isn't told which one wins; both are later than it. */
+/* It, or what wins over it. @writer: the id of who has written it; NULL: not known. Of two records with one stamp the
+ * one of the higher id wins. */
 static gboolean
-is_held (GkvConfirmations *self, const GkvWrite *write)
+is_held (GkvConfirmations *self, const char *writer, const GkvWrite *write)
 {
   GkvRecord *record;
 
   for (guint n = 0; (record = gkv_store_lookup_nth (self->runtime->store, write->hash, n)) != NULL; n++)
-    if (record->stamp >= write->stamp &&
-        ((record->stamp == write->stamp && (guint32) record->fingerprint.lo == write->version) ||
-         get_check (gkv_store_get_hash_key (self->runtime->store), record) == write->check))
-      return TRUE;
+    {
+      if (record->stamp == write->stamp && (guint32) record->fingerprint.lo == write->version)
+        return TRUE;
+
+      if ((record->stamp > write->stamp ||
+           (record->stamp == write->stamp && writer != NULL && strcmp (gkv_record_get_origin (record), writer) > 0)) &&
+          get_check (gkv_store_get_hash_key (self->runtime->store), record) == write->check)
+        return TRUE;
+    }
 
   return FALSE;
 }
@@ -245,10 +253,13 @@ is_held (GkvConfirmations *self, const GkvWrite *write)
 static gboolean
 are_held (GkvConfirmations *self, const GkvFlushMessage *message)
 {
+  const GkvMember *member = gkv_members_find_live (self->members, message->place);
+  const char *writer = member != NULL ? member->profile->id : NULL;
+
   for (guint i = 0; i < message->n_writes; i++)
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      if (!is_held (self, &message->writes[i]))
+      if (!is_held (self, writer, &message->writes[i]))
         return FALSE;
     }
 
