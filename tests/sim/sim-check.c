@@ -7,6 +7,7 @@
 #include "sim-check.h"
 
 #include "sim-lag.h"
+#include "sim-later.h"
 
 #include <string.h>
 
@@ -469,6 +470,8 @@ check_record (SimCluster *cluster, GkvRecord *record)
 
   if (!gkv_record_same_value (record, write->record))
     sim_cluster_complain (cluster, "%s has another content than was written", what);
+  if (!sim_later_is_kept (record, write->record))
+    sim_cluster_complain (cluster, "%s has lost what a later version has added to it", what);
   if (write->end > 0 && write->end < sim_network_get_now (cluster->network))
     sim_cluster_complain (cluster, "%s should have expired", what);
 }

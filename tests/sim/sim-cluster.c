@@ -8,6 +8,7 @@
 
 #include "sim-check.h"
 #include "sim-lag.h"
+#include "sim-later.h"
 #include "sim-lies.h"
 #include "sim-paths.h"
 #include "sim-scopes.h"
@@ -173,6 +174,14 @@ send (SimNode *self, const GkvDatagram *datagram)
                                  ? sim_lies_alter (self->lies, datagram->bytes, get_max_datagram_size (self))
                                  : g_bytes_ref (datagram->bytes);
   g_autofree char *place = NULL;
+
+  if (self->options.is_later)
+    {
+      GBytes *later = sim_later_send (bytes, get_max_datagram_size (self));
+
+      g_bytes_unref (bytes);
+      bytes = later;
+    }
 
   if (self->options.interface == 0)
     {
@@ -610,6 +619,13 @@ sim_node_put (SimNode *self, const char *key, gconstpointer content, gsize len, 
   record =
       gkv_store_new_write (self->store, writer, key, strlen (key), flags, time.wall,
                            self->engine != NULL ? gkv_engine_get_generation (self->engine) : 0, ttl_ms, content, len);
+  if (self->options.is_later)
+    {
+      GkvRecord *later = sim_later_write (gkv_store_get_hash_key (self->store), record);
+
+      gkv_record_unref (record);
+      record = later;
+    }
   result = gkv_store_put (self->store, record, &replaced);
   if (ttl_ms > 0)
     gkv_store_set_deadline (self->store, record, time.boot + ttl_ms * SIM_MS);

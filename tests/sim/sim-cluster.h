@@ -38,6 +38,7 @@ typedef struct
   guint max_tombstones;
   guint max_removals;
   gboolean hides_address; /* others have to use the address that they see */
+  gboolean is_later;      /* it is of a later minor version; see sim-later */
   guint interface;        /* its number, of a host that has only a link-local address; 0: it has another one */
   gint64 cpu_time;        /* µs that it takes for a datagram */
   guint lies;             /* of 1,000 messages that it sends so many are altered; see sim-lies */

@@ -186,6 +186,8 @@ do_option (Play *self, SimNode *node, char **args)
     options->max_removals = read_number (self, args[1]);
   else if (strcmp (args[0], "hides-address") == 0)
     options->hides_address = TRUE;
+  else if (strcmp (args[0], "later") == 0)
+    options->is_later = TRUE;
   else if (strcmp (args[0], "interface") == 0)
     sim_node_set_interface (node, read_number (self, args[1]));
   else if (strcmp (args[0], "cpu-time") == 0)
