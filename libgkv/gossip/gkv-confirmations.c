@@ -229,20 +229,22 @@ reply_self (GkvConfirmations *self, Writer *writer, guint64 ticket, guint64 writ
 
 /* What is held */
 
-/* It, or what wins over it. @writer: the id of who has written it; NULL: not known. Of two records with one stamp the
- * one of the higher id wins. */
+/* It, or what wins over it. Of two records with one stamp, which those have that go above the same one, it is told by
+ * their writers which one wins; of one writer they are the same but for the time, or the mark. @id: the writer's. */
 static gboolean
-is_held (GkvConfirmations *self, const char *writer, const GkvWrite *write)
+is_held (GkvConfirmations *self, const GkvWrite *write, const char *id)
 {
   GkvRecord *record;
 
   for (guint n = 0; (record = gkv_store_lookup_nth (self->runtime->store, write->hash, n)) != NULL; n++)
     {
+      if (record->stamp < write->stamp)
+        continue;
+
       if (record->stamp == write->stamp && (guint32) record->fingerprint.lo == write->version)
         return TRUE;
 
-      if ((record->stamp > write->stamp ||
-           (record->stamp == write->stamp && writer != NULL && strcmp (gkv_record_get_origin (record), writer) > 0)) &&
+      if ((record->stamp > write->stamp || (id != NULL && strcmp (gkv_record_get_origin (record), id) >= 0)) &&
           get_check (gkv_store_get_hash_key (self->runtime->store), record) == write->check)
         return TRUE;
     }
@@ -253,13 +255,12 @@ is_held (GkvConfirmations *self, const char *writer, const GkvWrite *write)
 static gboolean
 are_held (GkvConfirmations *self, const GkvFlushMessage *message)
 {
-  const GkvMember *member = gkv_members_find_live (self->members, message->place);
-  const char *writer = member != NULL ? member->profile->id : NULL;
+  const GkvMember *writer = gkv_members_find_live (self->members, message->place);
 
   for (guint i = 0; i < message->n_writes; i++)
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      if (!is_held (self, writer, &message->writes[i]))
+      if (!is_held (self, &message->writes[i], writer != NULL ? writer->profile->id : NULL))
         return FALSE;
     }
 

@@ -180,6 +180,7 @@ static gboolean
 take_in_each (GkvRecord *record, gpointer user_data)
 {
   TakeIn *walk = user_data;
+  GkvRecord *valid = gkv_store_get_valid (walk->records->runtime->store, record);
 
   if (walk->n == TAKE_IN_SLICE)
     {
@@ -189,7 +190,8 @@ take_in_each (GkvRecord *record, gpointer user_data)
     }
 
   walk->n++;
-  watch (walk->records, record, -1);
+  if (valid != NULL)
+    watch (walk->records, valid, -1);
   gkv_flushes_count (walk->records->flushes, record);
   return TRUE;
 }

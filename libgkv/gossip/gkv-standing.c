@@ -44,7 +44,7 @@ gkv_standing_is_needed (const GkvMember *member)
   const GkvStanding *standing = gkv_standing_peek (member);
 
   return standing->lost_at != 0 || standing->parted_at != 0 || standing->confirmed > 0 || standing->held > 0 ||
-         standing->refuses || standing->flush_since != 0;
+         standing->refuses || standing->flush_since != 0 || standing->clock_reported || standing->clock_objects;
 }
 
 void

@@ -395,6 +395,42 @@ test_all_refuse (void)
   pair_clear (&pair);
 }
 
+static gboolean
+lose_all_but_flushes (Pair *pair, guint from, guint to, GBytes *datagram)
+{
+  return pair_datagram_has (datagram, GKV_MESSAGE_RUMOUR) || pair_datagram_has (datagram, GKV_MESSAGE_RECORD) ||
+         !(pair_datagram_has (datagram, GKV_MESSAGE_FLUSH) || pair_datagram_has (datagram, GKV_MESSAGE_FLUSHED));
+}
+
+/* Of two writes with one stamp, as two nodes make them over one that lies ahead, the one that loses doesn't stand for
+ * the one that wins. */
+static void
+test_same_stamp (void)
+{
+  GkvFlushState state;
+  GkvRecord *record;
+  guint64 ticket;
+  Pair pair;
+
+  pair_init (&pair);
+  pair_run (&pair, 10 * SECOND, FALSE);
+  pair.loses = lose_all_but_flushes;
+  pair_write (&pair, 0, "key", "loses", 0);
+  pair_write (&pair, 1, "key", "wins", 0);
+  ticket = gkv_engine_begin_flush (pair.sides[1].engine, 0, &pair.now);
+  pair_run (&pair, SECOND, FALSE);
+  gkv_engine_get_flush (pair.sides[1].engine, ticket, &state);
+  g_assert_false (state.done);
+
+  pair.loses = NULL;
+  pair_run (&pair, SECOND, FALSE);
+  gkv_engine_get_flush (pair.sides[1].engine, ticket, &state);
+  g_assert_true (state.done);
+  record = gkv_store_lookup_visible (pair.sides[0].store, "key", 3);
+  g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "wins", 4);
+  pair_clear (&pair);
+}
+
 /* A peer that refuses what the clock of another node has written, and this one holds, refuses nothing of this one's. */
 static void
 test_refused_of_another (void)
@@ -440,6 +476,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/flush/all-refuse", test_all_refuse);
   g_test_add_func ("/flush/through-others", test_through_others);
   g_test_add_func ("/flush/silent", test_silent);
+  g_test_add_func ("/flush/same-stamp", test_same_stamp);
   g_test_add_func ("/flush/refused-of-another", test_refused_of_another);
 
   return g_test_run ();
