@@ -53,6 +53,7 @@ struct _GkvClocks
   GkvRuntime *runtime;
   GkvLinks *links;
   GkvMembers *members;
+  gboolean (*is_confined) (const char *address); /* nullable */
   GkvClocksListener listener;
   gpointer data;
 
@@ -80,14 +81,19 @@ struct _GkvClocks
 };
 
 GkvClocks *
-gkv_clocks_new (
-    GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, const GkvClocksListener *listener, gpointer data)
+gkv_clocks_new (GkvRuntime *runtime,
+                GkvLinks *links,
+                GkvMembers *members,
+                gboolean (*is_confined) (const char *address),
+                const GkvClocksListener *listener,
+                gpointer data)
 {
   GkvClocks *self = g_new0 (GkvClocks, 1);
 
   self->runtime = runtime;
   self->links = links;
   self->members = members;
+  self->is_confined = is_confined;
   self->listener = *listener;
   self->data = data;
   self->ahead = runtime->now.wall - runtime->now.boot;
@@ -114,13 +120,15 @@ compare (gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
-/* Without the port: those on one machine have one clock. */
+/* Without the port: those on one machine have one clock. Where all are on this one, and yet have clocks that differ,
+ * each counts. */
 static gsize
-get_host_len (const char *address)
+get_host_len (GkvClocks *self, const char *address)
 {
   const char *colon = strrchr (address, ':');
 
-  return colon != NULL ? (gsize) (colon - address) : strlen (address);
+  return colon != NULL && !(self->is_confined != NULL && self->is_confined (address)) ? (gsize) (colon - address)
+                                                                                      : strlen (address);
 }
 
 /* Those of live members that have said it over their own links, one a host. */
@@ -141,7 +149,7 @@ gather (GkvClocks *self)
       if (clock == 0 || !gkv_member_is_live (member) || member->link == NULL)
         continue;
 
-      if (g_hash_table_add (hosts, g_strndup (member->link->address, get_host_len (member->link->address))))
+      if (g_hash_table_add (hosts, g_strndup (member->link->address, get_host_len (self, member->link->address))))
         g_array_append_val (clocks, clock);
     }
 
@@ -229,7 +237,7 @@ describe_time (gint64 time)
   gint64 minutes = (ABS (time) + 30 * GKV_SECOND) / (60 * GKV_SECOND);
 
   if (minutes >= 48 * 60)
-    return g_strdup_printf ("%" G_GINT64_FORMAT " days", minutes / (24 * 60));
+    return g_strdup_printf ("%" G_GINT64_FORMAT " days", (minutes + 12 * 60) / (24 * 60));
 
   return minutes >= 120 ? g_strdup_printf ("%" G_GINT64_FORMAT " hours", (minutes + 30) / 60)
                         : g_strdup_printf ("%" G_GINT64_FORMAT " minutes", minutes);
@@ -287,7 +295,8 @@ tell_writer (GkvClocks *self, GkvMember *writer, gint64 ahead)
     return;
 
   standing->clock_told_at = MAX (self->runtime->now.mono, 1);
-  send_on (self, writer, ahead / (60 * GKV_SECOND), gkv_runtime_hash_id (self->runtime, self->runtime->id), MAX_HOPS);
+  send_on (self, writer, (ahead + 30 * GKV_SECOND) / (60 * GKV_SECOND),
+           gkv_runtime_hash_id (self->runtime, self->runtime->id), MAX_HOPS);
 }
 
 void

@@ -25,8 +25,13 @@ typedef struct
   void (*refused) (GkvMember *member, gpointer data);
 } GkvClocksListener;
 
-GkvClocks *gkv_clocks_new (
-    GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, const GkvClocksListener *listener, gpointer data);
+/* @is_confined: (nullable): whether an address can be reached from its own machine only. */
+GkvClocks *gkv_clocks_new (GkvRuntime *runtime,
+                           GkvLinks *links,
+                           GkvMembers *members,
+                           gboolean (*is_confined) (const char *address),
+                           const GkvClocksListener *listener,
+                           gpointer data);
 void gkv_clocks_free (GkvClocks *self);
 void gkv_clocks_tick (GkvClocks *self);
 

@@ -646,7 +646,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *n
   self->confirmations = gkv_confirmations_new (runtime, self->links, self->members, self->exchanges);
   self->answers = gkv_answers_new (runtime, self->links, self->transfers, self->offers, self->exchanges, self->sketches,
                                    self->flushes);
-  self->clocks = gkv_clocks_new (runtime, self->links, self->members, &clocks_listener, self);
+  self->clocks = gkv_clocks_new (runtime, self->links, self->members, config->is_confined, &clocks_listener, self);
   self->records = gkv_records_new (runtime, self->links, self->rumours, self->ephemerals, self->tombstones,
                                    self->inheritance, self->flushes, self->confirmations, self->clocks);
 
