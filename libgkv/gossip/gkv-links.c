@@ -16,6 +16,7 @@
 
 /* Tokens change this often; the one before is still taken. */
 #define TOKEN_EPOCH (60 * 60 * GKV_SECOND)
+#define NO_EPOCH    G_MININT64
 
 #define MAX_LINKS 16384
 #define LINK_IDLE (5 * 60 * GKV_SECOND)
@@ -36,6 +37,9 @@
 
 /* Bytes of a message of those that come one at a time. */
 #define SMALL 64
+
+/* A new token, with the head of its message. */
+#define RENEW_SIZE (2 + 8)
 
 /* What an old record has before itself. */
 #define OLD_HEAD 20
@@ -132,6 +136,48 @@ gboolean
 gkv_link_is_usable (const GkvLink *link)
 {
   return link->proved && link->their_token != 0;
+}
+
+/* Tokens */
+
+static gint64
+get_epoch (GkvLinks *self)
+{
+  return self->runtime->now.mono / TOKEN_EPOCH;
+}
+
+static guint64
+compute_token (GkvLinks *self, const char *address, gint64 epoch)
+{
+  g_autofree char *text = g_strdup_printf ("%" G_GINT64_FORMAT " %s", epoch, address);
+  g_autoptr (GHmac) hmac =
+      g_hmac_new (G_CHECKSUM_SHA256, (const guint8 *) &self->runtime->secret, sizeof self->runtime->secret);
+  guint8 digest[32];
+  gsize len = sizeof digest;
+  guint64 token;
+
+  g_hmac_update (hmac, (const guint8 *) text, -1);
+  g_hmac_get_digest (hmac, digest, &len);
+  memcpy (&token, digest, sizeof token);
+
+  return token != 0 ? token : 1;
+}
+
+/* The token of an address in this epoch, which is kept where there is a @link (nullable). */
+static guint64
+get_token (GkvLinks *self, GkvLink *link, const char *address)
+{
+  gint64 epoch = get_epoch (self);
+
+  if (link == NULL)
+    return compute_token (self, address, epoch);
+
+  if (link->our_token == 0 || link->our_epoch != epoch)
+    {
+      link->our_token = compute_token (self, address, epoch);
+      link->our_epoch = epoch;
+    }
+  return link->our_token;
 }
 
 /* Sending */
@@ -321,6 +367,20 @@ gkv_links_get_max_body (GkvLinks *self, const GkvLink *link)
   return get_limit (link) - GKV_WIRE_HEADER_SIZE - 4;
 }
 
+/* A token is valid for an hour at least, and is replaced by what is sent there anyway. */
+static void
+renew_token (GkvLinks *self, GkvLink *link)
+{
+  if (link->given_epoch == get_epoch (self) || !gkv_link_is_usable (link) ||
+      link->out->len + RENEW_SIZE + 4 + self->scratch->len > get_limit (link))
+    return;
+
+  gkv_put_u8 (link->out, GKV_MESSAGE_RENEW);
+  gkv_put_varint (link->out, 8);
+  gkv_put_u64 (link->out, get_token (self, link, link->address));
+  link->given_epoch = get_epoch (self);
+}
+
 /* Messages of one turn share datagrams. */
 void
 gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind)
@@ -335,6 +395,8 @@ gkv_links_send (GkvLinks *self, GkvLink *link, GkvMessageKind kind)
           g_byte_array_sized_new (self->scratch->len < SMALL ? SMALL : link->max_datagram + GKV_WIRE_MESSAGE_HEAD);
       put_header (self, link->out, link->their_token);
       g_ptr_array_add (self->filling, link);
+      if (kind != GKV_MESSAGE_TOKEN)
+        renew_token (self, link);
     }
 
   gkv_put_message (link->out, kind, self->scratch->data, self->scratch->len);
@@ -405,31 +467,6 @@ gkv_links_give_record (GkvLinks *self, GkvLink *link, GkvRecord *record, guint64
   gkv_links_send (self, link, GKV_MESSAGE_OLD_RECORD);
 }
 
-/* Tokens */
-
-static gint64
-get_epoch (GkvLinks *self)
-{
-  return self->runtime->now.mono / TOKEN_EPOCH;
-}
-
-static guint64
-compute_token (GkvLinks *self, const char *address, gint64 epoch)
-{
-  g_autofree char *text = g_strdup_printf ("%" G_GINT64_FORMAT " %s", epoch, address);
-  g_autoptr (GHmac) hmac =
-      g_hmac_new (G_CHECKSUM_SHA256, (const guint8 *) &self->runtime->secret, sizeof self->runtime->secret);
-  guint8 digest[32];
-  gsize len = sizeof digest;
-  guint64 token;
-
-  g_hmac_update (hmac, (const guint8 *) text, -1);
-  g_hmac_get_digest (hmac, digest, &len);
-  memcpy (&token, digest, sizeof token);
-
-  return token != 0 ? token : 1;
-}
-
 guint64
 gkv_links_get_token (GkvLinks *self, const char *address)
 {
@@ -442,6 +479,7 @@ add_link (GkvLinks *self, const char *address)
   GkvLink *link = g_new0 (GkvLink, 1);
 
   link->address = g_strdup (address);
+  link->given_epoch = NO_EPOCH;
   gkv_links_set_wanted (self, link, 0);
   link->hash = gkv_runtime_hash_text (self->runtime, address);
   g_hash_table_insert (self->links, &link->hash, link);
@@ -456,27 +494,11 @@ gkv_links_trust (GkvLinks *self, const char *address, guint64 their_token)
 
   link->proved = TRUE;
   link->their_token = their_token;
+  link->given_epoch = get_epoch (self);
   link->last_ident = link->last_received = self->runtime->now.mono;
   link->introduced = TRUE;
   link->most = link->max_datagram = self->runtime->max_datagram;
   return link;
-}
-
-/* The token of an address in this epoch, which is kept where there is a @link (nullable). */
-static guint64
-get_token (GkvLinks *self, GkvLink *link, const char *address)
-{
-  gint64 epoch = get_epoch (self);
-
-  if (link == NULL)
-    return compute_token (self, address, epoch);
-
-  if (link->our_token == 0 || link->our_epoch != epoch)
-    {
-      link->our_token = compute_token (self, address, epoch);
-      link->our_epoch = epoch;
-    }
-  return link->our_token;
 }
 
 gboolean
@@ -501,9 +523,9 @@ is_proof (GkvLinks *self, GkvLink *link, const char *address, guint64 echo)
   if (echo != compute_token (self, address, get_epoch (self) - 1))
     return FALSE;
 
-  /* Tell them the new one in time. */
+  /* The new one may have got lost. */
   if (link != NULL)
-    link->last_ident = 0;
+    link->given_epoch = NO_EPOCH;
   return TRUE;
 }
 
@@ -544,6 +566,7 @@ gkv_links_send_ident (GkvLinks *self, GkvLink *link, guint8 flags)
 
   body = gkv_links_begin_message (self);
   gkv_put_u64 (body, get_token (self, link, link->address));
+  link->given_epoch = get_epoch (self);
   gkv_links_send (self, link, GKV_MESSAGE_TOKEN);
 
   body = gkv_links_begin_message (self);
@@ -682,6 +705,19 @@ gkv_links_handle_token (GkvLink *link, GkvReader *reader)
   link->last_ident = 0;
 }
 
+/* The node there knows us, and goes on to the next token. */
+static void
+handle_renew (GkvLink *link, GkvReader *reader)
+{
+  guint64 token = gkv_reader_u64 (reader);
+
+  if (reader->failed || token == link->their_token || link->their_token == 0)
+    return;
+
+  link->past_token = link->their_token;
+  link->their_token = token;
+}
+
 static void
 receive_proved (GkvLinks *self, GkvLink *link, GkvReader *reader)
 {
@@ -708,6 +744,8 @@ receive_proved (GkvLinks *self, GkvLink *link, GkvReader *reader)
       gkv_reader_init (&body, bytes, len);
       if (kind == GKV_MESSAGE_SIZE)
         handle_size (self, link, &body);
+      else if (kind == GKV_MESSAGE_RENEW)
+        handle_renew (link, &body);
       else
         self->listener.received (link, kind, &body, self->data);
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);

@@ -29,7 +29,8 @@ typedef struct
   gint64 reproved;     /* when it was last shown again where this node sends from; 0: never */
   guint64 our_token;   /* what it echoes, in the epoch below; 0: not computed yet */
   gint64 our_epoch;
-  gboolean proved; /* it has echoed ours */
+  gint64 given_epoch; /* the one of the token that the node there was given last */
+  gboolean proved;    /* it has echoed ours */
   gint64 last_received;
   gint64 last_ident;  /* when an IDENT was sent; 0: not yet */
   gint64 quiet_until; /* another node with its id, or ours, is there */

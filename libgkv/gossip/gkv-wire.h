@@ -71,6 +71,8 @@ typedef enum
   GKV_MESSAGE_LISTING = 13, /* as MEMBERS: what you lack */
   GKV_MESSAGE_LISTED = 14,  /* serial u16, flags u8, sum u32, members known varint: that was all */
 
+  GKV_MESSAGE_RENEW = 15, /* token u64: echo this from now on (gkv-links) */
+
   /* Dissemination (gkv-rumours) */
   GKV_MESSAGE_RUMOUR = 16, /* a record, to be passed on by those to whom it is new */
   GKV_MESSAGE_SPREAD = 17, /* serial u32, place u64, (from u64, to u64)…: pass on what follows in this datagram, from
