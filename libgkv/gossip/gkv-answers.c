@@ -77,37 +77,25 @@ put_listed (GkvRecord *record, gpointer user_data)
 static void
 put_whole_sum (GByteArray *body, GkvRange range, const GkvSummary *mine)
 {
-  if (range.depth > 0)
-    return;
-
-  gkv_put_u64 (body, mine->fingerprint.lo);
-  gkv_put_u64 (body, mine->fingerprint.hi);
+  if (range.depth == 0)
+    gkv_put_fingerprint (body, &mine->fingerprint);
 }
 
 static GkvFingerprint
 read_whole_sum (GkvReader *reader, GkvRange range)
 {
-  GkvFingerprint sum = { 0, 0 };
-
-  if (range.depth == 0)
-    {
-      sum.lo = gkv_reader_u64 (reader);
-      sum.hi = gkv_reader_u64 (reader);
-    }
-  return sum;
+  return range.depth == 0 ? gkv_reader_fingerprint (reader) : (GkvFingerprint){ 0, 0 };
 }
 
 static void
 handle_ask (GkvAnswers *self, GkvLink *link, GkvReader *reader)
 {
   GkvRange range = gkv_reader_range (reader);
-  GkvFingerprint theirs;
+  GkvFingerprint theirs = gkv_reader_fingerprint (reader);
   GkvSummary mine;
   GByteArray *body;
   guint8 flags;
 
-  theirs.lo = gkv_reader_u64 (reader);
-  theirs.hi = gkv_reader_u64 (reader);
   flags = gkv_reader_get_left (reader) > 0 ? gkv_reader_u8 (reader) : 0;
   if (reader->failed || !gkv_links_spend (self->links, ASK_COST))
     return;

@@ -91,17 +91,11 @@ gkv_confirmations_free (GkvConfirmations *self)
 
 /* Messages */
 
-static guint64
-get_check (const GkvHashKey *hash_key, const GkvRecord *record)
-{
-  return gkv_hash_128 (hash_key, gkv_record_get_key (record), record->key_len).hi;
-}
-
 void
 gkv_write_init (GkvWrite *write, const GkvHashKey *hash_key, const GkvRecord *record)
 {
   write->hash = record->hash;
-  write->check = get_check (hash_key, record);
+  write->check = gkv_record_get_check (hash_key, record);
   write->stamp = record->stamp;
   write->version = record->fingerprint.lo;
 }
@@ -245,7 +239,7 @@ is_held (GkvConfirmations *self, const GkvWrite *write, const char *id)
         return TRUE;
 
       if ((record->stamp > write->stamp || (id != NULL && strcmp (gkv_record_get_origin (record), id) >= 0)) &&
-          get_check (gkv_store_get_hash_key (self->runtime->store), record) == write->check)
+          gkv_record_get_check (gkv_store_get_hash_key (self->runtime->store), record) == write->check)
         return TRUE;
     }
 

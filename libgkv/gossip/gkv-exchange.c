@@ -210,8 +210,7 @@ send_ask (GkvExchanges *self, GkvLink *link, GkvAsked *asked)
     gkv_fingerprint_add (&summary.fingerprint, &gkv_conversation_of (link)->accepted);
   asked->sum = summary.fingerprint.lo;
   gkv_put_range (body, asked->range);
-  gkv_put_u64 (body, summary.fingerprint.lo);
-  gkv_put_u64 (body, summary.fingerprint.hi);
+  gkv_put_fingerprint (body, &summary.fingerprint);
   if (asked->range.depth == 0 && accepts (link))
     gkv_put_u8 (body, GKV_ASK_FLAG_ACCEPTED);
   gkv_links_send (self->links, link, GKV_MESSAGE_ASK);

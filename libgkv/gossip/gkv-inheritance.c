@@ -256,8 +256,7 @@ send_remembered (GkvInheritance *self, GkvLink *link, guint32 serial, guint64 fr
         continue;
 
       newest = MAX (newest, made);
-      gkv_put_u64 (entries, hash.lo);
-      gkv_put_u64 (entries, hash.hi);
+      gkv_put_fingerprint (entries, &hash);
       gkv_put_u64 (entries, stamp);
     }
 
@@ -351,12 +350,9 @@ take (GkvInheritance *self, GkvReader *reader, gint64 made)
 
   while (gkv_reader_get_left (reader) >= ENTRY_SIZE)
     {
-      GkvFingerprint hash;
-      GkvStamp stamp;
+      GkvFingerprint hash = gkv_reader_fingerprint (reader);
+      GkvStamp stamp = gkv_reader_u64 (reader);
 
-      hash.lo = gkv_reader_u64 (reader);
-      hash.hi = gkv_reader_u64 (reader);
-      stamp = gkv_reader_u64 (reader);
       if (gkv_clock_get_ahead_ms (gkv_stamp_get_ms (stamp), self->runtime->now.wall) > MAX_AHEAD_MS)
         continue;
 

@@ -35,17 +35,11 @@ gkv_offers_free (GkvOffers *self)
   g_free (self);
 }
 
-static guint32
-get_check (const GkvHashKey *hash_key, const GkvRecord *record)
-{
-  return gkv_hash_128 (hash_key, gkv_record_get_key (record), record->key_len).hi;
-}
-
 void
 gkv_put_item (GByteArray *body, const GkvHashKey *hash_key, const GkvRecord *record)
 {
   gkv_put_u64 (body, record->hash);
-  gkv_put_u32 (body, get_check (hash_key, record));
+  gkv_put_u32 (body, (guint32) gkv_record_get_check (hash_key, record));
   gkv_put_u64 (body, record->stamp);
   gkv_put_u32 (body, record->fingerprint.lo);
 }
@@ -65,7 +59,7 @@ gkv_reader_item (GkvReader *reader)
 gboolean
 gkv_item_is_of (const GkvItem *item, const GkvHashKey *hash_key, const GkvRecord *record)
 {
-  return item->hash == record->hash && item->check == get_check (hash_key, record);
+  return item->hash == record->hash && item->check == (guint32) gkv_record_get_check (hash_key, record);
 }
 
 /* What is held of the key of @item; NULL: nothing. */

@@ -70,23 +70,6 @@ fingerprint_equal (gconstpointer a, gconstpointer b)
   return gkv_fingerprint_equal (a, b);
 }
 
-static GkvFingerprint
-read_fingerprint (GkvReader *reader)
-{
-  GkvFingerprint fingerprint;
-
-  fingerprint.lo = gkv_reader_u64 (reader);
-  fingerprint.hi = gkv_reader_u64 (reader);
-  return fingerprint;
-}
-
-static void
-put_fingerprint (GByteArray *body, const GkvFingerprint *fingerprint)
-{
-  gkv_put_u64 (body, fingerprint->lo);
-  gkv_put_u64 (body, fingerprint->hi);
-}
-
 /* Two keys may have one hash. NULL: none is held that is just that. */
 static GkvRecord *
 find_held (GkvStore *store, guint64 hash, const GkvFingerprint *fingerprint)
@@ -243,7 +226,7 @@ say_gone (GkvPieces *self, GkvLink *link, guint64 hash, const GkvFingerprint *fi
   GByteArray *body = gkv_links_begin_message (self->links);
   GkvRecord *record;
 
-  put_fingerprint (body, fingerprint);
+  gkv_put_fingerprint (body, fingerprint);
   gkv_put_u32 (body, 0);
   gkv_links_send (self->links, link, GKV_MESSAGE_DATA);
   for (guint n = 0; (record = gkv_store_lookup_nth (self->runtime->store, hash, n)) != NULL; n++)
@@ -255,7 +238,7 @@ static void
 handle_get (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
   guint64 hash = gkv_reader_u64 (reader);
-  GkvFingerprint fingerprint = read_fingerprint (reader);
+  GkvFingerprint fingerprint = gkv_reader_fingerprint (reader);
   gsize offset = gkv_reader_u32 (reader);
   gsize len = gkv_reader_u32 (reader);
   GkvRecord *held = find_held (self->runtime->store, hash, &fingerprint);
@@ -284,7 +267,7 @@ handle_get (GkvPieces *self, GkvLink *link, GkvReader *reader)
       gsize n = MIN (PIECE, size - offset);
       gsize in_head = offset < head->len ? MIN (n, head->len - offset) : 0;
 
-      put_fingerprint (body, &fingerprint);
+      gkv_put_fingerprint (body, &fingerprint);
       gkv_put_u32 (body, offset);
       if (in_head > 0)
         g_byte_array_append (body, head->data + offset, in_head);
@@ -324,7 +307,7 @@ get_more (GkvPieces *self, Assembly *assembly)
 
       body = gkv_links_begin_message (self->links);
       gkv_put_u64 (body, assembly->name.hash);
-      put_fingerprint (body, &assembly->fingerprint);
+      gkv_put_fingerprint (body, &assembly->fingerprint);
       gkv_put_u32 (body, start * PIECE);
       gkv_put_u32 (body, len * PIECE);
       gkv_links_send (self->links, assembly->link, GKV_MESSAGE_GET);
@@ -342,7 +325,7 @@ say_coming (GkvPieces *self, GkvLink *link, guint64 hash, const GkvFingerprint *
   GByteArray *body = gkv_links_begin_message (self->links);
 
   gkv_put_u64 (body, hash);
-  put_fingerprint (body, fingerprint);
+  gkv_put_fingerprint (body, fingerprint);
   gkv_put_u32 (body, 0);
   gkv_put_u32 (body, 0);
   gkv_links_send (self->links, link, GKV_MESSAGE_GET);
@@ -426,7 +409,7 @@ static void
 handle_large (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
   guint64 hash = gkv_reader_u64 (reader);
-  GkvFingerprint fingerprint = read_fingerprint (reader);
+  GkvFingerprint fingerprint = gkv_reader_fingerprint (reader);
   guint32 size = gkv_reader_u32 (reader);
   gint64 left_ms = gkv_reader_left (reader);
   guint64 away = gkv_reader_get_left (reader) > 0 ? gkv_reader_varint (reader) : 0;
@@ -504,7 +487,7 @@ finish_assembly (GkvPieces *self, Assembly *assembly)
 static void
 handle_data (GkvPieces *self, GkvLink *link, GkvReader *reader)
 {
-  GkvFingerprint fingerprint = read_fingerprint (reader);
+  GkvFingerprint fingerprint = gkv_reader_fingerprint (reader);
   guint32 offset = gkv_reader_u32 (reader);
   gsize len = gkv_reader_get_left (reader);
   Assembly *assembly = g_hash_table_lookup (self->assemblies, &fingerprint);

@@ -85,8 +85,7 @@ gkv_sketches_send (GkvSketches *self, GkvLink *link, guint chunk)
   gkv_put_range (body, GKV_RANGE_EVERYTHING);
   gkv_put_u8 (body, chunk);
   gkv_put_varint (body, mine.count);
-  gkv_put_u64 (body, mine.fingerprint.lo);
-  gkv_put_u64 (body, mine.fingerprint.hi);
+  gkv_put_fingerprint (body, &mine.fingerprint);
   for (guint i = 0; i < GKV_SKETCH_CHUNK; i++)
     {
       gkv_put_u64 (body, cells[i].hash);
@@ -259,14 +258,13 @@ gkv_sketches_handle (GkvSketches *self, GkvLink *link, GkvReader *reader)
   GkvRange range = gkv_reader_range (reader);
   guint chunk = gkv_reader_u8 (reader);
   guint64 their_count = gkv_reader_varint (reader);
-  GkvFingerprint sum = { .lo = gkv_reader_u64 (reader) };
+  GkvFingerprint sum = gkv_reader_fingerprint (reader);
   GkvSketching *sketching;
   const GkvSketchCell *mine;
   GkvSketchCell *cells;
   GkvSummary summary;
   gint64 surplus;
 
-  sum.hi = gkv_reader_u64 (reader);
   if (reader->failed || range.depth != 0 || chunk >= GKV_SKETCH_N_CHUNKS ||
       gkv_reader_get_left (reader) < GKV_SKETCH_CHUNK * CELL_SIZE ||
       !gkv_exchange_is_answer (link, &GKV_RANGE_EVERYTHING, chunk))

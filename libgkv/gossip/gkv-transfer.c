@@ -206,11 +206,10 @@ say_refused (GkvTransfers *self, GkvLink *link, guint64 hash, guint32 version)
   gkv_links_send (self->links, link, GKV_MESSAGE_REFUSED);
 }
 
-/* By another hash than the one by which it is found. */
 static guint32
 get_check (GkvTransfers *self, const GkvRecord *record)
 {
-  return gkv_store_hash_removed (self->runtime->store, gkv_record_get_key (record), record->key_len).lo;
+  return gkv_record_get_check (gkv_store_get_hash_key (self->runtime->store), record);
 }
 
 /* The node there holds what is refused here: then it won't take what is held here of that key in its place. */

@@ -312,6 +312,16 @@ gkv_reader_range (GkvReader *reader)
   return range;
 }
 
+GkvFingerprint
+gkv_reader_fingerprint (GkvReader *reader)
+{
+  GkvFingerprint fingerprint;
+
+  fingerprint.lo = gkv_reader_u64 (reader);
+  fingerprint.hi = gkv_reader_u64 (reader);
+  return fingerprint;
+}
+
 /* The place of another chain than there can be fails as well. */
 GkvIncarnation
 gkv_reader_incarnation (GkvReader *reader)
@@ -390,6 +400,13 @@ gkv_put_range (GByteArray *out, GkvRange range)
   gkv_put_u8 (out, range.depth);
   if (range.depth > 0)
     gkv_put_u64 (out, range.prefix);
+}
+
+void
+gkv_put_fingerprint (GByteArray *out, const GkvFingerprint *fingerprint)
+{
+  gkv_put_u64 (out, fingerprint->lo);
+  gkv_put_u64 (out, fingerprint->hi);
 }
 
 void

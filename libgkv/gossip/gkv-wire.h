@@ -149,6 +149,7 @@ char *gkv_reader_string (GkvReader *reader, gsize max);
  * of: so it is the empty string where that has none. Freed by the caller; NULL when failed. */
 char *gkv_reader_address (GkvReader *reader, const char *teller);
 GkvRange gkv_reader_range (GkvReader *reader);
+GkvFingerprint gkv_reader_fingerprint (GkvReader *reader);
 /* A remaining time in ms, -1 for none, as gkv_put_left () writes it. */
 gint64 gkv_reader_left (GkvReader *reader);
 GkvIncarnation gkv_reader_incarnation (GkvReader *reader);
@@ -164,6 +165,7 @@ void gkv_put_string (GByteArray *out, const char *string);
 /* "a.b.c.d:port" takes 7 bytes, "[v6]:port" 19, whatever its interface, and another text its length and 1 or 2 more. */
 void gkv_put_address (GByteArray *out, const char *address);
 void gkv_put_range (GByteArray *out, GkvRange range);
+void gkv_put_fingerprint (GByteArray *out, const GkvFingerprint *fingerprint);
 void gkv_put_left (GByteArray *out, gint64 left_ms);
 void gkv_put_incarnation (GByteArray *out, const GkvIncarnation *incarnation);
 

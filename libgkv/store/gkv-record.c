@@ -194,6 +194,12 @@ gkv_record_get_parts (const GkvRecord *record, GkvRecordParts *parts)
 }
 
 guint64
+gkv_record_get_check (const GkvHashKey *hash_key, const GkvRecord *record)
+{
+  return gkv_hash_128 (hash_key, gkv_record_get_key (record), record->key_len).hi;
+}
+
+guint64
 gkv_record_get_generation (const GkvRecord *record)
 {
   const guint8 *tail = get_tail (record);

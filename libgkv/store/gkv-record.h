@@ -125,6 +125,9 @@ gkv_record_get_key (const GkvRecord *record)
   return record->data;
 }
 
+/* Of its key, by another hash than the one that it is found by: two keys that share that one are two by this. */
+guint64 gkv_record_get_check (const GkvHashKey *hash_key, const GkvRecord *record);
+
 static inline const guint8 *
 gkv_record_get_content (const GkvRecord *record)
 {
