@@ -110,6 +110,13 @@ gkv_clocks_free (GkvClocks *self)
   g_free (self);
 }
 
+/* This node has written it, or an earlier run of it. */
+static gboolean
+is_own (GkvClocks *self, const GkvRecord *record)
+{
+  return strcmp (gkv_record_get_origin (record), self->runtime->id) == 0;
+}
+
 /* The others' clocks */
 
 static int
@@ -295,8 +302,7 @@ tell_writer (GkvClocks *self, GkvMember *writer, gint64 ahead)
     return;
 
   standing->clock_told_at = MAX (self->runtime->now.mono, 1);
-  send_on (self, writer, (ahead + 30 * GKV_SECOND) / (60 * GKV_SECOND),
-           gkv_runtime_hash_id (self->runtime, self->runtime->id), MAX_HOPS);
+  send_on (self, writer, (ahead + 30 * GKV_SECOND) / (60 * GKV_SECOND), self->runtime->place, MAX_HOPS);
 }
 
 void
@@ -311,7 +317,7 @@ gkv_clocks_report (GkvClocks *self, GkvLink *from, const GkvRecord *record)
   g_autofree char *whose = NULL;
 
   /* An earlier run of this node has written it, and this one corrects it when it can. */
-  if (strcmp (origin, self->runtime->id) == 0)
+  if (is_own (self, record))
     {
       self->waits = TRUE;
       return;
@@ -340,6 +346,7 @@ gkv_clocks_handle (GkvClocks *self, GkvLink *link, GkvReader *reader)
   guint8 hops = gkv_reader_u8 (reader);
   g_autofree char *by = describe_time ((gint64) MIN (minutes, G_MAXUINT32) * 60 * GKV_SECOND);
   g_autofree char *whose = NULL;
+  GkvStanding *standing;
   GkvMember *member;
 
   if (reader->failed || !gkv_link_is_live (link))
@@ -361,11 +368,12 @@ gkv_clocks_handle (GkvClocks *self, GkvLink *link, GkvReader *reader)
   if (minutes > GKV_CLOCK_QUARANTINE_BOUND_MS / 60000)
     self->listener.refused (member, self->data);
   self->was_told = TRUE;
-  if (gkv_standing_of (member)->clock_objects)
+  standing = gkv_standing_of (member);
+  if (standing->clock_objects)
     return;
 
-  gkv_standing_of (member)->clock_objects = TRUE;
-  whose = describe_wrong (self, member, gkv_standing_of (member)->clock);
+  standing->clock_objects = TRUE;
+  whose = describe_wrong (self, member, standing->clock);
   gkv_runtime_report (self->runtime, member->profile->id, GKV_ERROR_CLOCK,
                       "\"%s\" says that what this node has written has a time %s ahead of its clock; %s",
                       member->profile->id, by, whose);
@@ -395,8 +403,7 @@ judge_anew (GkvClocks *self)
 gboolean
 gkv_clocks_may_correct (GkvClocks *self, const GkvRecord *record)
 {
-  return strcmp (gkv_record_get_origin (record), self->runtime->id) == 0 &&
-         gkv_record_get_time_ms (record) > self->runtime->now.wall / 1000 + LEAST_AHEAD_MS &&
+  return is_own (self, record) && gkv_record_get_time_ms (record) > self->runtime->now.wall / 1000 + LEAST_AHEAD_MS &&
          !gkv_clocks_is_doubtful (self);
 }
 
@@ -448,12 +455,6 @@ typedef struct
 } Sweep;
 
 static gboolean
-is_own (GkvClocks *self, const GkvRecord *record)
-{
-  return strcmp (gkv_record_get_origin (record), self->runtime->id) == 0;
-}
-
-static gboolean
 sweep_one (GkvRecord *record, gpointer data)
 {
   Sweep *sweep = data;
@@ -491,20 +492,23 @@ get_truth (GkvClocks *self, const GkvRecord *record)
 static void
 end_sweep (GkvClocks *self)
 {
-  g_autofree char *by = describe_time (MAX (self->back_ms, self->own_back_ms) * GKV_MS);
+  if (self->all && self->back_ms > 0 && (self->was_told || self->n_corrected > 0))
+    {
+      g_autofree char *by = describe_time (MAX (self->back_ms, self->own_back_ms) * GKV_MS);
+
+      gkv_runtime_report (self->runtime, NULL, GKV_ERROR_CLOCK,
+                          "The clock of this machine was set back by %s: the times of %u records that were written "
+                          "before that are corrected, and other nodes show them",
+                          by, self->n_corrected);
+    }
 
   self->own_back_ms = 0;
-  if (!self->all)
-    return;
-
-  if (self->back_ms > 0 && (self->was_told || self->n_corrected > 0))
-    gkv_runtime_report (self->runtime, NULL, GKV_ERROR_CLOCK,
-                        "The clock of this machine was set back by %s: the times of %u records that were written "
-                        "before that are corrected, and other nodes show them",
-                        by, self->n_corrected);
-  self->was_told = FALSE;
-  self->n_corrected = 0;
-  self->back_ms = 0;
+  if (self->all)
+    {
+      self->was_told = FALSE;
+      self->n_corrected = 0;
+      self->back_ms = 0;
+    }
 }
 
 static void

@@ -52,7 +52,6 @@ struct _GkvConfirmations
   GkvExchanges *exchanges;
   GHashTable *writers; /* place* → Writer, owned */
   GHashTable *refused; /* guint64: the places of nodes of whose writes some are refused */
-  guint64 place;       /* of this node */
   gint64 due;
 };
 
@@ -76,7 +75,6 @@ gkv_confirmations_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members
   self->exchanges = exchanges;
   self->writers = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, writer_free);
   self->refused = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
-  self->place = gkv_runtime_hash_id (runtime, runtime->id);
   self->due = G_MAXINT64;
   return self;
 }
@@ -205,7 +203,7 @@ reply (GkvConfirmations *self, Writer *writer, const guint8 *entry, gsize len)
 static void
 put_reply (GkvConfirmations *self, GByteArray *body, guint64 ticket, guint64 written, GkvConfirmation confirmation)
 {
-  gkv_put_u64 (body, self->place);
+  gkv_put_u64 (body, self->runtime->place);
   gkv_put_u64 (body, self->runtime->generation);
   gkv_put_varint (body, ticket);
   gkv_put_varint (body, written);
@@ -444,8 +442,9 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
 
   for (guint i = 0; i < message->n_targets; i++)
     {
-      GkvMember *member =
-          message->targets[i] != self->place ? gkv_members_find_live (self->members, message->targets[i]) : NULL;
+      GkvMember *member = message->targets[i] != self->runtime->place
+                              ? gkv_members_find_live (self->members, message->targets[i])
+                              : NULL;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       ways[i] = member != NULL ? find_way (member, from) : NULL;
@@ -506,13 +505,13 @@ handle_flush (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
   gboolean is_asked;
   Writer *writer;
 
-  if (!read_flush (reader, &message, writes, targets) || message.place == self->place)
+  if (!read_flush (reader, &message, writes, targets) || message.place == self->runtime->place)
     return;
 
   writer = note_flush (self, link, &message);
   is_asked = message.n_targets == 0;
   for (guint i = 0; i < message.n_targets; i++)
-    is_asked = is_asked || message.targets[i] == self->place;
+    is_asked = is_asked || message.targets[i] == self->runtime->place;
 
   if (writer == NULL)
     {

@@ -594,6 +594,7 @@ make_runtime (const GkvEngineConfig *config, GkvStore *store, const GkvTime *now
   GkvHashKey zero = { 0, 0 };
 
   runtime->id = g_ref_string_new_intern (config->node_id);
+  runtime->place = gkv_runtime_hash_id (runtime, runtime->id);
   runtime->cluster = g_strdup (config->cluster);
   runtime->cluster_hash = gkv_hash_64 (&zero, config->cluster, strlen (config->cluster));
   runtime->generation = config->generation;

@@ -765,9 +765,8 @@ gkv_exchanges_begin_anew (GkvExchanges *self)
 void
 gkv_exchanges_tick (GkvExchanges *self)
 {
-  gint64 due;
+  gint64 due = self->gossip_due + get_grace (self);
 
-  due = self->gossip_due + get_grace (self);
   ask_unmatched (self);
   if (self->runtime->now.mono >= due)
     {

@@ -51,7 +51,6 @@ struct _GkvFlushes
   GkvMembership *membership;
   guint64 ticket;              /* the newest */
   guint32 serial;              /* of the last question */
-  guint64 place;               /* of this node */
   GHashTable *flushes;         /* ticket* → those under way, owned */
   guint64 n_written;           /* writes of this node, */
   guint64 n_flushed;           /* and when the newest flush began */
@@ -71,7 +70,6 @@ gkv_flushes_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvM
   self->links = links;
   self->members = members;
   self->membership = membership;
-  self->place = gkv_runtime_hash_id (runtime, runtime->id);
   self->flushes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
   self->unconfirmed = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) gkv_record_unref, NULL);
   return self;
@@ -276,7 +274,7 @@ gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader)
   guint64 asker = gkv_reader_u64 (&ours);
   guint64 generation = gkv_reader_u64 (&ours);
 
-  if (ours.failed || asker != self->place)
+  if (ours.failed || asker != self->runtime->place)
     return FALSE;
 
   if (generation != self->runtime->generation)
@@ -383,7 +381,7 @@ init_message (GkvFlushes *self, GkvFlushMessage *message, guint64 held, gsize ro
 {
   guint64 n = self->n_flushed - MIN (held, self->n_flushed);
 
-  *message = (GkvFlushMessage){ .place = self->place,
+  *message = (GkvFlushMessage){ .place = self->runtime->place,
                                 .generation = self->runtime->generation,
                                 .ticket = self->ticket,
                                 .serial = ++self->serial,
@@ -554,9 +552,8 @@ gkv_flushes_begin (GkvFlushes *self, guint n_peers)
   Flush *flush = g_new0 (Flush, 1);
   GkvMembersIter iter;
   GkvMember *member;
-  gboolean is_first;
+  gboolean is_first = !is_under_way (self);
 
-  is_first = !is_under_way (self);
   flush->ticket = ++self->ticket;
   self->n_flushed = self->n_written;
   flush->n_peers = n_peers;

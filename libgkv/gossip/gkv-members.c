@@ -354,7 +354,7 @@ gkv_members_fade (GkvMembers *self)
 guint32
 gkv_members_get_own_term (GkvMembers *self)
 {
-  return get_term (gkv_runtime_hash_id (self->runtime, self->runtime->id), self->runtime->generation);
+  return get_term (self->runtime->place, self->runtime->generation);
 }
 
 guint32
@@ -529,7 +529,7 @@ gkv_members_pick_next (GkvMembers *self, const GkvMember *except)
   if (self->linked->len == 0)
     return NULL;
 
-  start = gkv_members_find_place (self, gkv_runtime_hash_id (self->runtime, self->runtime->id));
+  start = gkv_members_find_place (self, self->runtime->place);
   for (guint i = 0; i < self->ring->len; i++)
     {
       GkvMember *member = gkv_members_get_nth (self, (start + i) % self->ring->len);

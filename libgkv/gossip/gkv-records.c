@@ -30,13 +30,9 @@
 /* So that sums of times don't overflow. */
 #define MAX_LEFT_MS (G_MAXINT64 / 4 / GKV_MS)
 
-/* Expiries done in one tick, and at a time. */
-#define MAX_EXPIRIES   256
-#define EXPIRIES_SLICE 8
-
-/* Records released from quarantine in one tick, and at a time. */
-#define MAX_RELEASED   256
-#define RELEASED_SLICE 8
+/* Records that expire, or are released from quarantine, in one tick, and at a time. */
+#define MAX_DUE   256
+#define DUE_SLICE 8
 
 typedef struct
 {
@@ -98,11 +94,17 @@ gkv_records_free (GkvRecords *self)
   g_free (self);
 }
 
+static guint64
+get_giver (const GkvLink *from)
+{
+  return from->member != NULL ? from->member->profile->place : 0;
+}
+
 /* Whether there is room for one more that @from has brought: nobody may fill it alone. */
 static gboolean
 has_room (GkvRecords *self, const GkvLink *from)
 {
-  guint64 giver = from->member != NULL ? from->member->profile->place : 0;
+  guint64 giver = get_giver (from);
   guint n_given = 0;
 
   if (gkv_store_get_n_quarantined (self->runtime->store) >= MAX_QUARANTINED)
@@ -124,12 +126,13 @@ has_room (GkvRecords *self, const GkvLink *from)
 static void
 note_quarantined (GkvRecords *self, const GkvLink *from, GkvRecord *record)
 {
-  Quarantined one = { gkv_record_ref (record), from->member != NULL ? from->member->profile->place : 0 };
+  Quarantined one = { record, get_giver (from) };
 
-  if (self->quarantined->len < MAX_QUARANTINED)
-    g_array_append_val (self->quarantined, one);
-  else
-    gkv_record_unref (one.record);
+  if (self->quarantined->len >= MAX_QUARANTINED)
+    return;
+
+  gkv_record_ref (record);
+  g_array_append_val (self->quarantined, one);
 }
 
 /* TRUE: it isn't taken. A clock that may be wrong refuses nothing. */
@@ -275,8 +278,8 @@ report_doubt (GkvRecords *self, const GkvLink *from, const GkvRecord *record)
   self->runtime->counters.records_doubted++;
   gkv_runtime_report (self->runtime, from->address, GKV_ERROR_FAILED,
                       "\"%s\", written by \"%s\", may have been removed while %s was away: more removals were made "
-                      "since "
-                      "than are remembered. It is kept, as are others perhaps; if it was removed, remove it again",
+                      "since than are remembered. It is kept, as are others perhaps; if it was removed, remove it "
+                      "again",
                       gkv_record_get_key (record), gkv_record_get_origin (record), from->address);
 }
 
@@ -481,20 +484,30 @@ on_expired (GkvRecord *record, GkvRecord *replaced, gpointer user_data)
   gkv_rumours_add (self->rumours, record);
 }
 
+typedef guint (*DueFunc) (GkvStore *store, gint64 up_to, guint max, GkvStoreReleaseFunc func, gpointer user_data);
+
+/* What is due, by a function of the store, and by its time. FALSE: there may be more. */
+static gboolean
+do_due (GkvRecords *self, DueFunc do_some, gint64 up_to, GkvStoreReleaseFunc each)
+{
+  for (guint n = 0; n < MAX_DUE; n += DUE_SLICE)
+    {
+      guint n_done = do_some (self->runtime->store, up_to, DUE_SLICE, each, self);
+
+      gkv_runtime_breathe (self->runtime, 4 * n_done * GKV_COST_RECORD);
+      if (n_done < DUE_SLICE)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
 static void
 expire (GkvRecords *self)
 {
   gint64 deadline;
 
-  for (guint n = 0; n < MAX_EXPIRIES; n += EXPIRIES_SLICE)
-    {
-      guint n_expired =
-          gkv_store_expire_due (self->runtime->store, self->runtime->now.boot, EXPIRIES_SLICE, on_expired, self);
-
-      gkv_runtime_breathe (self->runtime, 4 * n_expired * GKV_COST_RECORD);
-      if (n_expired < EXPIRIES_SLICE)
-        break;
-    }
+  do_due (self, gkv_store_expire_due, self->runtime->now.boot, on_expired);
   if (gkv_store_peek_deadline (self->runtime->store, &deadline) != NULL)
     gkv_runtime_wake_at_boot (self->runtime, deadline);
 }
@@ -516,19 +529,10 @@ release_quarantined (GkvRecords *self)
   if (gkv_store_get_n_quarantined (self->runtime->store) == 0)
     return;
 
-  for (guint n = 0; n < MAX_RELEASED; n += RELEASED_SLICE)
-    {
-      guint n_released =
-          gkv_store_release_quarantined (self->runtime->store, bound_ms, RELEASED_SLICE, on_released, self);
-
-      gkv_runtime_breathe (self->runtime, 4 * n_released * GKV_COST_RECORD);
-      if (n_released < RELEASED_SLICE)
-        {
-          gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_SECOND);
-          return;
-        }
-    }
-  gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
+  if (do_due (self, gkv_store_release_quarantined, bound_ms, on_released))
+    gkv_runtime_wake_at (self->runtime, self->runtime->now.mono + GKV_SECOND);
+  else
+    gkv_runtime_wake_at (self->runtime, self->runtime->now.mono);
 }
 
 void

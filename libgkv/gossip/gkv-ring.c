@@ -27,7 +27,6 @@ struct _GkvRing
   GkvRuntime *runtime;
   GkvMembers *members;
   GPtrArray *ring;  /* GkvMember */
-  guint64 place;    /* of this node */
   gboolean partial; /* some of them can't be reached directly */
   guint64 revision; /* of the members, when the ring was made */
 };
@@ -40,7 +39,6 @@ gkv_ring_new (GkvRuntime *runtime, GkvMembers *members)
   self->runtime = runtime;
   self->members = members;
   self->ring = g_ptr_array_new ();
-  self->place = gkv_runtime_hash_id (runtime, runtime->id);
   return self;
 }
 
@@ -54,7 +52,7 @@ gkv_ring_free (GkvRing *self)
 guint64
 gkv_ring_get_place (GkvRing *self)
 {
-  return self->place;
+  return self->runtime->place;
 }
 
 static void

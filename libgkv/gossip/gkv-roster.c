@@ -92,8 +92,7 @@ struct _GkvRoster
   gint64 period;
 
   /* What it lists */
-  gsize bytes_left;
-  gint64 bytes_at; /* when these were counted */
+  GkvBudget bytes;
 };
 
 GkvRoster *
@@ -107,8 +106,7 @@ gkv_roster_new (GkvRuntime *runtime, GkvLinks *links, GkvContacts *contacts, Gkv
   self->members = members;
   self->entry = g_byte_array_new ();
   self->period = FIRST_PERIOD;
-  self->bytes_left = BYTES_AT_ONCE;
-  self->bytes_at = runtime->now.mono;
+  self->bytes = (GkvBudget){ BYTES_AT_ONCE, runtime->now.mono };
   return self;
 }
 
@@ -335,19 +333,6 @@ gkv_roster_tick (GkvRoster *self)
 
 /* Listing */
 
-static gsize
-get_bytes_left (GkvRoster *self)
-{
-  gint64 more = MIN (self->runtime->now.mono - self->bytes_at, 60 * GKV_SECOND) * BYTES_A_SECOND / GKV_SECOND;
-
-  if (more > 0)
-    {
-      self->bytes_left = MIN (self->bytes_left + more, BYTES_AT_ONCE);
-      self->bytes_at = self->runtime->now.mono;
-    }
-  return self->bytes_left;
-}
-
 /* Sends those from @first to @end that aren't in the filter, beginning anywhere, up to so many @bytes. What they add to
  * the sum goes to @sum. Returns how many, and in @more whether there would have been others. */
 static guint
@@ -396,7 +381,7 @@ list (GkvRoster *self,
   if (body->len > 0)
     gkv_links_send (self->links, link, GKV_MESSAGE_LISTING);
 
-  self->bytes_left -= MIN (n_bytes + body->len, self->bytes_left);
+  self->bytes.left -= MIN (n_bytes + body->len, self->bytes.left);
   return n;
 }
 
@@ -496,8 +481,12 @@ handle_lacking (GkvRoster *self, GkvLink *link, GkvReader *reader)
 
   gkv_runtime_breathe (self->runtime, (end - first) * GKV_COST_MEMBER);
   if (end > first)
-    n = list (self, link, first, end, filter, size * 8, salt,
-              MAX (get_bytes_left (self), gkv_links_get_max_body (self->links, link)), &sum, &more);
+    {
+      gsize bytes = gkv_runtime_refill (self->runtime, &self->bytes, BYTES_A_SECOND, BYTES_AT_ONCE);
+
+      n = list (self, link, first, end, filter, size * 8, salt, MAX (bytes, gkv_links_get_max_body (self->links, link)),
+                &sum, &more);
+    }
   send_listed (self, link, serial, more);
 
   /* What that one knows beside it, this node lacks. */

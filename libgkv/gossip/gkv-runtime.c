@@ -9,6 +9,9 @@
 #include <string.h>
 
 /* The same thing is reported once in this time. */
+/* What comes back of a budget is counted for so long, so that the product doesn't overflow. */
+#define MAX_REFILL (60 * GKV_SECOND)
+
 #define REPORT_PERIOD (60 * GKV_SECOND)
 #define MAX_REPORTS   256
 
@@ -63,6 +66,19 @@ void
 gkv_runtime_wake_at_boot (GkvRuntime *self, gint64 boot)
 {
   gkv_runtime_wake_at (self, self->now.mono + MAX (boot - self->now.boot, 0));
+}
+
+gsize
+gkv_runtime_refill (GkvRuntime *self, GkvBudget *budget, gsize a_second, gsize most)
+{
+  gint64 more = MIN (self->now.mono - budget->at, MAX_REFILL) * (gint64) a_second / GKV_SECOND;
+
+  if (more > 0)
+    {
+      budget->left = MIN (budget->left + more, most);
+      budget->at = self->now.mono;
+    }
+  return budget->left;
 }
 
 guint32

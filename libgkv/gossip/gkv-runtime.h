@@ -29,10 +29,18 @@ typedef struct
   guint64 exchanges, exchanges_repeated, exchanges_full, pages, probes, probes_failed, greetings;
 } GkvCounters;
 
+/* So much of something may be used at once; what is used comes back with time. */
+typedef struct
+{
+  gsize left;
+  gint64 at; /* when that was counted */
+} GkvBudget;
+
 typedef struct
 {
   /* This node */
-  char *id; /* a GRefString */
+  char *id;      /* a GRefString */
+  guint64 place; /* on the ring: gkv_runtime_hash_id () of it */
   char *cluster;
   guint64 cluster_hash;
   guint64 generation;
@@ -77,6 +85,8 @@ void gkv_runtime_set_store_lock (GkvRuntime *self,
 void gkv_runtime_wake_at (GkvRuntime *self, gint64 mono);
 /* The same on the clock of remaining lifetimes. */
 void gkv_runtime_wake_at_boot (GkvRuntime *self, gint64 boot);
+/* What is left of a budget of @most now, of which @a_second comes back. */
+gsize gkv_runtime_refill (GkvRuntime *self, GkvBudget *budget, gsize a_second, gsize most);
 guint32 gkv_runtime_random (GkvRuntime *self, guint32 below);
 /* Whether it is synced from now on. */
 void gkv_runtime_set_synced (GkvRuntime *self, gboolean synced);

@@ -50,10 +50,8 @@ struct _GkvUpdates
   GkvMembers *members;
   GkvRoster *roster;
   guint n_own;                        /* how often the update about this node is still to be piggybacked */
-  guint n_joins;                      /* that may still be announced */
-  gint64 joins_at;                    /* when these were counted */
-  guint n_floods;                     /* that may still be sent at once */
-  gint64 floods_at;                   /* when these were counted */
+  GkvBudget joins;                    /* that may still be announced */
+  GkvBudget floods;                   /* that may still be sent at once */
   GQueue queues[MAX_RETRANSMITS + 1]; /* GkvMember by n_updates */
 };
 
@@ -66,9 +64,8 @@ gkv_updates_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvR
   self->links = links;
   self->members = members;
   self->roster = roster;
-  self->n_joins = MAX_JOINS;
-  self->n_floods = MAX_FLOODS;
-  self->joins_at = self->floods_at = runtime->now.mono;
+  self->joins = (GkvBudget){ MAX_JOINS, runtime->now.mono };
+  self->floods = (GkvBudget){ MAX_FLOODS, runtime->now.mono };
   for (guint i = 0; i < G_N_ELEMENTS (self->queues); i++)
     g_queue_init (&self->queues[i]);
   return self;
@@ -148,36 +145,12 @@ gkv_updates_send_self (GkvUpdates *self, GkvLink *link, GkvPeerState status)
 /* At once */
 
 static gboolean
-may_announce (GkvUpdates *self)
+spend (GkvUpdates *self, GkvBudget *budget, gsize a_second, gsize most)
 {
-  gint64 more = (self->runtime->now.mono - self->joins_at) * JOINS_A_SECOND / GKV_SECOND;
-
-  if (more > 0)
-    {
-      self->n_joins = MIN (self->n_joins + more, MAX_JOINS);
-      self->joins_at = self->runtime->now.mono;
-    }
-  if (self->n_joins == 0)
+  if (gkv_runtime_refill (self->runtime, budget, a_second, most) == 0)
     return FALSE;
 
-  self->n_joins--;
-  return TRUE;
-}
-
-static gboolean
-may_flood (GkvUpdates *self)
-{
-  gint64 more = (self->runtime->now.mono - self->floods_at) * FLOODS_A_SECOND / GKV_SECOND;
-
-  if (more > 0)
-    {
-      self->n_floods = MIN (self->n_floods + more, MAX_FLOODS);
-      self->floods_at = self->runtime->now.mono;
-    }
-  if (self->n_floods == 0)
-    return FALSE;
-
-  self->n_floods--;
+  budget->left--;
   return TRUE;
 }
 
@@ -224,7 +197,7 @@ flood (GkvUpdates *self, const GkvMember *member, const GkvMember *except, guint
 {
   g_autoptr (GPtrArray) peers = NULL;
 
-  if (!may_flood (self))
+  if (!spend (self, &self->floods, FLOODS_A_SECOND, MAX_FLOODS))
     return;
 
   peers = pick_for_flood (self, except, some);
@@ -249,7 +222,8 @@ gkv_updates_flood (GkvUpdates *self, const GkvMember *member, const GkvMember *e
 void
 gkv_updates_announce (GkvUpdates *self, GkvMember *member, const GkvMember *except)
 {
-  if (gkv_members_get_n (self->members) > FLOOD_ALL && (gkv_roster_is_learning (self->roster) || !may_announce (self)))
+  if (gkv_members_get_n (self->members) > FLOOD_ALL &&
+      (gkv_roster_is_learning (self->roster) || !spend (self, &self->joins, JOINS_A_SECOND, MAX_JOINS)))
     return;
 
   gkv_updates_add (self, member);

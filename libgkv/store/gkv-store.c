@@ -540,21 +540,30 @@ take_in (GkvStore *self, GkvRecord *record)
   record->arrived = self->arrival;
 }
 
+/* @record is quarantined no longer. Passes on the reference to the valid one below it. (nullable) */
+static GkvRecord *
+end_quarantine (GkvStore *self, GkvRecord *record)
+{
+  GkvRecord *below = NULL;
+
+  g_hash_table_steal_extended (self->quarantined, record, NULL, (gpointer *) &below);
+  gkv_deadlines_remove (self->releases, record);
+  return below;
+}
+
 /* Passes on the reference to the valid record of the key of @held, which is about to be replaced, and lets go of @held
  * itself if that is quarantined. (nullable) */
 static GkvRecord *
 steal_valid (GkvStore *self, GkvRecord *held)
 {
-  GkvRecord *valid = held;
+  GkvRecord *valid;
 
-  if (held->flags & GKV_RECORD_QUARANTINED)
-    {
-      g_hash_table_steal_extended (self->quarantined, held, NULL, (gpointer *) &valid);
-      gkv_deadlines_remove (self->releases, held);
-      let_go (self, held);
-      gkv_record_unref (held);
-    }
+  if (!(held->flags & GKV_RECORD_QUARANTINED))
+    return held;
 
+  valid = end_quarantine (self, held);
+  let_go (self, held);
+  gkv_record_unref (held);
   return valid;
 }
 
@@ -670,15 +679,10 @@ gkv_store_put (GkvStore *self, GkvRecord *record, GkvRecord **replaced)
 static void
 remove_top (GkvStore *self, GkvRecord *record)
 {
-  GkvRecord *below = NULL;
+  GkvRecord *below = record->flags & GKV_RECORD_QUARANTINED ? end_quarantine (self, record) : NULL;
   guint32 arrived;
 
   sketch_record (self, record, -1);
-  if (record->flags & GKV_RECORD_QUARANTINED)
-    {
-      g_hash_table_steal_extended (self->quarantined, record, NULL, (gpointer *) &below);
-      gkv_deadlines_remove (self->releases, record);
-    }
   take (self, record);
   let_go (self, record);
   gkv_record_unref (record);
@@ -854,8 +858,7 @@ gkv_store_release_quarantined (GkvStore *self, gint64 up_to_ms, guint max, GkvSt
       GkvRecord *below;
 
       count_record (self, record, -1);
-      g_hash_table_steal_extended (self->quarantined, record, NULL, (gpointer *) &below);
-      gkv_deadlines_remove (self->releases, record);
+      below = end_quarantine (self, record);
       record->flags &= ~GKV_RECORD_QUARANTINED;
       replace_valid (self, below, record, &replaced);
       count_record (self, record, 1);
