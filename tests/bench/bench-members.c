@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "../unit/hearsay.h"
 #include "gossip/gkv-engine-private.h"
 
 #include <malloc.h>
@@ -37,20 +38,9 @@ tell (GkvEngine *engine, GkvLink *link, guint i, gboolean v6)
   g_autofree char *id = g_strdup_printf ("%016x", i * 2654435761u);
   g_autofree char *address = v6 ? g_strdup_printf ("[2001:db8:1234:5678:9abc:def0:1234:5678]:%u", 1024 + i)
                                 : g_strdup_printf ("10.100.200.%u:%u", 100 + i / 256, 10000 + i);
-  g_autoptr (GByteArray) entry = g_byte_array_new ();
-  g_autoptr (GByteArray) body = g_byte_array_new ();
   const GkvIncarnation incarnation = { .place = 1024, .proof = { i, i >> 8, i >> 16 } };
-  GkvReader reader;
 
-  gkv_put_u8 (entry, GKV_PEER_STATE_ALIVE);
-  gkv_put_u64 (entry, G_GUINT64_CONSTANT (1800000000000000) + i);
-  gkv_put_incarnation (entry, &incarnation);
-  gkv_put_string (entry, id);
-  gkv_put_address (entry, address);
-  gkv_put_varint (body, entry->len);
-  g_byte_array_append (body, entry->data, entry->len);
-  gkv_reader_init (&reader, body->data, body->len);
-  gkv_membership_handle (engine->membership, link, &reader, TRUE);
+  hearsay_tell (engine, link, id, G_GUINT64_CONSTANT (1800000000000000) + i, &incarnation, address);
 }
 
 static double

@@ -6,6 +6,8 @@
 
 #include "sim-later.h"
 
+#include "sim-rewrite.h"
+
 #include "gossip/gkv-wire.h"
 
 #include <string.h>
@@ -51,10 +53,15 @@ is_open (guint8 kind)
          kind == GKV_MESSAGE_SPREAD_ACK || kind == GKV_MESSAGE_CLOCK || kind == GKV_MESSAGE_SILENT;
 }
 
+/* @begun: (inout): whether something that there isn't was put before the first. */
 static void
-put (GByteArray *out, guint8 kind, const guint8 *body, gsize len)
+put (GByteArray *out, guint8 kind, const guint8 *body, gsize len, gpointer begun)
 {
   g_autoptr (GByteArray) longer = NULL;
+
+  if (!*(gboolean *) begun)
+    gkv_put_message (out, LATER_KIND, more, sizeof more);
+  *(gboolean *) begun = TRUE;
 
   if (kind == GKV_MESSAGE_MEMBERS)
     {
@@ -76,40 +83,9 @@ put (GByteArray *out, guint8 kind, const guint8 *body, gsize len)
 GBytes *
 sim_later_send (GBytes *bytes, gsize max)
 {
-  gsize size;
-  const guint8 *data = g_bytes_get_data (bytes, &size);
-  GByteArray *out;
-  GkvReader reader;
-  guint64 echo;
+  gboolean begun = FALSE;
 
-  if (size <= GKV_WIRE_HEADER_SIZE || data[3] != GKV_WIRE_PLAIN)
-    return g_bytes_ref (bytes);
-
-  out = g_byte_array_new ();
-  gkv_reader_init (&reader, data, size);
-  g_byte_array_append (out, gkv_reader_bytes (&reader, GKV_WIRE_HEADER_SIZE), GKV_WIRE_HEADER_SIZE);
-  gkv_put_message (out, LATER_KIND, more, sizeof more);
-  while (gkv_reader_get_left (&reader) > 0)
-    {
-      guint8 kind = gkv_reader_u8 (&reader);
-      gsize len = gkv_reader_varint (&reader);
-      const guint8 *body = gkv_reader_bytes (&reader, len);
-
-      g_assert_nonnull (body);
-      put (out, kind, body, len);
-    }
-
-  /* The echo is mixed with what follows it. */
-  echo = GUINT64_TO_LE (gkv_wire_get_echo (data, size));
-  memcpy (out->data + GKV_WIRE_ECHO_OFFSET, &echo, sizeof echo);
-  gkv_wire_seal (out);
-
-  if (out->len > max)
-    {
-      g_byte_array_unref (out);
-      return g_bytes_ref (bytes);
-    }
-  return g_byte_array_free_to_bytes (out);
+  return sim_rewrite (bytes, max, put, &begun);
 }
 
 GkvRecord *

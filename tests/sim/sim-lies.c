@@ -9,6 +9,8 @@
 
 #include "sim-lies.h"
 
+#include "sim-rewrite.h"
+
 #include "gossip/gkv-wire.h"
 
 #include <string.h>
@@ -149,50 +151,26 @@ put_lie (SimLies *self, GByteArray *out, guint8 kind, const guint8 *body, gsize 
     }
 }
 
+static void
+tell (GByteArray *out, guint8 kind, const guint8 *body, gsize len, gpointer data)
+{
+  SimLies *self = data;
+
+  if (is_honest (kind))
+    {
+      gkv_put_message (out, kind, body, len);
+      return;
+    }
+
+  remember (self, kind, body, len);
+  if (sim_chance_happens (&self->chance, self->often))
+    put_lie (self, out, kind, body, len);
+  else
+    gkv_put_message (out, kind, body, len);
+}
+
 GBytes *
 sim_lies_alter (SimLies *self, GBytes *bytes, gsize max)
 {
-  gsize size;
-  const guint8 *data = g_bytes_get_data (bytes, &size);
-  GByteArray *out = g_byte_array_new ();
-  GkvReader reader;
-
-  gkv_reader_init (&reader, data, size);
-  g_byte_array_append (out, gkv_reader_bytes (&reader, GKV_WIRE_HEADER_SIZE), GKV_WIRE_HEADER_SIZE);
-  while (gkv_reader_get_left (&reader) > 0)
-    {
-      guint8 kind = gkv_reader_u8 (&reader);
-      gsize len = gkv_reader_varint (&reader);
-      const guint8 *body = gkv_reader_bytes (&reader, len);
-
-      g_assert_nonnull (body);
-      if (is_honest (kind))
-        {
-          gkv_put_message (out, kind, body, len);
-          continue;
-        }
-
-      remember (self, kind, body, len);
-      if (sim_chance_happens (&self->chance, self->often))
-        put_lie (self, out, kind, body, len);
-      else
-        gkv_put_message (out, kind, body, len);
-    }
-
-  /* The echo is mixed with what follows it. */
-  if (data[3] == GKV_WIRE_PLAIN)
-    {
-      guint64 echo = GUINT64_TO_LE (gkv_wire_get_echo (data, size));
-
-      memcpy (out->data + GKV_WIRE_ECHO_OFFSET, &echo, sizeof echo);
-      gkv_wire_seal (out);
-    }
-
-  if (out->len > MAX (max, size))
-    {
-      g_byte_array_unref (out);
-      return g_bytes_ref (bytes);
-    }
-
-  return g_byte_array_free_to_bytes (out);
+  return sim_rewrite (bytes, max, tell, self);
 }

@@ -24,11 +24,19 @@ shows (Pair *pair, guint side, const char *key)
   return gkv_store_lookup_visible (pair->sides[side].store, key, strlen (key)) != NULL;
 }
 
+static void
+assert_shows (Pair *pair, guint side, const char *key, const char *value)
+{
+  GkvRecord *record = gkv_store_lookup_visible (pair->sides[side].store, key, strlen (key));
+
+  g_assert_nonnull (record);
+  g_assert_cmpmem (gkv_record_get_content (record), record->content_len, value, strlen (value));
+}
+
 /* Within the bound it is taken at once, and what is written after it is above it. */
 static void
 test_within_bound (void)
 {
-  GkvRecord *record;
   Pair pair;
 
   pair_init (&pair);
@@ -40,8 +48,7 @@ test_within_bound (void)
   g_assert_true (shows (&pair, 1, "key"));
   pair_write (&pair, 1, "key", "over", 0);
   pair_run (&pair, SECOND, FALSE);
-  record = gkv_store_lookup_visible (pair.sides[0].store, "key", 3);
-  g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "over", 4);
+  assert_shows (&pair, 0, "key", "over");
   g_assert_cmpuint (pair.sides[0].n_errors + pair.sides[1].n_errors, ==, 0);
   pair_clear (&pair);
 }
@@ -50,7 +57,6 @@ test_within_bound (void)
 static void
 test_quarantined (void)
 {
-  GkvRecord *record;
   Pair pair;
 
   pair_init (&pair);
@@ -64,8 +70,7 @@ test_quarantined (void)
   g_assert_true (pair_is_same (&pair));
   g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[1].store), ==, 2);
   g_assert_false (shows (&pair, 1, "another"));
-  record = gkv_store_lookup_visible (pair.sides[1].store, "key", 3);
-  g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "before", 6);
+  assert_shows (&pair, 1, "key", "before");
   g_assert_cmpuint (pair.sides[0].n_errors, ==, 1);
   g_assert_cmpuint (pair.sides[1].n_errors, ==, 1);
 
@@ -74,8 +79,7 @@ test_quarantined (void)
   g_assert_false (shows (&pair, 1, "another"));
   pair_run (&pair, 10 * MINUTE, FALSE);
   g_assert_true (shows (&pair, 1, "another"));
-  record = gkv_store_lookup_visible (pair.sides[1].store, "key", 3);
-  g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "value", 5);
+  assert_shows (&pair, 1, "key", "value");
   g_assert_cmpuint (gkv_store_get_n_quarantined (pair.sides[1].store), ==, 0);
   g_assert_cmpuint (pair.sides[0].n_errors, ==, 1);
   g_assert_cmpuint (pair.sides[1].n_errors, ==, 1);
@@ -167,10 +171,7 @@ test_blamed (void)
 
   for (guint i = 0; i < 3; i++)
     {
-      GkvRecord *record = gkv_store_lookup_visible (pair.sides[i].store, "key", 3);
-
-      g_assert_nonnull (record);
-      g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "right", 5);
+      assert_shows (&pair, i, "key", "right");
       g_assert_true (shows (&pair, i, "other"));
     }
   g_assert_cmpuint (pair.sides[1].n_errors, ==, 0);
@@ -358,11 +359,7 @@ test_over_refused (void)
     {
       pair_run (&pair, SECOND, FALSE);
       for (guint i = 0; i < 3; i++)
-        {
-          GkvRecord *record = gkv_store_lookup_visible (pair.sides[i].store, "key", 3);
-
-          g_assert_cmpmem (gkv_record_get_content (record), record->content_len, "over", 4);
-        }
+        assert_shows (&pair, i, "key", "over");
       set_ahead (&pair, 0, 0);
     }
   pair_clear (&pair);

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "gossip/gkv-engine-private.h"
+#include "hearsay.h"
 #include "pair.h"
 
 #define SECOND G_USEC_PER_SEC
@@ -43,19 +44,8 @@ tell (Pair *pair, guint side, guint first, guint n)
     {
       g_autofree char *id = g_strdup_printf ("m%06u", i);
       g_autofree char *address = g_strdup_printf ("10.0.%u.%u:7000", i >> 8, i & 255);
-      g_autoptr (GByteArray) entry = g_byte_array_new ();
-      g_autoptr (GByteArray) body = g_byte_array_new ();
-      GkvReader reader;
 
-      gkv_put_u8 (entry, GKV_PEER_STATE_ALIVE);
-      gkv_put_u64 (entry, 1000 + i);
-      gkv_put_incarnation (entry, &incarnation);
-      gkv_put_string (entry, id);
-      gkv_put_address (entry, address);
-      gkv_put_varint (body, entry->len);
-      g_byte_array_append (body, entry->data, entry->len);
-      gkv_reader_init (&reader, body->data, body->len);
-      gkv_membership_handle (engine->membership, link, &reader, TRUE);
+      hearsay_tell (engine, link, id, 1000 + i, &incarnation, address);
     }
 }
 
