@@ -17,6 +17,7 @@
  *   gkv-ephemerals   records that end with their owners
  *   gkv-partings     what was held before this node was parted from others
  *   gkv-rumours      dissemination: new records are sent on at once
+ *   gkv-neighbours   the members that links are kept to
  *   gkv-ring         the order in which rumours are passed on
  *   gkv-identities   who is at the other end of a link
  *   gkv-moves        members that are heard at another address than before
@@ -37,6 +38,7 @@
 #include "gkv-engine.h"
 #include "gkv-identities.h"
 #include "gkv-inheritance.h"
+#include "gkv-neighbours.h"
 #include "gkv-records.h"
 #include "gkv-synced.h"
 
@@ -55,6 +57,7 @@ struct _GkvEngine
   GkvMoves *moves;
   GkvIdentities *identities;
   GkvRing *ring;
+  GkvNeighbours *neighbours;
   GkvRumours *rumours;
   GkvEphemerals *ephemerals;
   GkvTombstones *tombstones;

@@ -230,6 +230,12 @@ on_member_fades (GkvMember *member, gpointer data)
   return TRUE;
 }
 
+static GkvMember *
+on_next_probe (gboolean *is_finger, gpointer data)
+{
+  return gkv_neighbours_next (((GkvEngine *) data)->neighbours, is_finger);
+}
+
 static void
 on_probe_begins (GkvMember *member, gpointer data)
 {
@@ -525,6 +531,7 @@ static const GkvMembersListener members_listener = {
   .fades = on_member_fades,
 };
 static const GkvProbesListener probes_listener = {
+  .next = on_next_probe,
   .begins = on_probe_begins,
   .pinged = on_pinged,
   .replied = on_replied,
@@ -628,6 +635,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *n
       gkv_identities_new (runtime, self->links, self->contacts, self->members, self->roster, self->updates,
                           self->probes, self->membership, self->moves, &identities_listener, self);
   self->ring = gkv_ring_new (runtime, self->members);
+  self->neighbours = gkv_neighbours_new (runtime, self->members, self->ring);
   self->rumours = gkv_rumours_new (runtime, self->links, self->members, self->ring, &rumours_listener, self);
   self->ephemerals = gkv_ephemerals_new (runtime, self->members, self->membership, &ephemerals_listener, self);
   self->tombstones =
@@ -681,6 +689,7 @@ gkv_engine_free (GkvEngine *self)
   gkv_pieces_free (self->pieces);
   gkv_tombstones_free (self->tombstones);
   gkv_ephemerals_free (self->ephemerals);
+  gkv_neighbours_free (self->neighbours);
   gkv_ring_free (self->ring);
   gkv_identities_free (self->identities);
   gkv_moves_free (self->moves);

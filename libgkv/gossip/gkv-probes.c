@@ -1,7 +1,7 @@
 /* Probes: pinging members to learn whether they are alive.
  *
- * Each second one member is pinged, in a shuffled round, so that each has its turn; when it doesn't answer, it is
- * pinged again, and three others are asked to ping it, too; when that brings nothing either, it is suspected.
+ * Each second one member is pinged (gkv-neighbours says which); when it doesn't answer, it is pinged again, and three
+ * others are asked to ping it, too; when that brings nothing either, it is suspected.
  *
  * A question that goes through others is passed on from each to the next, where the next one can't reach the member
  * either; the reply comes back the same way. So a pair that can't reach each other needs no more than a path, and where
@@ -431,7 +431,8 @@ greet (GkvProbes *self, GkvMember *member)
 static void
 begin_probe (GkvProbes *self)
 {
-  GkvMember *member = gkv_members_next (self->members);
+  gboolean is_finger;
+  GkvMember *member = self->listener.next (&is_finger, self->data);
   GkvMember *via;
 
   if (member == NULL)
@@ -451,9 +452,10 @@ begin_probe (GkvProbes *self)
   self->listener.begins (member, self->data);
   if (gkv_member_has_link (member))
     {
-      send_ping (self, member->link, self->probe.sequence, TRUE);
+      send_ping (self, member->link, self->probe.sequence, is_finger);
       gkv_updates_piggyback (self->updates, member->link);
-      self->listener.pinged (member, self->data);
+      if (is_finger)
+        self->listener.pinged (member, self->data);
     }
   else
     {

@@ -15,9 +15,12 @@ typedef struct _GkvProbes GkvProbes;
 
 typedef struct
 {
+  /* Whose turn is next; NULL: there is nobody. @is_finger: whether it is one of those that differences are looked for
+   * with. */
+  GkvMember *(*next) (gboolean *is_finger, gpointer data);
   /* It is its turn. */
   void (*begins) (GkvMember *member, gpointer data);
-  /* @member was sent something, and more may be said in the same datagram. */
+  /* @member was sent something in the turn of a finger, and more may be said in the same datagram. */
   void (*pinged) (GkvMember *member, gpointer data);
   /* It has replied to a single ping, and then the round trip is known. */
   void (*replied) (GkvMember *member, gint64 round_trip_us, gpointer data);

@@ -202,6 +202,44 @@ find_fingers (const View *view)
   return fingers;
 }
 
+/* The first in a part of the view that can be reached, or the end of that part. */
+static guint
+find_direct (const View *view, guint begin, guint end)
+{
+  while (begin < end && (!gkv_member_is_direct (view_get (view, begin)) || view_get (view, begin) == view->avoid))
+    begin++;
+
+  return begin;
+}
+
+GPtrArray *
+gkv_ring_list_fingers (GkvRing *self)
+{
+  View view = view_arc (self, (GkvArc){ self->place, self->place - 1 });
+  g_autoptr (GArray) fingers = find_fingers (&view);
+  GPtrArray *members = g_ptr_array_new ();
+
+  for (guint f = 0; f < fingers->len; f++)
+    {
+      guint begin = g_array_index (fingers, guint, f);
+      guint end = f + 1 < fingers->len ? g_array_index (fingers, guint, f + 1) : view.n;
+      guint i = find_direct (&view, begin, end);
+
+      if (i < end)
+        g_ptr_array_add (members, view_get (&view, i));
+    }
+
+  return members;
+}
+
+GkvMember *
+gkv_ring_get_neighbour (GkvRing *self, guint index)
+{
+  View view = view_arc (self, (GkvArc){ self->place, self->place - 1 });
+
+  return view.n > 0 ? view_get (&view, index % MIN (view.n, GKV_RING_NEIGHBOURS)) : NULL;
+}
+
 gboolean
 gkv_ring_has_members (GkvRing *self, const GArray *arcs)
 {
@@ -288,10 +326,8 @@ divide (GkvRing *self, GkvArc arc, const GkvMember *avoid, GArray *shares)
       guint end = f + 1 < fingers->len ? g_array_index (fingers, guint, f + 1) : view.n;
       guint64 to = end < view.n ? view_get (&view, end)->profile->place - 1 : arc.to;
       GkvMember *member = NULL;
-      guint i = begin;
+      guint i = find_direct (&view, begin, end);
 
-      while (i < end && (!gkv_member_is_direct (view_get (&view, i)) || view_get (&view, i) == avoid))
-        i++;
       if (i < end)
         {
           GkvShare *share;

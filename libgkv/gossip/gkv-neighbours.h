@@ -1,0 +1,19 @@
+/* GkvNeighbours: the members that a node keeps links to, and probes in turn.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "gkv-ring.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GkvNeighbours GkvNeighbours;
+
+GkvNeighbours *gkv_neighbours_new (GkvRuntime *runtime, GkvMembers *members, GkvRing *ring);
+void gkv_neighbours_free (GkvNeighbours *self);
+
+/* Whose turn it is to be probed; NULL: there is nobody. @is_finger: it is one to ask what differs as well. */
+GkvMember *gkv_neighbours_next (GkvNeighbours *self, gboolean *is_finger);
+
+G_END_DECLS
