@@ -279,9 +279,10 @@ static void
 send_on (GkvClocks *self, const GkvMember *writer, guint64 minutes, guint64 place, guint8 hops)
 {
   const GkvMember *next = gkv_member_is_direct (writer) ? writer : gkv_member_get_via (writer);
+  GkvLink *link = next != NULL ? gkv_member_open_link (next, self->links) : NULL;
   GByteArray *body;
 
-  if (next == NULL || hops == 0 || !gkv_links_spend (self->links, 16))
+  if (link == NULL || hops == 0 || !gkv_links_spend (self->links, 16))
     return;
 
   body = gkv_links_begin_message (self->links);
@@ -289,7 +290,7 @@ send_on (GkvClocks *self, const GkvMember *writer, guint64 minutes, guint64 plac
   gkv_put_string (body, writer->profile->id);
   gkv_put_u64 (body, place);
   gkv_put_u8 (body, hops - 1);
-  gkv_links_send (self->links, next->link, GKV_MESSAGE_CLOCK);
+  gkv_links_send (self->links, link, GKV_MESSAGE_CLOCK);
 }
 
 /* Its writer is to know, not who has passed it on. What tells it may get lost. */

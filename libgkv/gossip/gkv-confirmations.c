@@ -410,12 +410,13 @@ note_flush (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *messag
 
 /* Where @member is reached from here, but not back where it comes from. NULL: it isn't. */
 static GkvLink *
-find_way (const GkvMember *member, const GkvLink *from)
+find_way (GkvConfirmations *self, const GkvMember *member, const GkvLink *from)
 {
   const GkvMember *via = gkv_member_is_direct (member) ? member : gkv_member_get_via (member);
+  GkvLink *link = via != NULL ? gkv_member_open_link (via, self->links) : NULL;
 
-  if (via != NULL && via->link != from)
-    return via->link;
+  if (link != NULL && link != from)
+    return link;
 
   return gkv_member_has_link (member) && member->link != from ? member->link : NULL;
 }
@@ -447,7 +448,7 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
                               : NULL;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      ways[i] = member != NULL ? find_way (member, from) : NULL;
+      ways[i] = member != NULL ? find_way (self, member, from) : NULL;
     }
 
   /* Those that go the same way go together. */

@@ -49,6 +49,7 @@ typedef struct
   gint64 seen;
   gboolean by_application;
   gboolean reached; /* when it was looked at last */
+  guint64 place;    /* of the member that was heard there last; 0: none was */
   gint64 interval;
   GkvContactState found; /* what it is instead of a peer; SILENT: that isn't known */
   gint64 found_at;
@@ -184,6 +185,9 @@ is_reached (GkvContacts *self, const char *address)
     return TRUE;
 
   contact = lookup (self, address);
+  if (contact != NULL && contact->place != 0 && self->listener.lives_at (contact->place, address, self->data))
+    return TRUE;
+
   return contact != NULL && contact->seen_at != NULL && self->runtime->now.mono - contact->seen < HEARD_LASTS &&
          is_heard_at (self, contact->seen_at);
 }
@@ -446,6 +450,8 @@ look (GkvContacts *self, GkvContact *contact)
   gboolean own = gkv_contacts_is_own (self, contact->address);
 
   contact->reached = is_reached (self, contact->address);
+  if (is_heard_at (self, contact->address))
+    contact->place = self->listener.get_place (gkv_links_lookup (self->links, contact->address), self->data);
   if (!own)
     forget_found (self, contact);
 

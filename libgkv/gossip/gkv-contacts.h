@@ -16,6 +16,9 @@ typedef struct
   gboolean (*is_peer) (const GkvLink *link, gpointer data);
   /* Of such a one: whether it is spoken with there, so that what goes wrong is noticed. */
   gboolean (*is_spoken_with) (const GkvLink *link, gpointer data);
+  /* The place of the member there; and whether the one at that place is alive, and is at @address. */
+  guint64 (*get_place) (const GkvLink *link, gpointer data);
+  gboolean (*lives_at) (guint64 place, const char *address, gpointer data);
   /* What receives at @address sends from that of @link. */
   void (*speaks_from) (const char *address, GkvLink *link, gpointer data);
 } GkvContactsListener;

@@ -35,7 +35,21 @@ on_link_removed (GkvLink *link, gpointer data)
 static gboolean
 is_link_in_use (const GkvLink *link, gpointer data)
 {
-  return link->member != NULL && link->member->link == link && gkv_member_is_live (link->member);
+  const GkvConversation *conversation = gkv_conversation_of (link);
+
+  return conversation->exchange != NULL || conversation->awaited != NULL || !gkv_transfer_is_idle ((GkvLink *) link) ||
+         (link->member != NULL && link->member->link == link && link->member->status == GKV_PEER_STATE_SUSPECT);
+}
+
+/* It may be reached through others. */
+static void
+on_unreached (GkvLink *link, gpointer data)
+{
+  GkvEngine *self = data;
+  GkvMember *member = link->place != 0 ? gkv_members_find_live (self->members, link->place) : NULL;
+
+  if (member != NULL && !gkv_member_has_link (member))
+    gkv_members_set_indirect (self->members, member, TRUE);
 }
 
 static gboolean
@@ -50,6 +64,22 @@ is_spoken_with (const GkvLink *link, gpointer data)
   return link->member->link == link && gkv_member_is_direct (link->member);
 }
 
+static guint64
+get_place (const GkvLink *link, gpointer data)
+{
+  return link->member->profile->place;
+}
+
+static gboolean
+lives_at (guint64 place, const char *address, gpointer data)
+{
+  const GkvMember *member = gkv_members_find_live (((GkvEngine *) data)->members, place);
+
+  return member != NULL && gkv_member_is_direct (member) &&
+         (g_strcmp0 (member->profile->address, address) == 0 ||
+          (member->link != NULL && strcmp (member->link->address, address) == 0));
+}
+
 static void
 on_speaks_from (const char *address, GkvLink *link, gpointer data)
 {
@@ -57,9 +87,10 @@ on_speaks_from (const char *address, GkvLink *link, gpointer data)
 }
 
 static gboolean
-on_unproved (const char *address, guint64 echo, guint64 token, gpointer data)
+on_unproved (const char *address, guint64 echo, guint64 token, guint32 run, gpointer data)
 {
-  return gkv_contacts_handle_unproved (((GkvEngine *) data)->contacts, address, echo, token);
+  return !gkv_probes_handle_unproved (((GkvEngine *) data)->probes, address, echo, run) &&
+         gkv_contacts_handle_unproved (((GkvEngine *) data)->contacts, address, echo, token);
 }
 
 static void
@@ -231,9 +262,9 @@ on_member_fades (GkvMember *member, gpointer data)
 }
 
 static GkvMember *
-on_next_probe (gboolean *is_finger, gpointer data)
+on_next_probe (GkvTurn *turn, gpointer data)
 {
-  return gkv_neighbours_next (((GkvEngine *) data)->neighbours, is_finger);
+  return gkv_neighbours_next (((GkvEngine *) data)->neighbours, turn);
 }
 
 static void
@@ -252,6 +283,12 @@ static void
 on_replied (GkvMember *member, gint64 round_trip_us, gpointer data)
 {
   gkv_membership_note_round_trip (((GkvEngine *) data)->membership, member, round_trip_us);
+}
+
+static void
+on_answered (GkvMember *member, gpointer data)
+{
+  gkv_membership_note_heard (((GkvEngine *) data)->membership, member);
 }
 
 static void
@@ -512,6 +549,7 @@ static const GkvLinksListener links_listener = {
   .added = on_link_added,
   .removed = on_link_removed,
   .is_in_use = is_link_in_use,
+  .unreached = on_unreached,
   .begins = on_datagram_begins,
   .received = on_received,
   .ended = on_datagram_ended,
@@ -523,6 +561,8 @@ static const GkvLinksListener links_listener = {
 static const GkvContactsListener contacts_listener = {
   .is_peer = is_peer,
   .is_spoken_with = is_spoken_with,
+  .get_place = get_place,
+  .lives_at = lives_at,
   .speaks_from = on_speaks_from,
 };
 static const GkvMembersListener members_listener = {
@@ -535,6 +575,7 @@ static const GkvProbesListener probes_listener = {
   .begins = on_probe_begins,
   .pinged = on_pinged,
   .replied = on_replied,
+  .answered = on_answered,
   .relayed = on_relayed,
   .failed = on_probe_failed,
   .remembers = on_remembers,
@@ -635,7 +676,7 @@ gkv_engine_new (const GkvEngineConfig *config, GkvStore *store, const GkvTime *n
       gkv_identities_new (runtime, self->links, self->contacts, self->members, self->roster, self->updates,
                           self->probes, self->membership, self->moves, &identities_listener, self);
   self->ring = gkv_ring_new (runtime, self->members);
-  self->neighbours = gkv_neighbours_new (runtime, self->members, self->ring);
+  self->neighbours = gkv_neighbours_new (runtime, self->links, self->members, self->ring);
   self->rumours = gkv_rumours_new (runtime, self->links, self->members, self->ring, &rumours_listener, self);
   self->ephemerals = gkv_ephemerals_new (runtime, self->members, self->membership, &ephemerals_listener, self);
   self->tombstones =
@@ -800,10 +841,12 @@ gkv_engine_tick (GkvEngine *self, const GkvTime *now)
   if (due)
     {
       gkv_clocks_tick (self->clocks);
+      gkv_links_tick (self->links);
       gkv_contacts_tick (self->contacts);
       gkv_membership_tick (self->membership);
       gkv_roster_tick (self->roster);
       gkv_moves_tick (self->moves);
+      gkv_neighbours_tick (self->neighbours);
       gkv_probes_tick (self->probes);
       gkv_exchanges_tick (self->exchanges);
       gkv_flushes_tick (self->flushes);

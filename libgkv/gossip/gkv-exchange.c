@@ -36,6 +36,9 @@
 #define UNSYNCED_QUIET  (100 * GKV_MS)
 #define UNSYNCED_PERIOD (500 * GKV_MS)
 
+/* It opens links to others as long as it has no more than these. */
+#define UNSYNCED_LINKS 12
+
 /* An exchange that starts from the same two sides as the last ones did finds nothing that it can mend: it is repeated
  * so often. Then comes a full one, and others at intervals that grow to an hour. */
 #define MAX_REPEATS 5
@@ -721,8 +724,17 @@ ask_unmatched (GkvExchanges *self)
   while (self->exchanging->len < MAX_EXCHANGES && gkv_members_iter_next (&iter, &member))
     {
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      if (!gkv_member_is_live (member) || gkv_standing_peek (member)->matched_synced || member->link == NULL ||
-          gkv_conversation_of (member->link)->n_repeats > 0 || gkv_exchange_of (member->link) != NULL ||
+      if (!gkv_member_is_live (member) || gkv_standing_peek (member)->matched_synced)
+        continue;
+
+      if (!gkv_member_has_link (member))
+        {
+          if (gkv_links_get_n (self->links) < UNSYNCED_LINKS)
+            gkv_member_open_link (member, self->links);
+          continue;
+        }
+
+      if (gkv_conversation_of (member->link)->n_repeats > 0 || gkv_exchange_of (member->link) != NULL ||
           gkv_conversation_of (member->link)->awaited != NULL || !gkv_transfer_is_idle (member->link))
         continue;
 

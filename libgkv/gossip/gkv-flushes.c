@@ -23,6 +23,9 @@
  * waited for. At 30 % loss each way that happens once in a million times. */
 #define MANY_QUESTIONS 20
 
+/* Links that are opened at once to ask. */
+#define MAX_OPENING 64
+
 /* So many relays at most pass a question on. */
 #define MAX_HOPS 64
 
@@ -456,10 +459,19 @@ ask_member (GkvFlushes *self, GPtrArray *ways, GkvMember *member)
   GkvStanding *standing = gkv_standing_of (member);
   GkvMember *via = gkv_member_is_direct (member) ? NULL : gkv_member_get_via (member);
   gint64 period = MIN (FLUSH_PERIOD + standing->n_flush_asked / 8 * FLUSH_PERIOD, FLUSH_PERIOD_LAST);
-  gboolean has_link = gkv_member_has_link (member);
+  GkvLink *link;
 
-  if (via == NULL && !has_link)
+  /* A few links are opened at a time; what is sent again while one is being opened would only wait. */
+  if (gkv_member_has_link (member))
+    link = member->link;
+  else if (via == NULL && gkv_links_get_n_opening (self->links) < MAX_OPENING && gkv_member_is_direct (member))
+    link = gkv_member_open_link (member, self->links);
+  else
+    link = NULL;
+  if (via == NULL && link == NULL)
     return FALSE;
+  if (via == NULL && link->opened != 0 && link->opened < self->runtime->now.mono)
+    return TRUE;
 
   if (standing->flush_asked > 0 && self->runtime->now.mono - standing->flush_asked < period &&
       standing->n_flush_asked > 0)
@@ -471,8 +483,8 @@ ask_member (GkvFlushes *self, GPtrArray *ways, GkvMember *member)
   standing->n_flush_asked++;
   if (via != NULL)
     ask_through (self, ways, via->link, member);
-  if (via == NULL || (has_link && standing->n_flush_asked % 4 == 0))
-    send_question (self, member->link, standing->held, NULL, 0);
+  if (via == NULL || (link != NULL && standing->n_flush_asked % 4 == 0))
+    send_question (self, link, standing->held, NULL, 0);
   gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
   return TRUE;
 }

@@ -127,6 +127,18 @@ identify_earlier (GkvIdentities *self, GkvLink *link)
 {
   GkvMember *member = link->member;
 
+  if (gkv_member_is_live (member) && member->link == NULL && g_strcmp0 (member->profile->address, link->address) != 0)
+    {
+      /* It isn't spoken with at the moment: that it has no link says nothing. */
+      if (link->contested_since == 0)
+        link->contested_since = self->runtime->now.mono;
+      gkv_member_open_link (member, self->links);
+      if (self->runtime->now.mono - link->contested_since > GKV_SECOND)
+        gkv_membership_suspect (self->membership, member);
+      link->quiet_until = self->runtime->now.mono + GKV_SECOND / 2;
+      return FALSE;
+    }
+
   if (gkv_member_is_live (member) && member->link != NULL && member->link != link)
     {
       if (is_contested (self, member, link))

@@ -18,12 +18,23 @@
 #define TOKEN_EPOCH (60 * 60 * GKV_SECOND)
 #define NO_EPOCH    G_MININT64
 
-#define MAX_LINKS 16384
-#define LINK_IDLE (5 * 60 * GKV_SECOND)
+/* A link on which nothing has come for so long is dropped, and opened again when there is something to be sent. A few
+ * are kept as long as the tokens are good. */
+#define MAX_LINKS      16384
+#define LINK_IDLE      (3 * 60 * GKV_SECOND)
+#define LINK_IDLE_LAST (50 * 60 * GKV_SECOND)
+#define FEW_LINKS      20
 
-/* Idle links are looked for when one is added, but not more often than that, as all have to be looked at. */
-#define SWEEP_PERIOD      (60 * GKV_SECOND)
+/* Idle links are looked for so often. */
+#define SWEEP_PERIOD      (10 * GKV_SECOND)
 #define SWEEP_PERIOD_FULL GKV_SECOND
+
+/* A node to which a link is opened is greeted so often, and for so long: at 30 % loss each way it replies in that time
+ * but once in 20,000 times. So many links are opened at once, and so many datagrams wait for each. */
+#define GREET_PERIOD (130 * GKV_MS)
+#define OPENS_FOR    (2 * GKV_SECOND)
+#define MAX_OPENING  1024
+#define MAX_HELD     8
 
 /* A peer that doesn't know us any more where we send from is shown again who we are, so often at the most. */
 #define REPROVE_PERIOD GKV_IDENT_PERIOD
@@ -38,8 +49,10 @@
 /* Bytes of a message of those that come one at a time. */
 #define SMALL 64
 
-/* A new token, with the head of its message. */
-#define RENEW_SIZE (2 + 8)
+/* A token, and a new one with the head of its message; and the low half of a generation. */
+#define TOKEN_SIZE 8
+#define RENEW_SIZE (2 + TOKEN_SIZE)
+#define RUN_SIZE   4
 
 /* What an old record has before itself. */
 #define OLD_HEAD 20
@@ -55,9 +68,12 @@ struct _GkvLinks
   GkvRuntime *runtime;
   GkvLinksListener listener;
   gpointer data;
-  GHashTable *links;  /* hash of the address → GkvLink, owned */
-  GPtrArray *filling; /* links with a datagram begun */
-  GkvFifo datagrams;  /* GkvDatagram: what comes out */
+  GHashTable *links;       /* hash of the address → GkvLink, owned */
+  GPtrArray *filling;      /* links with a datagram begun */
+  GPtrArray *opening;      /* links that are being opened */
+  gint64 opening_due;      /* when these are looked at again */
+  GHashTable *by_greeting; /* the token of a greeting → one of these */
+  GkvFifo datagrams;       /* GkvDatagram: what comes out */
   GByteArray *scratch;
   gint64 swept;      /* when idle ones were looked for */
   gsize answer_left; /* of what the datagram that is being read may cost */
@@ -67,6 +83,7 @@ static void
 link_free (GkvLink *link)
 {
   g_clear_pointer (&link->out, g_byte_array_unref);
+  g_clear_pointer (&link->waiting, g_ptr_array_unref);
   g_free (link->address);
   g_free (link);
 }
@@ -81,6 +98,9 @@ gkv_links_new (GkvRuntime *runtime, const GkvLinksListener *listener, gpointer d
   self->data = data;
   self->links = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) link_free);
   self->filling = g_ptr_array_new ();
+  self->opening = g_ptr_array_new ();
+  self->opening_due = G_MAXINT64;
+  self->by_greeting = g_hash_table_new (g_int64_hash, g_int64_equal);
   self->scratch = g_byte_array_new ();
   gkv_fifo_init (&self->datagrams, sizeof (GkvDatagram));
   return self;
@@ -102,6 +122,8 @@ gkv_links_free (GkvLinks *self)
     gkv_datagram_clear (&datagram);
   gkv_fifo_clear (&self->datagrams);
   g_ptr_array_unref (self->filling);
+  g_ptr_array_unref (self->opening);
+  g_hash_table_unref (self->by_greeting);
   g_byte_array_unref (self->scratch);
   g_free (self);
 }
@@ -262,19 +284,19 @@ try_size (GkvLinks *self, GkvLink *link)
 
 /* A datagram is complete. */
 static void
-consider_size (GkvLinks *self, GkvLink *link)
+consider_size (GkvLinks *self, GkvLink *link, GByteArray *out)
 {
   if (self->runtime->now.mono < link->size_due || !gkv_link_is_usable (link))
     return;
 
-  if (link->max_datagram > GKV_WIRE_USUAL_DATAGRAM && link->out->len > GKV_WIRE_USUAL_DATAGRAM)
+  if (link->max_datagram > GKV_WIRE_USUAL_DATAGRAM && out->len > GKV_WIRE_USUAL_DATAGRAM)
     {
       if (count_size (self, link))
-        put_size (link->out, link->size_number, FALSE, 0);
+        put_size (out, link->size_number, FALSE, 0);
       else
         link->max_datagram = GKV_WIRE_USUAL_DATAGRAM;
     }
-  else if (link->max_datagram < link->most && link->out->len > link->max_datagram / 4 * 3)
+  else if (link->max_datagram < link->most && out->len > link->max_datagram / 4 * 3)
     {
       try_size (self, link);
     }
@@ -318,16 +340,36 @@ gkv_links_set_wanted (GkvLinks *self, GkvLink *link, guint64 bytes)
   link->size_due = 0;
 }
 
+/* The node there hasn't replied yet. */
+static void
+hold (GkvLink *link, GByteArray *out)
+{
+  if (link->waiting == NULL)
+    link->waiting = g_ptr_array_new_with_free_func ((GDestroyNotify) g_byte_array_unref);
+  if (link->waiting->len < MAX_HELD)
+    g_ptr_array_add (link->waiting, out);
+  else
+    g_byte_array_unref (out);
+}
+
 void
 gkv_links_end_datagram (GkvLinks *self, GkvLink *link)
 {
-  if (link->out == NULL)
+  GByteArray *out = g_steal_pointer (&link->out);
+
+  if (out == NULL)
     return;
 
-  if (link->most > GKV_WIRE_USUAL_DATAGRAM)
-    consider_size (self, link);
-  queue_datagram (self, link->address, g_steal_pointer (&link->out));
   g_ptr_array_remove_fast (self->filling, link);
+  if (link->opened != 0)
+    {
+      hold (link, out);
+      return;
+    }
+
+  if (link->most > GKV_WIRE_USUAL_DATAGRAM)
+    consider_size (self, link, out);
+  queue_datagram (self, link->address, out);
 }
 
 void
@@ -376,7 +418,7 @@ renew_token (GkvLinks *self, GkvLink *link)
     return;
 
   gkv_put_u8 (link->out, GKV_MESSAGE_RENEW);
-  gkv_put_varint (link->out, 8);
+  gkv_put_varint (link->out, TOKEN_SIZE);
   gkv_put_u64 (link->out, get_token (self, link, link->address));
   link->given_epoch = get_epoch (self);
 }
@@ -540,16 +582,31 @@ send_bare_token (GkvLinks *self, const char *address)
   queue_datagram (self, address, out);
 }
 
-void
-gkv_links_send_token (GkvLinks *self, const char *address, guint64 echo)
+/* @with_run: says of which generation this node is. */
+static void
+send_token (GkvLinks *self, const char *address, guint64 echo, guint64 token, gboolean with_run)
 {
-  GByteArray *out = g_byte_array_sized_new (GKV_WIRE_HEADER_SIZE + 10);
+  GByteArray *out = g_byte_array_sized_new (GKV_WIRE_HEADER_SIZE + 2 + TOKEN_SIZE + RUN_SIZE);
 
   put_header (self, out, echo);
   gkv_put_u8 (out, GKV_MESSAGE_TOKEN);
-  gkv_put_varint (out, 8);
-  gkv_put_u64 (out, compute_token (self, address, get_epoch (self)));
+  gkv_put_varint (out, with_run ? TOKEN_SIZE + RUN_SIZE : TOKEN_SIZE);
+  gkv_put_u64 (out, token);
+  if (with_run)
+    gkv_put_u32 (out, self->runtime->generation);
   queue_datagram (self, address, out);
+}
+
+void
+gkv_links_send_token (GkvLinks *self, const char *address, guint64 echo)
+{
+  send_token (self, address, echo, compute_token (self, address, get_epoch (self)), FALSE);
+}
+
+void
+gkv_links_send_question (GkvLinks *self, const char *address, guint64 number)
+{
+  send_token (self, address, 0, number, TRUE);
 }
 
 void
@@ -597,6 +654,158 @@ gkv_links_renew_idents (GkvLinks *self)
     link->last_ident = 0;
 }
 
+/* Opening */
+
+static void
+greet (GkvLinks *self, GkvLink *link)
+{
+  g_hash_table_remove (self->by_greeting, &link->greeting);
+  link->greeting = get_token (self, link, link->address);
+  g_hash_table_replace (self->by_greeting, &link->greeting, link);
+  link->greeted = self->runtime->now.mono;
+  send_token (self, link->address, 0, link->greeting, FALSE);
+}
+
+static void
+look_at_opening (GkvLinks *self, gint64 when)
+{
+  self->opening_due = MIN (self->opening_due, when);
+  gkv_runtime_wake_at (self->runtime, self->opening_due);
+}
+
+static void
+begin_opening (GkvLinks *self, GkvLink *link, guint64 place)
+{
+  if (link->opened != 0 || self->opening->len >= MAX_OPENING)
+    return;
+
+  link->opened = MAX (self->runtime->now.mono, 1);
+  link->place = place;
+  g_ptr_array_add (self->opening, link);
+  look_at_opening (self, self->runtime->now.mono + GREET_PERIOD);
+}
+
+static void
+end_opening (GkvLinks *self, GkvLink *link)
+{
+  if (link->opened == 0)
+    return;
+
+  link->opened = 0;
+  g_hash_table_remove (self->by_greeting, &link->greeting);
+  g_ptr_array_remove_fast (self->opening, link);
+}
+
+GkvLink *
+gkv_links_open (GkvLinks *self, const char *address, guint64 place)
+{
+  GkvLink *link = gkv_links_lookup (self, address);
+
+  if (link == NULL)
+    {
+      if (self->opening->len >= MAX_OPENING || g_hash_table_size (self->links) >= MAX_LINKS)
+        return NULL;
+
+      link = add_link (self, address);
+    }
+  if (!gkv_link_is_usable (link) && link->opened == 0)
+    {
+      begin_opening (self, link, place);
+      greet (self, link);
+    }
+  return link;
+}
+
+guint
+gkv_links_get_n_opening (GkvLinks *self)
+{
+  return self->opening->len;
+}
+
+/* The node there has replied. What it gets first is who we are; what has waited goes along. */
+static void
+release (GkvLinks *self, GkvLink *link)
+{
+  g_autoptr (GPtrArray) waiting = g_steal_pointer (&link->waiting);
+
+  end_opening (self, link);
+  for (guint i = 0; waiting != NULL && i < waiting->len; i++)
+    {
+      GByteArray *held = g_ptr_array_index (waiting, i);
+
+      gkv_links_make_room (self, link, held->len - GKV_WIRE_HEADER_SIZE);
+      if (link->out == NULL)
+        {
+          link->out = g_byte_array_sized_new (held->len);
+          put_header (self, link->out, link->their_token);
+          g_ptr_array_add (self->filling, link);
+        }
+      g_byte_array_append (link->out, held->data + GKV_WIRE_HEADER_SIZE, held->len - GKV_WIRE_HEADER_SIZE);
+    }
+}
+
+static void
+drop (GkvLinks *self, GkvLink *link)
+{
+  end_opening (self, link);
+  if (link->out != NULL)
+    g_ptr_array_remove_fast (self->filling, link);
+  self->listener.removed (link, self->data);
+}
+
+/* What was greeted at one address replies from another one, and is met there. */
+static void
+follow (GkvLinks *self, const char *address, guint64 greeting)
+{
+  GkvLink *greeted = greeting != 0 ? g_hash_table_lookup (self->by_greeting, &greeting) : NULL;
+  GkvLink *link;
+
+  if (greeted == NULL)
+    return;
+
+  link = gkv_links_lookup (self, address);
+  if (link == NULL && g_hash_table_size (self->links) < MAX_LINKS)
+    link = add_link (self, address);
+  if (link == NULL || link == greeted || link->waiting != NULL)
+    return;
+
+  link->waiting = g_steal_pointer (&greeted->waiting);
+  if (gkv_link_is_usable (link))
+    release (self, link);
+  else
+    begin_opening (self, link, greeted->place);
+}
+
+static void
+tick_opening (GkvLinks *self)
+{
+  gint64 now = self->runtime->now.mono;
+
+  if (now < self->opening_due)
+    {
+      gkv_runtime_wake_at (self->runtime, self->opening_due);
+      return;
+    }
+
+  self->opening_due = G_MAXINT64;
+  for (guint i = self->opening->len; i > 0; i--)
+    {
+      GkvLink *link = g_ptr_array_index (self->opening, i - 1);
+
+      gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
+      if (now - link->opened >= OPENS_FOR)
+        {
+          self->listener.unreached (link, self->data);
+          drop (self, link);
+          g_hash_table_remove (self->links, &link->hash);
+          continue;
+        }
+      if (now - link->greeted >= GREET_PERIOD)
+        greet (self, link);
+      look_at_opening (self, MIN (link->greeted + GREET_PERIOD, link->opened + OPENS_FOR));
+    }
+}
+
 /* A link that nobody uses is dropped; the other side proves itself anew. */
 static void
 drop_idle_links (GkvLinks *self)
@@ -604,6 +813,7 @@ drop_idle_links (GkvLinks *self)
   GHashTableIter iter;
   GkvLink *link;
   gboolean full = g_hash_table_size (self->links) >= MAX_LINKS;
+  guint n_left = g_hash_table_size (self->links);
 
   if (self->runtime->now.mono - self->swept < (full ? SWEEP_PERIOD_FULL : SWEEP_PERIOD))
     return;
@@ -612,20 +822,32 @@ drop_idle_links (GkvLinks *self)
   g_hash_table_iter_init (&iter, self->links);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &link))
     {
-      if (self->listener.is_in_use (link, self->data) || link->out != NULL ||
-          (!full && self->runtime->now.mono - link->last_received < LINK_IDLE))
+      gint64 idle = self->runtime->now.mono - link->last_received;
+
+      gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
+      if (link->out != NULL || link->opened != 0 || self->listener.is_in_use (link, self->data) ||
+          (!full && idle < (n_left > FEW_LINKS ? LINK_IDLE : LINK_IDLE_LAST)))
         continue;
 
-      self->listener.removed (link, self->data);
+      drop (self, link);
       g_hash_table_iter_remove (&iter);
+      n_left--;
     }
+}
+
+void
+gkv_links_tick (GkvLinks *self)
+{
+  tick_opening (self);
+  drop_idle_links (self);
 }
 
 /* Receiving */
 
-/* The last token among the messages that @reader is at; 0: none. */
+/* The last token among the messages that @reader is at; 0: none. @run (nullable): what is said of the sender's
+ * generation; 0: nothing. */
 static guint64
-read_token (GkvReader *reader)
+read_token (GkvReader *reader, guint32 *run)
 {
   guint64 token = 0;
 
@@ -643,6 +865,8 @@ read_token (GkvReader *reader)
         {
           gkv_reader_init (&body, bytes, len);
           token = gkv_reader_u64 (&body);
+          if (run != NULL && gkv_reader_get_left (&body) >= RUN_SIZE)
+            *run = gkv_reader_u32 (&body);
         }
     }
 
@@ -654,14 +878,16 @@ read_token (GkvReader *reader)
 static void
 receive_unproved (GkvLinks *self, const char *address, guint64 echo, GkvReader *reader)
 {
-  guint64 token = read_token (reader);
+  guint32 run = 0;
+  guint64 token = read_token (reader, &run);
 
-  self->runtime->counters.datagrams_refused++;
-  if (!self->listener.unproved (address, echo, token, self->data))
+  if (!self->listener.unproved (address, echo, token, run, self->data))
     return;
 
+  self->runtime->counters.datagrams_refused++;
+  follow (self, address, echo);
   if (token != 0)
-    gkv_links_send_token (self, address, token);
+    send_token (self, address, token, compute_token (self, address, get_epoch (self)), run != 0);
   else
     send_bare_token (self, address);
 }
@@ -752,6 +978,13 @@ receive_proved (GkvLinks *self, GkvLink *link, GkvReader *reader)
     }
 
   self->listener.ended (link, self->data);
+  if (link->opened != 0 && gkv_link_is_usable (link))
+    release (self, link);
+  else if (link->their_token == 0 && link->opened == 0)
+    {
+      begin_opening (self, link, 0);
+      greet (self, link);
+    }
 }
 
 void
@@ -773,7 +1006,7 @@ receive_from_other_cluster (GkvLinks *self, const char *address, const guint8 *d
 
   gkv_reader_init (&reader, data, len);
   gkv_reader_bytes (&reader, GKV_WIRE_HEADER_SIZE);
-  self->listener.other_cluster (address, data, read_token (&reader), self->data);
+  self->listener.other_cluster (address, data, read_token (&reader, NULL), self->data);
 }
 
 static gboolean
@@ -849,7 +1082,8 @@ gkv_links_receive (GkvLinks *self, const char *address, gconstpointer data, gsiz
 
   if (link == NULL)
     {
-      drop_idle_links (self);
+      if (g_hash_table_size (self->links) >= MAX_LINKS)
+        drop_idle_links (self);
       if (g_hash_table_size (self->links) >= MAX_LINKS)
         {
           self->runtime->counters.datagrams_refused++;

@@ -38,6 +38,13 @@ typedef struct
   guint max_datagram; /* that it is sent at once: no more than that, and than arrives there */
   GByteArray *out;    /* messages for the datagram that is being filled; NULL: none */
 
+  /* While it is being opened */
+  gint64 opened;      /* since when; 0: it isn't */
+  gint64 greeted;     /* when the node there was greeted last */
+  guint64 greeting;   /* the token that it got */
+  guint64 place;      /* of the member for which it is; 0: for none */
+  GPtrArray *waiting; /* GByteArray: datagrams that are sent as soon as it replies; NULL: none */
+
   /* Whether what is larger than usual arrives */
   guint16 size_number; /* of the last question */
   guint n_sizes;       /* questions without a reply */
@@ -62,15 +69,17 @@ typedef struct
   void (*removed) (GkvLink *link, gpointer data);
   /* Whether it has to be kept although nothing comes from there. */
   gboolean (*is_in_use) (const GkvLink *link, gpointer data);
+  /* It was opened in vain. */
+  void (*unreached) (GkvLink *link, gpointer data);
 
   /* A datagram from a proved address: its beginning, each of its messages, and its end. */
   void (*begins) (GkvLink *link, gpointer data);
   void (*received) (GkvLink *link, GkvMessageKind kind, GkvReader *body, gpointer data);
   void (*ended) (GkvLink *link, gpointer data);
 
-  /* A datagram from an address that it doesn't prove: the token that it echoes, and the one that it has (0: none).
-   * FALSE: there is to be no reply. */
-  gboolean (*unproved) (const char *address, guint64 echo, guint64 token, gpointer data);
+  /* A datagram from an address that it doesn't prove: the token that it echoes, the one that it has (0: none), and the
+   * low half of its sender's generation (0: it doesn't say). FALSE: there is to be no reply. */
+  gboolean (*unproved) (const char *address, guint64 echo, guint64 token, guint32 run, gpointer data);
 
   /* The node there speaks another version of the protocol. */
   void (*other_version) (const char *address, guint version, gpointer data);
@@ -88,11 +97,18 @@ void gkv_links_receive (GkvLinks *self, const char *address, gconstpointer data,
 /* FALSE: nothing there. */
 gboolean gkv_links_pop_datagram (GkvLinks *self, GkvDatagram *datagram);
 void gkv_links_flush (GkvLinks *self);
+void gkv_links_tick (GkvLinks *self);
 
 GkvLink *gkv_links_lookup (GkvLinks *self, const char *address);
 guint gkv_links_get_n (GkvLinks *self);
 void gkv_links_init_iter (GkvLinks *self, GHashTableIter *iter);
 gboolean gkv_link_is_usable (const GkvLink *link);
+
+/* The link to an address, which is opened where there is none: what is sent on it waits until the node there has
+ * replied, or is lost. Nobody may keep a link that isn't usable. @place: of the member that should be there; 0: any.
+ * NULL: too many are being opened. */
+GkvLink *gkv_links_open (GkvLinks *self, const char *address, guint64 place);
+guint gkv_links_get_n_opening (GkvLinks *self);
 
 /* The body of the next message to a link: write to it, then call gkv_links_send (). */
 GByteArray *gkv_links_begin_message (GkvLinks *self);
@@ -115,6 +131,8 @@ void gkv_links_make_room (GkvLinks *self, GkvLink *link, gsize size);
 
 /* Sends a token, also to an address that isn't proved: 26 bytes. */
 void gkv_links_send_token (GkvLinks *self, const char *address, guint64 echo);
+/* Asks whether somebody is there, and in which generation, without a link: whoever replies echoes @number. 30 bytes. */
+void gkv_links_send_question (GkvLinks *self, const char *address, guint64 number);
 /* The reply to a node of another cluster. It reveals nothing but that somebody is there, and proves by their token that
  * it isn't forged. */
 void gkv_links_send_refusal (GkvLinks *self, const char *address, const guint8 *header, guint64 token);

@@ -372,7 +372,21 @@ gkv_members_get_sum_since (GkvMembers *self)
 gboolean
 gkv_member_is_direct (const GkvMember *member)
 {
-  return gkv_member_has_link (member) && !member->indirect;
+  return !member->indirect && (gkv_member_has_link (member) || member->profile->address != NULL);
+}
+
+GkvLink *
+gkv_member_open_link (const GkvMember *member, GkvLinks *links)
+{
+  GkvLink *link;
+
+  if (gkv_member_has_link (member))
+    return member->link;
+  if (!gkv_member_is_direct (member))
+    return NULL;
+
+  link = gkv_links_open (links, member->profile->address, member->profile->place);
+  return link == NULL || link->member == NULL || link->member == member ? link : NULL;
 }
 
 GkvMember *

@@ -129,15 +129,17 @@ gkv_member_is_live (const GkvMember *member)
   return member->status == GKV_PEER_STATE_ALIVE || member->status == GKV_PEER_STATE_SUSPECT;
 }
 
-/* Whether datagrams can be sent to it. */
+/* Whether datagrams can be sent to it at once. */
 static inline gboolean
 gkv_member_has_link (const GkvMember *member)
 {
   return member->link != NULL && gkv_link_is_usable (member->link);
 }
 
-/* Whether what is sent to it arrives without others. */
+/* Whether what is sent to it arrives without others, as far as is known: there may be no link to it now. */
 gboolean gkv_member_is_direct (const GkvMember *member);
+/* The link to it, which is opened where there is none; NULL: it can't be reached without others. */
+GkvLink *gkv_member_open_link (const GkvMember *member, GkvLinks *links);
 /* The member to ask where it can't be reached directly; NULL: none is known. */
 GkvMember *gkv_member_get_via (const GkvMember *member);
 /* Something fresh of it has come through @via (nullable: from itself). */

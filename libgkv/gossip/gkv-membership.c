@@ -493,7 +493,7 @@ ask_others (GkvMembership *self, GkvMember *member)
     gkv_updates_send (self->updates, peer->link, member);
 }
 
-/* Whether its link is what to try first. Loss alone doesn't swallow so many questions. */
+/* Whether it is what to try first. Loss alone doesn't swallow so many questions. */
 static gboolean
 may_reply (const GkvMember *member)
 {
@@ -532,6 +532,8 @@ ask_suspect (GkvMembership *self, GkvMember *member)
     gkv_updates_send_doubt (self->updates, member->link, member);
   else if (has_link)
     gkv_probes_ask (self->probes, member->link);
+  else
+    gkv_probes_ask_at_address (self->probes, member);
   if ((!is_direct && gkv_members_get_n_suspect (self->members) <= MANY_SUSPECTS) ||
       extra->n_asked % THROUGH_OTHERS == 0)
     ask_others (self, member);
@@ -731,7 +733,6 @@ add_by_hearsay (GkvMembership *self, GkvLink *link, const Entry *entry, gboolean
     return;
 
   gkv_members_note_heard (self->members, member, link->member);
-  gkv_contacts_add (self->contacts, entry->address, FALSE);
   if (!is_known)
     gkv_updates_announce (self->updates, member, link->member);
 }
@@ -743,8 +744,6 @@ succeed (GkvMembership *self, GkvMember *member)
 
   gkv_membership_begin_generation (self, member, successor->generation, &successor->incarnation);
   set_hearsay_address (self, member, successor->address);
-  if (member->profile->address != NULL)
-    gkv_contacts_add (self->contacts, member->profile->address, FALSE);
   gkv_membership_set_status (self, member, GKV_PEER_STATE_ALIVE);
   g_free (successor->address);
   g_free (successor);
@@ -817,7 +816,8 @@ receive_doubt (GkvMembership *self, GkvLink *link, GkvMember *member)
     return;
 
   /* We know better; but it should know what is said of it, so that it shows to all that it lives. */
-  if (gkv_member_is_direct (member) && self->runtime->now.mono - gkv_member_peek (member)->last_seen < JUST_HEARD)
+  if (gkv_member_has_link (member) && !member->indirect &&
+      self->runtime->now.mono - gkv_member_peek (member)->last_seen < JUST_HEARD)
     {
       if (self->runtime->now.mono < gkv_member_peek (member)->ask_due)
         return;
@@ -1036,7 +1036,8 @@ tick_suspects (GkvMembership *self)
 
       if (self->suspect_questions > 0)
         ping_suspect (self, member);
-      else if (may_reply (member) || (self->runtime->now.mono >= extra->ask_due && n_asked++ < MAX_ASKED))
+      else if ((gkv_member_has_link (member) && may_reply (member)) ||
+               (self->runtime->now.mono >= extra->ask_due && n_asked++ < MAX_ASKED))
         ask_suspect (self, member);
       look_at_suspects (self,
                         MIN (extra->status_since + patience, MAX (extra->ask_due, self->runtime->now.mono + period)));

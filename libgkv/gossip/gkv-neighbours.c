@@ -13,21 +13,31 @@
 /* Each second turn is a finger's, and of the others one in so many is anybody's. */
 #define ANYBODY 5
 
+/* Links are opened so many at a time. In a larger cluster than that they are opened when no member has come or gone for
+ * a while. */
+#define OPEN_PERIOD    (50 * GKV_MS)
+#define OPENED_AT_ONCE 16
+#define SETTLES        (250 * GKV_MS)
+#define SETTLES_FROM   16
+
 struct _GkvNeighbours
 {
   GkvRuntime *runtime;
+  GkvLinks *links;
   GkvMembers *members;
   GkvRing *ring;
+  gint64 due;
   guint n_turns;
   guint64 distance; /* on the ring, to the finger that had its turn last */
 };
 
 GkvNeighbours *
-gkv_neighbours_new (GkvRuntime *runtime, GkvMembers *members, GkvRing *ring)
+gkv_neighbours_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvRing *ring)
 {
   GkvNeighbours *self = g_new0 (GkvNeighbours, 1);
 
   self->runtime = runtime;
+  self->links = links;
   self->members = members;
   self->ring = ring;
   /* Nodes that are started together don't stay together. */
@@ -62,17 +72,52 @@ next_finger (GkvNeighbours *self)
 }
 
 GkvMember *
-gkv_neighbours_next (GkvNeighbours *self, gboolean *is_finger)
+gkv_neighbours_next (GkvNeighbours *self, GkvTurn *turn)
 {
-  guint turn = self->n_turns++;
-  GkvMember *finger = turn % 2 == 0 ? next_finger (self) : NULL;
+  guint n = self->n_turns++;
+  GkvMember *finger = n % 2 == 0 ? next_finger (self) : NULL;
 
-  *is_finger = finger != NULL;
   if (finger != NULL)
     {
       self->distance = get_distance (self, finger);
+      *turn = GKV_TURN_FINGER;
       return finger;
     }
 
-  return turn / 2 % ANYBODY == 0 ? gkv_members_next (self->members) : gkv_ring_get_neighbour (self->ring, turn / 2);
+  *turn = n / 2 % ANYBODY == 0 ? GKV_TURN_ANYBODY : GKV_TURN_NEIGHBOUR;
+  return *turn == GKV_TURN_ANYBODY ? gkv_members_next (self->members) : gkv_ring_get_neighbour (self->ring, n / 2);
+}
+
+/* FALSE: it has its link. */
+static gboolean
+open_link (GkvNeighbours *self, GkvMember *member)
+{
+  return member != NULL && !gkv_member_has_link (member) && gkv_member_open_link (member, self->links) != NULL;
+}
+
+void
+gkv_neighbours_tick (GkvNeighbours *self)
+{
+  g_autoptr (GPtrArray) fingers = NULL;
+  gint64 settled = gkv_members_get_sum_since (self->members) + SETTLES;
+  guint n = 0;
+
+  if (self->runtime->now.mono < self->due || self->runtime->n_alive == 0)
+    return;
+
+  /* While many join, those that are the next ones now aren't so for long. */
+  if (gkv_members_get_n (self->members) > SETTLES_FROM && self->runtime->now.mono < settled)
+    {
+      gkv_runtime_wake_at (self->runtime, settled);
+      return;
+    }
+
+  self->due = self->runtime->now.mono + OPEN_PERIOD;
+  fingers = gkv_ring_list_fingers (self->ring);
+  for (guint i = 0; i < GKV_RING_NEIGHBOURS && n < OPENED_AT_ONCE; i++)
+    n += open_link (self, gkv_ring_get_neighbour (self->ring, i));
+  for (guint i = 0; i < fingers->len && n < OPENED_AT_ONCE; i++)
+    n += open_link (self, g_ptr_array_index (fingers, i));
+  if (n > 0)
+    gkv_runtime_wake_at (self->runtime, self->due);
 }

@@ -4,16 +4,18 @@
  */
 #pragma once
 
+#include "gkv-probes.h"
 #include "gkv-ring.h"
 
 G_BEGIN_DECLS
 
 typedef struct _GkvNeighbours GkvNeighbours;
 
-GkvNeighbours *gkv_neighbours_new (GkvRuntime *runtime, GkvMembers *members, GkvRing *ring);
+GkvNeighbours *gkv_neighbours_new (GkvRuntime *runtime, GkvLinks *links, GkvMembers *members, GkvRing *ring);
 void gkv_neighbours_free (GkvNeighbours *self);
+void gkv_neighbours_tick (GkvNeighbours *self);
 
-/* Whose turn it is to be probed; NULL: there is nobody. @is_finger: it is one to ask what differs as well. */
-GkvMember *gkv_neighbours_next (GkvNeighbours *self, gboolean *is_finger);
+/* Whose turn it is to be probed; NULL: there is nobody. */
+GkvMember *gkv_neighbours_next (GkvNeighbours *self, GkvTurn *turn);
 
 G_END_DECLS

@@ -26,6 +26,10 @@
 #define RELAY_LASTS (2 * GKV_PROBE_PERIOD)
 #define MAX_RELAYS  4096
 
+/* Questions at addresses wait so long for their replies. */
+#define QUESTION_LASTS (2 * GKV_PROBE_PERIOD)
+#define MAX_QUESTIONS  4096
+
 /* It is passed on so often at the most; where no way to the member is known, and it is passed on at random, less. */
 #define MAX_HOPS    64
 #define BY_VIA      0x80 /* beside these: the receiver is the one through whom the member can be reached */
@@ -52,6 +56,15 @@ typedef struct
   GkvMember *subject;
   GkvMember *requester; /* NULL: this node */
 } Relay;
+
+/* A question at an address without a link. */
+typedef struct
+{
+  guint64 number; /* the reply echoes it */
+  guint64 place;  /* of the member that should be there */
+  guint16 relay;  /* the sequence of the relay that it is for; 0: for none */
+  gint64 expires;
+} Question;
 
 struct _GkvProbes
 {
@@ -82,6 +95,8 @@ struct _GkvProbes
   GQueue relays;           /* Relay, owned, the oldest first */
   GHashTable *by_sequence; /* sequence → the node of the queue */
   GHashTable *by_number;   /* number → a Relay that has it */
+  GQueue questions;        /* Question, owned, the oldest first */
+  GHashTable *by_question; /* its number → the node of the queue */
 };
 
 GkvProbes *
@@ -108,6 +123,8 @@ gkv_probes_new (GkvRuntime *runtime,
   g_queue_init (&self->relays);
   self->by_sequence = g_hash_table_new (NULL, NULL);
   self->by_number = g_hash_table_new (NULL, NULL);
+  g_queue_init (&self->questions);
+  self->by_question = g_hash_table_new (g_int64_hash, g_int64_equal);
   return self;
 }
 
@@ -117,6 +134,8 @@ gkv_probes_free (GkvProbes *self)
   g_hash_table_unref (self->by_sequence);
   g_hash_table_unref (self->by_number);
   g_queue_clear_full (&self->relays, g_free);
+  g_hash_table_unref (self->by_question);
+  g_queue_clear_full (&self->questions, g_free);
   g_free (self);
 }
 
@@ -201,6 +220,45 @@ send_ping (GkvProbes *self, GkvLink *link, guint16 sequence, gboolean with_summa
   gkv_links_send (self->links, link, GKV_MESSAGE_PING);
 }
 
+/* Questions at addresses */
+
+static void
+remove_question (GkvProbes *self, GList *l)
+{
+  g_hash_table_remove (self->by_question, &((Question *) l->data)->number);
+  g_free (l->data);
+  g_queue_delete_link (&self->questions, l);
+}
+
+static void
+ask_at_address (GkvProbes *self, GkvMember *member, guint16 relay)
+{
+  Question *question;
+
+  if (member->profile->address == NULL || gkv_contacts_is_own (self->contacts, member->profile->address))
+    return;
+
+  while (self->questions.length > 0 && (((Question *) self->questions.head->data)->expires <= self->runtime->now.mono ||
+                                        self->questions.length >= MAX_QUESTIONS))
+    remove_question (self, self->questions.head);
+
+  question = g_new0 (Question, 1);
+  question->number = (guint64) gkv_runtime_random (self->runtime, G_MAXINT32) << 31 |
+                     gkv_runtime_random (self->runtime, G_MAXINT32) | 1;
+  question->place = member->profile->place;
+  question->relay = relay;
+  question->expires = self->runtime->now.mono + QUESTION_LASTS;
+  g_queue_push_tail (&self->questions, question);
+  g_hash_table_insert (self->by_question, &question->number, self->questions.tail);
+  gkv_links_send_question (self->links, member->profile->address, question->number);
+}
+
+void
+gkv_probes_ask_at_address (GkvProbes *self, GkvMember *member)
+{
+  ask_at_address (self, member, 0);
+}
+
 static void
 send_question (GkvProbes *self, GkvMember *helper, const Relay *relay, guint hops)
 {
@@ -256,6 +314,11 @@ pass_on (GkvProbes *self, Relay *relay, guint hops)
       if (!subject->indirect)
         return;
     }
+  else if (gkv_member_is_direct (subject))
+    {
+      ask_at_address (self, subject, relay->sequence);
+      return;
+    }
 
   if (hops == 0)
     return;
@@ -298,8 +361,9 @@ handle_ping (GkvProbes *self, GkvLink *link, GkvReader *reader)
   gkv_updates_piggyback (self->updates, link);
 }
 
+/* @by: (nullable): the one that the reply comes from; NULL: the subject itself. */
 static void
-handle_relayed (GkvProbes *self, GkvLink *link, GList *l)
+handle_relayed (GkvProbes *self, GkvMember *by, GList *l)
 {
   Relay *relay = l->data;
   GkvMember *subject = relay->subject;
@@ -308,10 +372,10 @@ handle_relayed (GkvProbes *self, GkvLink *link, GList *l)
     send_ack (self, relay->requester->link, relay->their_sequence);
 
   remove_relay (self, l);
-  if (link->member == subject)
+  if (by == NULL || by == subject)
     return;
 
-  gkv_members_note_heard (self->members, subject, link->member);
+  gkv_members_note_heard (self->members, subject, by);
   if (self->probe.member == subject)
     self->probe.relayed = TRUE;
   self->listener.relayed (subject, self->data);
@@ -343,7 +407,52 @@ handle_ack (GkvProbes *self, GkvLink *link, GkvReader *reader)
 
   l = g_hash_table_lookup (self->by_sequence, GUINT_TO_POINTER (sequence));
   if (l != NULL && ((Relay *) l->data)->expires > self->runtime->now.mono)
-    handle_relayed (self, link, l);
+    handle_relayed (self, link->member, l);
+}
+
+static void
+note_answered (GkvProbes *self, GkvMember *member)
+{
+  gkv_members_note_heard (self->members, member, NULL);
+  gkv_members_set_indirect (self->members, member, FALSE);
+  if (self->probe.member == member)
+    {
+      self->probe.member = NULL;
+      if (!self->probe.repeated && self->runtime->now.mono < self->probe.ends)
+        self->listener.replied (member, self->runtime->now.mono - self->probe.sent, self->data);
+    }
+  self->listener.answered (member, self->data);
+}
+
+gboolean
+gkv_probes_handle_unproved (GkvProbes *self, const char *address, guint64 number, guint32 run)
+{
+  GList *l = number != 0 ? g_hash_table_lookup (self->by_question, &number) : NULL;
+  GList *relay;
+  Question question;
+  GkvMember *member;
+
+  if (l == NULL)
+    return FALSE;
+
+  question = *(Question *) l->data;
+  remove_question (self, l);
+  member = gkv_members_find_live (self->members, question.place);
+  if (member == NULL || g_strcmp0 (member->profile->address, address) != 0)
+    return TRUE;
+
+  if (run != (guint32) member->profile->generation)
+    {
+      /* Another generation, or another node, is there. */
+      gkv_links_open (self->links, address, question.place);
+      return TRUE;
+    }
+
+  note_answered (self, member);
+  relay = question.relay != 0 ? g_hash_table_lookup (self->by_sequence, GUINT_TO_POINTER (question.relay)) : NULL;
+  if (relay != NULL && ((Relay *) relay->data)->subject == member)
+    handle_relayed (self, NULL, relay);
+  return TRUE;
 }
 
 static void
@@ -413,26 +522,38 @@ greet (GkvProbes *self, GkvMember *member)
   if (member->profile->address == NULL)
     return;
 
-  if (member->via == NULL)
-    {
-      gkv_contacts_add (self->contacts, member->profile->address, FALSE);
-      gkv_contacts_hasten (self->contacts, member->profile->address);
-      return;
-    }
-
-  if (self->runtime->now.mono - self->greeted < GREET_ALL_PERIOD ||
-      (last_greeted != 0 && self->runtime->now.mono - last_greeted < GREET_PERIOD))
+  if (member->via != NULL && (self->runtime->now.mono - self->greeted < GREET_ALL_PERIOD ||
+                              (last_greeted != 0 && self->runtime->now.mono - last_greeted < GREET_PERIOD)))
     return;
 
   self->greeted = gkv_member_extra (member)->last_greeted = self->runtime->now.mono;
   gkv_contacts_greet (self->contacts, member->profile->address);
 }
 
+/* A member that a link is kept to is pinged on that, and one that isn't is asked at its address. */
+static void
+probe_directly (GkvProbes *self, GkvMember *member, GkvTurn turn)
+{
+  GkvLink *link =
+      turn == GKV_TURN_ANYBODY && !gkv_member_has_link (member) ? NULL : gkv_member_open_link (member, self->links);
+
+  if (link == NULL)
+    {
+      ask_at_address (self, member, 0);
+      return;
+    }
+
+  send_ping (self, link, self->probe.sequence, turn == GKV_TURN_FINGER);
+  gkv_updates_piggyback (self->updates, link);
+  if (turn == GKV_TURN_FINGER && gkv_member_has_link (member))
+    self->listener.pinged (member, self->data);
+}
+
 static void
 begin_probe (GkvProbes *self)
 {
-  gboolean is_finger;
-  GkvMember *member = self->listener.next (&is_finger, self->data);
+  GkvTurn turn;
+  GkvMember *member = self->listener.next (&turn, self->data);
   GkvMember *via;
 
   if (member == NULL)
@@ -450,19 +571,16 @@ begin_probe (GkvProbes *self)
   self->probe.ends = self->runtime->now.mono + GKV_PROBE_PERIOD;
 
   self->listener.begins (member, self->data);
-  if (gkv_member_has_link (member))
-    {
-      send_ping (self, member->link, self->probe.sequence, is_finger);
-      gkv_updates_piggyback (self->updates, member->link);
-      if (is_finger)
-        self->listener.pinged (member, self->data);
-    }
-  else
-    {
-      greet (self, member);
-    }
   if (gkv_member_is_direct (member))
-    return;
+    {
+      probe_directly (self, member, turn);
+      return;
+    }
+
+  if (gkv_member_has_link (member))
+    send_ping (self, member->link, self->probe.sequence, FALSE);
+  else
+    greet (self, member);
 
   via = gkv_member_get_via (member);
   if (via == NULL)
@@ -493,6 +611,15 @@ end_probe (GkvProbes *self)
   self->listener.failed (member, self->data);
 }
 
+/* Then it is greeted already. */
+static gboolean
+is_being_opened (GkvProbes *self, const GkvMember *member)
+{
+  const GkvLink *link = gkv_links_lookup (self->links, member->profile->address);
+
+  return link != NULL && link->opened != 0;
+}
+
 static void
 repeat_probe (GkvProbes *self)
 {
@@ -502,7 +629,10 @@ repeat_probe (GkvProbes *self)
   if (gkv_member_is_direct (member))
     {
       self->probe.repeated = TRUE;
-      send_ping (self, member->link, self->probe.sequence, FALSE);
+      if (gkv_member_has_link (member))
+        send_ping (self, member->link, self->probe.sequence, FALSE);
+      else if (!is_being_opened (self, member))
+        ask_at_address (self, member, 0);
     }
   else if (!self->probe.relayed)
     {

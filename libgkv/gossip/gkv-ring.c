@@ -215,7 +215,7 @@ find_direct (const View *view, guint begin, guint end)
 GPtrArray *
 gkv_ring_list_fingers (GkvRing *self)
 {
-  View view = view_arc (self, (GkvArc){ self->place, self->place - 1 });
+  View view = view_arc (self, (GkvArc){ self->runtime->place, self->runtime->place - 1 });
   g_autoptr (GArray) fingers = find_fingers (&view);
   GPtrArray *members = g_ptr_array_new ();
 
@@ -235,7 +235,7 @@ gkv_ring_list_fingers (GkvRing *self)
 GkvMember *
 gkv_ring_get_neighbour (GkvRing *self, guint index)
 {
-  View view = view_arc (self, (GkvArc){ self->place, self->place - 1 });
+  View view = view_arc (self, (GkvArc){ self->runtime->place, self->runtime->place - 1 });
 
   return view.n > 0 ? view_get (&view, index % MIN (view.n, GKV_RING_NEIGHBOURS)) : NULL;
 }

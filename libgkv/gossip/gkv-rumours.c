@@ -29,6 +29,9 @@
 #define ACK_PATIENCE (15 * GKV_MS)
 #define ACK_TRIES    4
 
+/* So long, where a link has to be opened first. */
+#define OPEN_PATIENCE (60 * GKV_MS)
+
 /* Datagrams sent again, or given up, in one turn: each that is given up is many to others. */
 #define MAX_LATE 64
 
@@ -65,6 +68,7 @@ typedef struct
   gsize size; /* that they take at the most */
   gsize room; /* a record that takes more was only announced */
   gint64 due;
+  gint64 opened; /* that of the link, when it was sent last */
   guint tries;
   guint n_given_up; /* others were tried before */
 } Delegation;
@@ -329,15 +333,14 @@ get_more_others (guint n_others)
 }
 
 static gint64
-get_patience (const GkvMember *member)
+get_patience (const GkvMember *member, const GkvLink *link)
 {
-  return ACK_PATIENCE + 2 * MAX (gkv_member_peek (member)->round_trip_us, 0);
+  return (link->opened != 0 ? OPEN_PATIENCE : ACK_PATIENCE) + 2 * MAX (gkv_member_peek (member)->round_trip_us, 0);
 }
 
 static void
-send_delegation (GkvRumours *self, Delegation *delegation)
+send_delegation (GkvRumours *self, Delegation *delegation, GkvLink *link)
 {
-  GkvLink *link = delegation->member->link;
   GByteArray *body = gkv_links_begin_message (self->links);
 
   gkv_put_u32 (body, delegation->serial);
@@ -363,8 +366,9 @@ send_delegation (GkvRumours *self, Delegation *delegation)
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD / 4);
     }
 
+  delegation->opened = link->opened;
   delegation->room = MIN (delegation->room, get_room (self, link));
-  delegation->due = self->runtime->now.mono + get_patience (delegation->member);
+  delegation->due = self->runtime->now.mono + get_patience (delegation->member, link);
   delegation->tries++;
   gkv_runtime_wake_at (self->runtime, delegation->due);
 }
@@ -373,9 +377,18 @@ send_delegation (GkvRumours *self, Delegation *delegation)
 static void
 delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, GPtrArray *records, guint n_given_up)
 {
+  GkvLink *link = gkv_member_open_link (member, self->links);
   gsize more_others = others != NULL ? get_more_others (others->len) : 0;
-  gsize room = get_room (self, member->link) - more_others;
+  gsize room;
   guint i = 0;
+
+  if (link == NULL)
+    {
+      self->listener.dropped (self->data);
+      return;
+    }
+
+  room = get_room (self, link) - more_others;
 
   while (i < records->len)
     {
@@ -407,17 +420,17 @@ delegate_arcs (GkvRumours *self, GkvMember *member, guint64 to, GArray *others, 
       count_delegated (member, 1);
       g_hash_table_insert (self->delegations, GUINT_TO_POINTER (delegation->serial), delegation);
       /* With what goes there anyway, an acknowledgement most often. */
-      gkv_links_make_room (self->links, member->link,
-                           gkv_links_get_max_body (self->links, member->link) - room + 2 + size);
-      send_delegation (self, delegation);
+      gkv_links_make_room (self->links, link, gkv_links_get_max_body (self->links, link) - room + 2 + size);
+      send_delegation (self, delegation, link);
     }
 }
 
 /* Arcs in one datagram leave room for a record of any size that a datagram has room for. */
 static guint
-get_n_others (GkvRumours *self, const GkvLink *link, GPtrArray *records)
+get_n_others (GkvRumours *self, const GkvMember *member, GPtrArray *records)
 {
-  gsize most = get_room (self, link);
+  const GkvLink *link = gkv_member_open_link (member, self->links);
+  gsize most = link != NULL ? get_room (self, link) : 0;
   gsize room = most - get_more_others (MAX_OTHERS);
 
   for (guint i = 0; i < records->len; i++)
@@ -435,7 +448,7 @@ static void
 delegate (GkvRumours *self, const GkvShare *share, GPtrArray *records, guint n_given_up)
 {
   guint64 to = share->to;
-  guint n = share->others != NULL ? get_n_others (self, share->member->link, records) : 0;
+  guint n = share->others != NULL ? get_n_others (self, share->member, records) : 0;
 
   if (share->others == NULL)
     {
@@ -570,20 +583,27 @@ repeat_late (GkvRumours *self)
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
       delegation = g_ptr_array_index (late, i);
       more_others = delegation->others != NULL ? get_more_others (delegation->others->len) : 0;
-      link = delegation->member->link;
+      link = gkv_member_is_live (delegation->member) ? gkv_member_open_link (delegation->member, self->links) : NULL;
       if (!forget_stale (delegation))
         {
           g_hash_table_remove (self->delegations, GUINT_TO_POINTER (delegation->serial));
           continue;
         }
 
-      if (delegation->tries < ACK_TRIES && gkv_member_is_live (delegation->member) && link != NULL &&
-          gkv_link_is_usable (link))
+      if (delegation->tries < ACK_TRIES && link != NULL && link->opened != 0 && delegation->opened == link->opened)
+        {
+          /* It waits there already. */
+          delegation->tries++;
+          delegation->due = self->runtime->now.mono + get_patience (delegation->member, link);
+          gkv_runtime_wake_at (self->runtime, delegation->due);
+          continue;
+        }
+      if (delegation->tries < ACK_TRIES && link != NULL)
         {
           if (delegation->size <= get_room (self, link) - more_others)
             {
               gkv_links_end_datagram (self->links, link);
-              send_delegation (self, delegation);
+              send_delegation (self, delegation, link);
               continue;
             }
 
