@@ -13,12 +13,12 @@
 /* Each second turn is a finger's, and of the others one in so many is anybody's. */
 #define ANYBODY 5
 
-/* Links are opened so many at a time. In a larger cluster than that they are opened when no member has come or gone for
- * a while. */
+/* Links are opened so many at a time. While members come and go, those that are the next ones now aren't so for long:
+ * then there are no more links than a node needs to learn of the others. */
 #define OPEN_PERIOD    (50 * GKV_MS)
 #define OPENED_AT_ONCE 16
 #define SETTLES        (250 * GKV_MS)
-#define SETTLES_FROM   16
+#define FEW_LINKS      8
 
 struct _GkvNeighbours
 {
@@ -100,23 +100,26 @@ gkv_neighbours_tick (GkvNeighbours *self)
 {
   g_autoptr (GPtrArray) fingers = NULL;
   gint64 settled = gkv_members_get_sum_since (self->members) + SETTLES;
-  guint n = 0;
+  guint n_links = gkv_links_get_n (self->links);
+  guint n = 0, n_most = OPENED_AT_ONCE;
 
   if (self->runtime->now.mono < self->due || self->runtime->n_alive == 0)
     return;
 
-  /* While many join, those that are the next ones now aren't so for long. */
-  if (gkv_members_get_n (self->members) > SETTLES_FROM && self->runtime->now.mono < settled)
+  if (self->runtime->now.mono < settled)
     {
       gkv_runtime_wake_at (self->runtime, settled);
-      return;
+      n_most = FEW_LINKS - MIN (n_links, FEW_LINKS);
     }
+
+  if (n_most == 0)
+    return;
 
   self->due = self->runtime->now.mono + OPEN_PERIOD;
   fingers = gkv_ring_list_fingers (self->ring);
-  for (guint i = 0; i < GKV_RING_NEIGHBOURS && n < OPENED_AT_ONCE; i++)
+  for (guint i = 0; i < GKV_RING_NEIGHBOURS && n < n_most; i++)
     n += open_link (self, gkv_ring_get_neighbour (self->ring, i));
-  for (guint i = 0; i < fingers->len && n < OPENED_AT_ONCE; i++)
+  for (guint i = 0; i < fingers->len && n < n_most; i++)
     n += open_link (self, g_ptr_array_index (fingers, i));
   if (n > 0)
     gkv_runtime_wake_at (self->runtime, self->due);

@@ -44,7 +44,6 @@ static const Known table[] = {
   /* Checks that are left out in a run. */
   { "faults-deaths", "e, r", "faults", 0, SIM_CHECK_DEATHS, 942, "one in 1,000: as one-way-deaths" },
   { "faults-leases", "e, r", "faults", 0, SIM_CHECK_LEASES, 53, "one in 300: as one-way-leases" },
-  { "start-datagrams", "3", "start", 0, SIM_CHECK_DATAGRAMS, 1, "everybody greets everybody" },
   { "faults-synced", "u", "faults", 0, SIM_CHECK_SYNCED, 1555, "who was met while peers were cut off lacks theirs" },
 
   { NULL, NULL, NULL, 0, 0, 0, NULL },

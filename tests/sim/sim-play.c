@@ -700,13 +700,21 @@ expect_lag (Play *self, SimNode *node, char **args)
                           args[1]);
 }
 
+/* What they send on average: whom the ring gives more to do than others sends more. */
 static void
 expect_rate (Play *self, SimNode *node, char **args)
 {
-  guint64 rate = get_sent (self, node) * SIM_SECOND / MAX (get_now (self) - self->measured_at, 1);
+  g_autoptr (GPtrArray) nodes = read_nodes (self, args[0]);
+  gint64 time = MAX (get_now (self) - self->measured_at, 1);
+  guint64 sent = 0, rate;
 
-  if (rate > read_number (self, args[0]))
-    sim_cluster_complain (self->cluster, "%s sends %u bytes a second, of at most %s", node->id, (guint) rate, args[0]);
+  for (guint i = 0; i < nodes->len; i++)
+    sent += get_sent (self, g_ptr_array_index (nodes, i));
+  rate = sent * SIM_SECOND / time / MAX (nodes->len, 1);
+  sim_cluster_log (self->cluster, "%s send %u bytes a second each", args[0], (guint) rate);
+  if (rate > read_number (self, args[1]))
+    sim_cluster_complain (self->cluster, "%s send %u bytes a second each, of at most %s", args[0], (guint) rate,
+                          args[1]);
 }
 
 /* The table */
@@ -761,7 +769,7 @@ static const struct
   { "expect-flushed", FALSE, 0, expect_flushed },
   { "expect-lost-leases", FALSE, 1, expect_lost_leases },
   { "expect-deaths", FALSE, 1, expect_deaths },
-  { "expect-rate", TRUE, 1, expect_rate },
+  { "expect-rate", FALSE, 2, expect_rate },
   { "expect-cost", FALSE, 1, expect_cost },
   { "expect-lag", TRUE, 2, expect_lag },
 };

@@ -738,7 +738,7 @@ static const struct
 } names[] = {
   { SIM_CHECK_REMOVED, "removed" }, { SIM_CHECK_CONFIRMED, "confirmed" }, { SIM_CHECK_SYNCED, "synced" },
   { SIM_CHECK_FLUSHES, "flushes" }, { SIM_CHECK_DEATHS, "deaths" },       { SIM_CHECK_LEASES, "leases" },
-  { SIM_CHECK_STARVED, "starved" }, { SIM_CHECK_DATAGRAMS, "datagrams" },
+  { SIM_CHECK_STARVED, "starved" },
 };
 
 const char *
