@@ -16,11 +16,20 @@
 /* Nodes that flush, of which something is remembered. */
 #define MAX_WRITERS 1024
 
-/* What has been heard directly goes before what comes through others, for so long. */
-#define DIRECT_LASTS GKV_SECOND
+/* A question that has come one way is heard no other one, for so long. */
+#define BETTER_LASTS GKV_SECOND
+
+/* Where a node was last heard of may be a circle of several that all took it from each other: one question of so many
+ * is sent to where it is. */
+#define DIRECT_TURNS 4
 
 /* Replies that are passed on share datagrams. */
 #define MERGE_PERIOD (20 * GKV_MS)
+
+/* Where a reply can't go back as the question came, it goes another way: so often at most, as that may be a circle. */
+#define MAX_STRAYS 8
+
+#define FLUSHED_HEAD_SIZE (8 + 8 + 1)
 
 #define FLAG_HELD    1
 #define FLAG_REFUSED 2
@@ -30,8 +39,9 @@ typedef struct
 {
   guint64 place;
   guint64 generation;
-  GkvLink *parent; /* where the last FLUSH came from, and replies go */
-  gboolean direct; /* it is there itself */
+  GkvLink *parent;   /* where the last FLUSH came from, and replies go */
+  gboolean direct;   /* it is there itself */
+  gboolean is_asked; /* this node was among those that it was for */
   gint64 at;
   guint32 serial;
   guint64 held;    /* up to this number its writes are held */
@@ -41,6 +51,8 @@ typedef struct
   guint64 since; /* that has a higher number than this */
   gboolean refuses;
   GByteArray *replies; /* FLUSHED that waits to be sent; NULL: none */
+  GkvLink *back;       /* where to, then, */
+  guint strays;        /* and how often it may still leave the way that the question came */
   gint64 replied;
 } Writer;
 
@@ -162,32 +174,88 @@ read_flush (GkvReader *reader, GkvFlushMessage *message, GArray *writes, GArray 
          (message->n_writes == message->written - message->base);
 }
 
+/* Ways */
+
+/* Where @member is reached from here, but not back where it comes from. NULL: it isn't. */
+static GkvLink *
+find_way (GkvConfirmations *self, const GkvMember *member, const GkvLink *from)
+{
+  const GkvMember *via = gkv_member_is_direct (member) ? member : gkv_member_get_via (member);
+  GkvLink *link;
+
+  if (via != member && gkv_runtime_random (self->runtime, DIRECT_TURNS) == 0)
+    link = gkv_member_try_link (member, self->links);
+  else
+    link = via != NULL ? gkv_member_open_link (via, self->links) : NULL;
+  if (link != NULL && link != from)
+    return link;
+
+  return gkv_member_has_link (member) && member->link != from ? member->link : NULL;
+}
+
+/* What is said goes back where the question came from; where nothing arrives there, by the way to the one that asks, as
+ * often as it may. NULL: there is none but back to @from (nullable). */
+static GkvLink *
+find_way_back (GkvConfirmations *self, const Writer *writer, const GkvLink *from, guint *strays)
+{
+  GkvLink *parent = writer->parent != from ? writer->parent : NULL;
+  const GkvMember *asker = NULL;
+  GkvLink *link = NULL;
+
+  if (parent != NULL && (parent->member == NULL || gkv_member_is_direct (parent->member)))
+    return parent;
+
+  if (*strays > 0)
+    asker = gkv_members_find_live (self->members, writer->place);
+  if (asker != NULL)
+    link = find_way (self, asker, from);
+  if (link == NULL)
+    return parent;
+
+  (*strays)--;
+  return link;
+}
+
 /* Replies */
+
+static void
+put_flushed (GByteArray *body, guint64 place, guint64 generation, guint strays)
+{
+  gkv_put_u64 (body, place);
+  gkv_put_u64 (body, generation);
+  gkv_put_u8 (body, strays);
+}
 
 static void
 send_replies (GkvConfirmations *self, Writer *writer)
 {
   GByteArray *body = gkv_links_begin_message (self->links);
 
+  put_flushed (body, writer->place, writer->generation, writer->strays);
   g_byte_array_append (body, writer->replies->data, writer->replies->len);
-  gkv_links_send (self->links, writer->parent, GKV_MESSAGE_FLUSHED);
+  gkv_links_send (self->links, writer->back, GKV_MESSAGE_FLUSHED);
   g_clear_pointer (&writer->replies, g_byte_array_unref);
   writer->replied = self->runtime->now.mono;
 }
 
-/* What a node has said: this one, or another that can be reached through it only. */
+/* What a node has said: this one, or another that has said it to @from. */
 static void
-reply (GkvConfirmations *self, Writer *writer, const guint8 *entry, gsize len)
+reply (GkvConfirmations *self, Writer *writer, const GkvLink *from, guint strays, const guint8 *entry, gsize len)
 {
-  if (writer->replies != NULL && writer->replies->len + len > gkv_links_get_max_body (self->links, writer->parent))
+  if (writer->replies != NULL && (writer->back == from || FLUSHED_HEAD_SIZE + writer->replies->len + len >
+                                                              gkv_links_get_max_body (self->links, writer->back)))
     send_replies (self, writer);
 
   if (writer->replies == NULL)
     {
+      writer->back = find_way_back (self, writer, from, &strays);
+      if (writer->back == NULL)
+        return;
+
       writer->replies = g_byte_array_new ();
-      gkv_put_u64 (writer->replies, writer->place);
-      gkv_put_u64 (writer->replies, writer->generation);
+      writer->strays = strays;
     }
+  writer->strays = MIN (writer->strays, strays);
   g_byte_array_append (writer->replies, entry, len);
 
   if (writer->direct || self->runtime->now.mono - writer->replied >= MERGE_PERIOD)
@@ -216,7 +284,7 @@ reply_self (GkvConfirmations *self, Writer *writer, guint64 ticket, guint64 writ
   g_autoptr (GByteArray) entry = g_byte_array_new ();
 
   put_reply (self, entry, ticket, written, confirmation);
-  reply (self, writer, entry->data, entry->len);
+  reply (self, writer, NULL, MAX_STRAYS, entry->data, entry->len);
 }
 
 /* What is held */
@@ -352,6 +420,8 @@ gkv_confirmations_forget_link (GkvConfirmations *self, GkvLink *link)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &writer))
     if (writer->parent == link)
       g_hash_table_iter_remove (&iter);
+    else if (writer->back == link)
+      g_clear_pointer (&writer->replies, g_byte_array_unref);
 }
 
 /* Receiving */
@@ -372,53 +442,57 @@ make_room (GkvConfirmations *self)
   g_hash_table_remove (self->writers, &oldest->place);
 }
 
+/* Whether the last FLUSH of that node has come another way that is better. One that is asked through others isn't heard
+ * directly; who only passes the question on does best to hear it from the node itself. */
+static gboolean
+has_better (GkvConfirmations *self, const Writer *writer, gboolean direct, gboolean is_asked)
+{
+  if (self->runtime->now.mono - writer->at >= BETTER_LASTS || writer->direct == direct)
+    return FALSE;
+
+  return direct ? writer->is_asked : !is_asked;
+}
+
 /* NULL: it isn't news, or there is better. */
 static Writer *
-note_flush (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *message)
+note_flush (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *message, gboolean is_asked)
 {
   gboolean direct = gkv_link_is_current (link) && link->member->profile->place == message->place &&
                     link->generation == message->generation;
   Writer *writer = g_hash_table_lookup (self->writers, &message->place);
 
-  if (writer != NULL && !direct && writer->direct && self->runtime->now.mono - writer->at < DIRECT_LASTS)
-    return NULL;
-
-  /* It is passed on no more than once, so that it doesn't go round in circles. */
-  if (writer != NULL && !direct && !writer->direct && writer->generation == message->generation &&
-      (gint32) (message->serial - writer->serial) <= 0)
-    return NULL;
-
-  if (writer != NULL && (writer->generation != message->generation || writer->parent != link))
+  if (writer != NULL && writer->generation != message->generation)
     {
       g_hash_table_remove (self->writers, &message->place);
       writer = NULL;
     }
+  if (writer != NULL && has_better (self, writer, direct, is_asked))
+    return NULL;
+
+  /* It is passed on no more than once, so that it doesn't go round in circles. */
+  if (writer != NULL && !direct && !writer->direct && (gint32) (message->serial - writer->serial) <= 0)
+    return NULL;
+
   if (writer == NULL)
     {
       make_room (self);
       writer = g_new0 (Writer, 1);
       writer->place = message->place;
       writer->generation = message->generation;
-      writer->parent = link;
       g_hash_table_insert (self->writers, &writer->place, writer);
     }
+  /* What is held is so, whoever asks. */
+  if (writer->parent != link)
+    {
+      writer->parent = link;
+      writer->pending = 0;
+      writer->refuses = FALSE;
+    }
   writer->direct = direct;
+  writer->is_asked = is_asked;
   writer->serial = message->serial;
   writer->at = self->runtime->now.mono;
   return writer;
-}
-
-/* Where @member is reached from here, but not back where it comes from. NULL: it isn't. */
-static GkvLink *
-find_way (GkvConfirmations *self, const GkvMember *member, const GkvLink *from)
-{
-  const GkvMember *via = gkv_member_is_direct (member) ? member : gkv_member_get_via (member);
-  GkvLink *link = via != NULL ? gkv_member_open_link (via, self->links) : NULL;
-
-  if (link != NULL && link != from)
-    return link;
-
-  return gkv_member_has_link (member) && member->link != from ? member->link : NULL;
 }
 
 static void
@@ -490,8 +564,7 @@ confirm_through (GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *m
     return;
 
   body = gkv_links_begin_message (self->links);
-  gkv_put_u64 (body, message->place);
-  gkv_put_u64 (body, message->generation);
+  put_flushed (body, message->place, message->generation, MAX_STRAYS);
   put_reply (self, body, message->ticket, message->written, GKV_CONFIRMATION_HOLDS);
   gkv_links_send (self->links, link, GKV_MESSAGE_FLUSHED);
 }
@@ -509,11 +582,11 @@ handle_flush (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
   if (!read_flush (reader, &message, writes, targets) || message.place == self->runtime->place)
     return;
 
-  writer = note_flush (self, link, &message);
   is_asked = message.n_targets == 0;
   for (guint i = 0; i < message.n_targets; i++)
     is_asked = is_asked || message.targets[i] == self->runtime->place;
 
+  writer = note_flush (self, link, &message, is_asked);
   if (writer == NULL)
     {
       if (is_asked)
@@ -528,16 +601,41 @@ handle_flush (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
     pass_on (self, link, &message, writer);
 }
 
+/* To the one that asks, which is next to this node, but has asked nothing here. */
+static void
+hand_over (GkvConfirmations *self, GkvLink *link, guint64 place, guint64 generation, GkvReader *reader)
+{
+  const GkvMember *asker = gkv_members_find_live (self->members, place);
+  gsize len = gkv_reader_get_left (reader);
+  GByteArray *body;
+
+  if (asker == NULL || asker->link == link || !gkv_member_has_link (asker) || !gkv_member_is_direct (asker) ||
+      !gkv_links_spend (self->links, len))
+    return;
+
+  body = gkv_links_begin_message (self->links);
+  put_flushed (body, place, generation, 0);
+  g_byte_array_append (body, reader->data + reader->pos, len);
+  gkv_links_send (self->links, asker->link, GKV_MESSAGE_FLUSHED);
+}
+
 /* About the writes of another node: it goes on to that. */
 static void
 handle_flushed (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
 {
   guint64 place = gkv_reader_u64 (reader);
   guint64 generation = gkv_reader_u64 (reader);
+  guint8 strays = gkv_reader_u8 (reader);
   Writer *writer = g_hash_table_lookup (self->writers, &place);
 
-  if (reader->failed || writer == NULL || writer->generation != generation || writer->parent == link)
+  if (reader->failed)
     return;
+
+  if (writer == NULL || writer->generation != generation)
+    {
+      hand_over (self, link, place, generation, reader);
+      return;
+    }
 
   while (gkv_reader_get_left (reader) > 0)
     {
@@ -553,7 +651,7 @@ handle_flushed (GkvConfirmations *self, GkvLink *link, GkvReader *reader)
         return;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_MEMBER);
-      reply (self, writer, entry, reader->pos - start);
+      reply (self, writer, link, MIN (strays, MAX_STRAYS), entry, reader->pos - start);
     }
 }
 

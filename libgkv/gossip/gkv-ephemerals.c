@@ -9,6 +9,8 @@
 
 #include "gkv-ephemerals.h"
 
+#include "gkv-standing.h"
+
 #include "../store/gkv-table.h"
 
 #include <string.h>
@@ -25,6 +27,9 @@
  * it is held dead while others are asked whether it is. */
 #define PATIENCE_LEARNING (60 * GKV_SECOND)
 #define PATIENCE_DEAD     (30 * GKV_SECOND)
+
+/* Who is back has heard by then of the owners that live, or holds them dead. */
+#define PATIENCE_RETURNED 5
 
 /* Records marked in one turn. */
 #define MAX_MARKED 256
@@ -318,6 +323,21 @@ gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record)
   return member->profile->generation == entry->owner->generation &&
          (gkv_member_is_live (member) ||
           (member->status == GKV_PEER_STATE_DEAD && entry->owner->fine > gkv_member_get_status_since (member)));
+}
+
+gboolean
+gkv_ephemerals_awaits_owner (GkvEphemerals *self, GkvRecord *record, const GkvMember *giver)
+{
+  GkvMember *owner;
+
+  if (!is_watched (record) || strcmp (gkv_record_get_origin (record), self->runtime->id) == 0 ||
+      self->runtime->now.mono - gkv_standing_get_live_since (giver) >=
+          PATIENCE_RETURNED * gkv_membership_get_suspicion (self->membership))
+    return FALSE;
+
+  owner = gkv_members_lookup (self->members, gkv_record_get_origin (record));
+  return owner == NULL || !owner->heard || !gkv_member_is_live (owner) ||
+         owner->profile->generation != gkv_record_get_generation (record);
 }
 
 /* Or written again, if they are ours and we have another generation now. At most @max. Returns how many; with the last

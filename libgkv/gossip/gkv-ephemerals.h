@@ -31,6 +31,9 @@ void gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record);
 /* Whether a mark of @record (that its owner's generation has ended) isn't to be taken: it isn't ours, that generation
  * isn't known here to have ended, and we hold what is marked. */
 gboolean gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record);
+/* Whether a record that @giver has held since before it was away is to wait until its owner is heard of here: that may
+ * have ended meanwhile. */
+gboolean gkv_ephemerals_awaits_owner (GkvEphemerals *self, GkvRecord *record, const GkvMember *giver);
 /* A generation has ended. */
 void gkv_ephemerals_hasten (GkvEphemerals *self);
 /* Ephemeral records whose owners are alive. */

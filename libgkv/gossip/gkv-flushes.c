@@ -23,6 +23,9 @@
  * waited for. At 30 % loss each way that happens once in a million times. */
 #define MANY_QUESTIONS 20
 
+/* One that nothing was heard of since, and to which there may be another way, is asked through others after so many. */
+#define UNHEARD_QUESTIONS 12
+
 /* Links that are opened at once to ask. */
 #define MAX_OPENING 64
 
@@ -277,6 +280,7 @@ gkv_flushes_handle (GkvFlushes *self, GkvLink *link, GkvReader *reader)
   guint64 asker = gkv_reader_u64 (&ours);
   guint64 generation = gkv_reader_u64 (&ours);
 
+  gkv_reader_u8 (&ours);
   if (ours.failed || asker != self->runtime->place)
     return FALSE;
 
@@ -481,6 +485,9 @@ ask_member (GkvFlushes *self, GPtrArray *ways, GkvMember *member)
   if (standing->flush_since == 0)
     standing->flush_since = self->runtime->now.mono;
   standing->n_flush_asked++;
+  if (standing->n_flush_asked == UNHEARD_QUESTIONS && gkv_member_has_link (member) &&
+      member->link->last_received < standing->flush_since)
+    gkv_members_set_indirect (self->members, member, TRUE);
   if (via != NULL)
     ask_through (self, ways, via->link, member);
   if (via == NULL || (link != NULL && standing->n_flush_asked % 4 == 0))

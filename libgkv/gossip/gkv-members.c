@@ -378,11 +378,17 @@ gkv_member_is_direct (const GkvMember *member)
 GkvLink *
 gkv_member_open_link (const GkvMember *member, GkvLinks *links)
 {
+  return gkv_member_has_link (member) || gkv_member_is_direct (member) ? gkv_member_try_link (member, links) : NULL;
+}
+
+GkvLink *
+gkv_member_try_link (const GkvMember *member, GkvLinks *links)
+{
   GkvLink *link;
 
   if (gkv_member_has_link (member))
     return member->link;
-  if (!gkv_member_is_direct (member))
+  if (member->profile->address == NULL)
     return NULL;
 
   link = gkv_links_open (links, member->profile->address, member->profile->place);

@@ -140,6 +140,8 @@ gkv_member_has_link (const GkvMember *member)
 gboolean gkv_member_is_direct (const GkvMember *member);
 /* The link to it, which is opened where there is none; NULL: it can't be reached without others. */
 GkvLink *gkv_member_open_link (const GkvMember *member, GkvLinks *links);
+/* The same, though it couldn't be reached when that was tried last. NULL: its address isn't known. */
+GkvLink *gkv_member_try_link (const GkvMember *member, GkvLinks *links);
 /* The member to ask where it can't be reached directly; NULL: none is known. */
 GkvMember *gkv_member_get_via (const GkvMember *member);
 /* Something fresh of it has come through @via (nullable: from itself). */

@@ -260,6 +260,20 @@ gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away)
   return TRUE;
 }
 
+/* The same for what belongs to an owner that isn't known here to live: it would be shown, and marked again at once. */
+static gboolean
+awaits_owner (GkvRecords *self, GkvLink *from, GkvRecord *record, guint64 away)
+{
+  /* One whose clocks stood still doesn't know yet that it was away. */
+  if (from->member == NULL || (away == 0 && gkv_standing_peek (from->member)->told_at == 0) ||
+      !gkv_ephemerals_awaits_owner (self->ephemerals, record, from->member) ||
+      gkv_store_find_version (self->runtime->store, record) != NULL)
+    return FALSE;
+
+  gkv_conversation_of (from)->incomplete = gkv_conversation_of (from)->declined = TRUE;
+  return TRUE;
+}
+
 /* The peer has held it since before it was away, and removals of that time were forgotten for want of room. Such a
  * record is kept: a key that returns can be removed again. */
 static gboolean
@@ -380,7 +394,7 @@ apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint
 
   if (!gkv_record_is_dead (record) && gkv_records_refuse (self, from, record->hash, away))
     return FALSE;
-  if (has_to_count (self, from, record, left_ms))
+  if (awaits_owner (self, from, record, away) || has_to_count (self, from, record, left_ms))
     return FALSE;
   doubted = away > 0 && is_doubtful (self, record, away);
 

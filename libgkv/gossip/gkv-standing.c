@@ -30,6 +30,12 @@ gkv_standing_peek (const GkvMember *member)
   return standing != NULL ? standing : &nothing;
 }
 
+gint64
+gkv_standing_get_live_since (const GkvMember *member)
+{
+  return gkv_standing_exists (member) ? gkv_standing_peek (member)->live_since : gkv_member_get_status_since (member);
+}
+
 void
 gkv_standing_clear (GkvMember *member)
 {

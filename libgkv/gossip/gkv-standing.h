@@ -49,6 +49,9 @@ gkv_standing_exists (const GkvMember *member)
   return gkv_member_peek (member)->of_repair != NULL;
 }
 
+/* When it was met, or came back. */
+gint64 gkv_standing_get_live_since (const GkvMember *member);
+
 /* A member is about to be freed. */
 void gkv_standing_clear (GkvMember *member);
 /* Nothing is under way with it any more. */

@@ -92,12 +92,6 @@ is_named (GkvSynced *self, const GkvMember *member)
   return gkv_member_has_link (member) && gkv_contacts_is_named (self->contacts, member->link->address);
 }
 
-static gint64
-get_live_since (const GkvMember *member)
-{
-  return gkv_standing_exists (member) ? gkv_standing_peek (member)->live_since : gkv_member_get_status_since (member);
-}
-
 /* A peer that answers pings and nothing else is waited for no longer than one that doesn't. One of which only others
  * have reported is waited for only as long as it may take to meet it. */
 static gboolean
@@ -107,7 +101,7 @@ is_awaited (GkvSynced *self, const GkvMember *member)
     return !gkv_conversation_withholds (member->link, self->runtime->now.mono,
                                         gkv_membership_get_suspicion (self->membership));
 
-  return self->runtime->now.mono - MAX (get_live_since (member), self->since) < GKV_ALONE_AFTER;
+  return self->runtime->now.mono - MAX (gkv_standing_get_live_since (member), self->since) < GKV_ALONE_AFTER;
 }
 
 static void

@@ -104,8 +104,8 @@ typedef enum
 
   /* Removals (gkv-tombstones, gkv-partings, gkv-inheritance) */
   GKV_MESSAGE_FLUSH = 56,   /* gkv-confirmations.h: do you hold all that I have written? */
-  GKV_MESSAGE_FLUSHED = 57, /* place u64, generation u64, of who has asked; (place u64, generation u64, ticket varint,
-                             * written varint, confirmation u8)… */
+  GKV_MESSAGE_FLUSHED = 57, /* place u64, generation u64, of who has asked; strays u8; (place u64, generation u64,
+                             * ticket varint, written varint, confirmation u8)… */
 
   GKV_MESSAGE_COLLECTED = 48,  /* (hash u64, fingerprint u64)…: a tombstone that was given here, and is collected */
   GKV_MESSAGE_SILENT = 49,     /* ms varint: so long nothing has come from you */
