@@ -412,13 +412,17 @@ on_introduced (GkvLink *link, gpointer data)
 static gboolean
 on_record (GkvLink *link, GkvRecord *record, gint64 left_ms, guint64 away, gpointer data)
 {
-  return gkv_records_apply (((GkvEngine *) data)->records, link, record, left_ms, away);
+  GkvEngine *self = data;
+
+  return gkv_records_apply (self->records, link, record, left_ms, away, FALSE);
 }
 
 static gboolean
 on_rumour (GkvLink *link, GkvRecord *record, gint64 left_ms, gpointer data)
 {
-  return on_record (link, record, gkv_record_is_dead (record) ? -1 : left_ms, 0, data);
+  GkvEngine *self = data;
+
+  return gkv_records_apply (self->records, link, record, gkv_record_is_dead (record) ? -1 : left_ms, 0, TRUE);
 }
 
 static void

@@ -29,7 +29,7 @@
 #define PATIENCE_DEAD     (30 * GKV_SECOND)
 
 /* Who is back has heard by then of the owners that live, or holds them dead. */
-#define PATIENCE_RETURNED 5
+#define PATIENCE_RETURNED 4
 
 /* Records marked in one turn. */
 #define MAX_MARKED 256
@@ -326,7 +326,7 @@ gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record)
 }
 
 gboolean
-gkv_ephemerals_awaits_owner (GkvEphemerals *self, GkvRecord *record, const GkvMember *giver)
+gkv_ephemerals_awaits_owner (GkvEphemerals *self, GkvRecord *record, const GkvMember *giver, gboolean is_rumour)
 {
   GkvMember *owner;
 
@@ -336,6 +336,13 @@ gkv_ephemerals_awaits_owner (GkvEphemerals *self, GkvRecord *record, const GkvMe
     return FALSE;
 
   owner = gkv_members_lookup (self->members, gkv_record_get_origin (record));
+  if (is_rumour)
+    return owner != NULL && owner->status == GKV_PEER_STATE_DEAD &&
+           owner->profile->generation == gkv_record_get_generation (record);
+
+  if (owner != NULL && gkv_member_is_live (owner) && !owner->heard)
+    gkv_membership_seek (self->membership, owner);
+
   return owner == NULL || !owner->heard || !gkv_member_is_live (owner) ||
          owner->profile->generation != gkv_record_get_generation (record);
 }

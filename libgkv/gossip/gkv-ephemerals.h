@@ -31,9 +31,10 @@ void gkv_ephemerals_watch (GkvEphemerals *self, GkvRecord *record);
 /* Whether a mark of @record (that its owner's generation has ended) isn't to be taken: it isn't ours, that generation
  * isn't known here to have ended, and we hold what is marked. */
 gboolean gkv_ephemerals_doubt (GkvEphemerals *self, GkvRecord *record);
-/* Whether a record that @giver has held since before it was away is to wait until its owner is heard of here: that may
- * have ended meanwhile. */
-gboolean gkv_ephemerals_awaits_owner (GkvEphemerals *self, GkvRecord *record, const GkvMember *giver);
+/* Whether a record of @giver, which has just come, or come back, is to wait until its owner is heard of here: that may
+ * have ended meanwhile. @is_rumour: it is news at least for the giver. */
+gboolean
+gkv_ephemerals_awaits_owner (GkvEphemerals *self, GkvRecord *record, const GkvMember *giver, gboolean is_rumour);
 /* A generation has ended. */
 void gkv_ephemerals_hasten (GkvEphemerals *self);
 /* Ephemeral records whose owners are alive. */

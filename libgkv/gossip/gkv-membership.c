@@ -90,6 +90,9 @@
 /* In a cluster of more members than that a listed one is nothing new: its teller has it from others. */
 #define LISTED_FROM 16
 
+/* Members with which links are opened only to see whether they live, at once. */
+#define MAX_SOUGHT 64
+
 /* Members that die, or are forgotten, in one turn: each has much in its wake. */
 #define MAX_LOST 32
 
@@ -932,6 +935,13 @@ void
 gkv_membership_leave (GkvMembership *self)
 {
   self->runtime->incarnation = gkv_chain_get (self->chain, 0);
+}
+
+void
+gkv_membership_seek (GkvMembership *self, GkvMember *member)
+{
+  if (!gkv_member_has_link (member) && gkv_links_get_n_opening (self->links) < MAX_SOUGHT)
+    gkv_member_open_link (member, self->links);
 }
 
 void

@@ -59,6 +59,8 @@ void gkv_membership_note_heard (GkvMembership *self, GkvMember *member);
 void gkv_membership_note_relayed (GkvMembership *self, GkvMember *member);
 /* The turn of one that is dead: it is greeted. */
 void gkv_membership_remember (GkvMembership *self, GkvMember *member);
+/* A link to it is opened, if it can be, so that it is seen whether it lives. */
+void gkv_membership_seek (GkvMembership *self, GkvMember *member);
 /* Something new has come of one that is dead: whether others know better is asked. */
 void gkv_membership_doubt_death (GkvMembership *self, GkvMember *member);
 /* This node has slept for so long, and nothing is decided by what it slept through. */

@@ -260,13 +260,13 @@ gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away)
   return TRUE;
 }
 
-/* The same for what belongs to an owner that isn't known here to live: it would be shown, and marked again at once. */
+/* What belongs to an owner that isn't known here to live, from a node that is back, or new: it may be shown for some
+ * seconds, and end again. A joiner has nothing else to go by. */
 static gboolean
-awaits_owner (GkvRecords *self, GkvLink *from, GkvRecord *record, guint64 away)
+awaits_owner (GkvRecords *self, GkvLink *from, GkvRecord *record, gboolean is_rumour)
 {
-  /* One whose clocks stood still doesn't know yet that it was away. */
-  if (from->member == NULL || (away == 0 && gkv_standing_peek (from->member)->told_at == 0) ||
-      !gkv_ephemerals_awaits_owner (self->ephemerals, record, from->member) ||
+  if (!self->runtime->was_synced || from->member == NULL ||
+      !gkv_ephemerals_awaits_owner (self->ephemerals, record, from->member, is_rumour) ||
       gkv_store_find_version (self->runtime->store, record) != NULL)
     return FALSE;
 
@@ -379,7 +379,7 @@ get_deadline (GkvRecords *self, GkvRecord *record, gint64 left_ms)
 }
 
 static gboolean
-apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
+apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away, gboolean is_rumour)
 {
   GkvStoreResult result;
   gboolean doubted;
@@ -394,7 +394,7 @@ apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint
 
   if (!gkv_record_is_dead (record) && gkv_records_refuse (self, from, record->hash, away))
     return FALSE;
-  if (awaits_owner (self, from, record, away) || has_to_count (self, from, record, left_ms))
+  if (awaits_owner (self, from, record, is_rumour) || has_to_count (self, from, record, left_ms))
     return FALSE;
   doubted = away > 0 && is_doubtful (self, record, away);
 
@@ -458,13 +458,13 @@ apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint
 }
 
 gboolean
-gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away)
+gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away, gboolean is_rumour)
 {
   g_autoptr (GkvRecord) corrected = NULL;
 
   self->runtime->counters.records_received++;
   if (!gkv_clocks_may_correct (self->clocks, record))
-    return apply (self, from, record, left_ms, away);
+    return apply (self, from, record, left_ms, away, is_rumour);
 
   /* It was written before the node was started again, by a clock that was wrong: nobody else can say that. */
   corrected = gkv_record_new_timed (gkv_store_get_hash_key (self->runtime->store), record,
@@ -479,7 +479,7 @@ gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 le
       return FALSE;
     }
 
-  if (apply (self, from, corrected, left_ms, away))
+  if (apply (self, from, corrected, left_ms, away, is_rumour))
     gkv_rumours_add (self->rumours, corrected);
   return FALSE;
 }

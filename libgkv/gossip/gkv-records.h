@@ -32,8 +32,9 @@ void gkv_records_tick (GkvRecords *self);
 void gkv_records_take_in (GkvRecords *self);
 /* @record was written here, and the store has taken it already. */
 void gkv_records_push (GkvRecords *self, GkvRecord *record);
-/* TRUE when it was new. @from: who sent it. @left_ms, @away: as of gkv-transfer. */
-gboolean gkv_records_apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away);
+/* TRUE when it was new. @from: who sent it. @left_ms, @away: as of gkv-transfer. @is_rumour: nobody asked for it. */
+gboolean gkv_records_apply (
+    GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint64 away, gboolean is_rumour);
 /* Whether a record of that key from a sender that was away isn't taken as yet. */
 gboolean gkv_records_refuse (GkvRecords *self, GkvLink *from, guint64 hash, guint64 away);
 

@@ -94,6 +94,7 @@ gkv_runtime_set_synced (GkvRuntime *self, gboolean synced)
     return;
 
   self->synced = synced;
+  self->was_synced |= synced;
   gkv_events_add_synced (self->events, synced);
 }
 

@@ -51,8 +51,9 @@ typedef struct
   guint max_datagram; /* bytes */
   gboolean leaving;
   gboolean synced;
-  guint n_alive;     /* members that are alive or suspected */
-  guint32 sum_alive; /* of what gkv-members has for them */
+  gboolean was_synced; /* since it was started */
+  guint n_alive;       /* members that are alive or suspected */
+  guint32 sum_alive;   /* of what gkv-members has for them */
 
   GkvTime now;
   gint64 wake; /* nothing is due before */
