@@ -21,7 +21,7 @@
 
 /* Where a node was last heard of may be a circle of several that all took it from each other: one question of so many
  * is sent to where it is. */
-#define DIRECT_TURNS 4
+#define DIRECT_TURNS 2
 
 /* Replies that are passed on share datagrams. */
 #define MERGE_PERIOD (20 * GKV_MS)
@@ -52,6 +52,7 @@ typedef struct
   gboolean refuses;
   GByteArray *replies; /* FLUSHED that waits to be sent; NULL: none */
   GkvLink *back;       /* where to, then, */
+  GkvLink *also;       /* and perhaps also to; NULL: it isn't */
   guint strays;        /* and how often it may still leave the way that the question came */
   gint64 replied;
 } Writer;
@@ -229,11 +230,16 @@ put_flushed (GByteArray *body, guint64 place, guint64 generation, guint strays)
 static void
 send_replies (GkvConfirmations *self, Writer *writer)
 {
-  GByteArray *body = gkv_links_begin_message (self->links);
+  GkvLink *links[] = { writer->back, writer->also };
 
-  put_flushed (body, writer->place, writer->generation, writer->strays);
-  g_byte_array_append (body, writer->replies->data, writer->replies->len);
-  gkv_links_send (self->links, writer->back, GKV_MESSAGE_FLUSHED);
+  for (guint i = 0; i < G_N_ELEMENTS (links) && links[i] != NULL; i++)
+    {
+      GByteArray *body = gkv_links_begin_message (self->links);
+
+      put_flushed (body, writer->place, writer->generation, writer->strays);
+      g_byte_array_append (body, writer->replies->data, writer->replies->len);
+      gkv_links_send (self->links, links[i], GKV_MESSAGE_FLUSHED);
+    }
   g_clear_pointer (&writer->replies, g_byte_array_unref);
   writer->replied = self->runtime->now.mono;
 }
@@ -242,8 +248,9 @@ send_replies (GkvConfirmations *self, Writer *writer)
 static void
 reply (GkvConfirmations *self, Writer *writer, const GkvLink *from, guint strays, const guint8 *entry, gsize len)
 {
-  if (writer->replies != NULL && (writer->back == from || FLUSHED_HEAD_SIZE + writer->replies->len + len >
-                                                              gkv_links_get_max_body (self->links, writer->back)))
+  if (writer->replies != NULL &&
+      (writer->back == from || writer->also == from ||
+       FLUSHED_HEAD_SIZE + writer->replies->len + len > gkv_links_get_max_body (self->links, writer->back)))
     send_replies (self, writer);
 
   if (writer->replies == NULL)
@@ -252,6 +259,8 @@ reply (GkvConfirmations *self, Writer *writer, const GkvLink *from, guint strays
       if (writer->back == NULL)
         return;
 
+      /* That nothing arrives there may have been loss. */
+      writer->also = writer->parent != writer->back && writer->parent != from ? writer->parent : NULL;
       writer->replies = g_byte_array_new ();
       writer->strays = strays;
     }
@@ -420,7 +429,7 @@ gkv_confirmations_forget_link (GkvConfirmations *self, GkvLink *link)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &writer))
     if (writer->parent == link)
       g_hash_table_iter_remove (&iter);
-    else if (writer->back == link)
+    else if (writer->back == link || writer->also == link)
       g_clear_pointer (&writer->replies, g_byte_array_unref);
 }
 
