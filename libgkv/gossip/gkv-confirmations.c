@@ -20,8 +20,8 @@
 #define BETTER_LASTS GKV_SECOND
 
 /* Where a node was last heard of may be a circle of several that all took it from each other: one question of so many
- * is sent to where it is. */
-#define DIRECT_TURNS 2
+ * is sent to its address, too. */
+#define DIRECT_TURNS 4
 
 /* Replies that are passed on share datagrams. */
 #define MERGE_PERIOD (20 * GKV_MS)
@@ -182,12 +182,8 @@ static GkvLink *
 find_way (GkvConfirmations *self, const GkvMember *member, const GkvLink *from)
 {
   const GkvMember *via = gkv_member_is_direct (member) ? member : gkv_member_get_via (member);
-  GkvLink *link;
+  GkvLink *link = via != NULL ? gkv_member_open_link (via, self->links) : NULL;
 
-  if (via != member && gkv_runtime_random (self->runtime, DIRECT_TURNS) == 0)
-    link = gkv_member_try_link (member, self->links);
-  else
-    link = via != NULL ? gkv_member_open_link (via, self->links) : NULL;
   if (link != NULL && link != from)
     return link;
 
@@ -518,6 +514,40 @@ send_on (GkvConfirmations *self, GkvLink *link, GkvFlushMessage *message)
   gkv_links_send (self->links, link, GKV_MESSAGE_FLUSH);
 }
 
+/* What is sent on to @link, to those of the targets that are given. */
+static void
+send_to_targets (
+    GkvConfirmations *self, GkvLink *link, const GkvFlushMessage *message, const Writer *writer, GArray *targets)
+{
+  GkvFlushMessage copy = *message;
+
+  copy.hops--;
+  copy.held = writer->held >= message->written;
+  copy.refused = !copy.held && (writer->refuses || message->refused);
+  copy.targets = (guint64 *) targets->data;
+  copy.n_targets = targets->len;
+  send_on (self, link, &copy);
+}
+
+/* To where it is, though it can't be reached there as far as is known. */
+static void
+try_directly (GkvConfirmations *self,
+              GkvLink *from,
+              const GkvFlushMessage *message,
+              const Writer *writer,
+              const GkvMember *member)
+{
+  GkvLink *link = gkv_member_try_link (member, self->links);
+  g_autoptr (GArray) target = NULL;
+
+  if (link == NULL || link == from || !gkv_links_spend (self->links, 8))
+    return;
+
+  target = g_array_new (FALSE, FALSE, sizeof (guint64));
+  g_array_append_val (target, member->profile->place);
+  send_to_targets (self, link, message, writer, target);
+}
+
 /* To those that are asked, each by the way that is known here. */
 static void
 pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, const Writer *writer)
@@ -531,7 +561,12 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
                               : NULL;
 
       gkv_runtime_breathe (self->runtime, GKV_COST_RECORD);
-      ways[i] = member != NULL ? find_way (self, member, from) : NULL;
+      if (member == NULL)
+        continue;
+
+      ways[i] = find_way (self, member, from);
+      if (!gkv_member_is_direct (member) && gkv_runtime_random (self->runtime, DIRECT_TURNS) == 0)
+        try_directly (self, from, message, writer, member);
     }
 
   /* Those that go the same way go together. */
@@ -539,7 +574,6 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
     {
       g_autoptr (GArray) targets = NULL;
       GkvLink *link = ways[i];
-      GkvFlushMessage copy = *message;
 
       if (link == NULL || !gkv_links_spend (self->links, 8))
         continue;
@@ -552,12 +586,7 @@ pass_on (GkvConfirmations *self, GkvLink *from, const GkvFlushMessage *message, 
             ways[j] = NULL;
           }
 
-      copy.hops--;
-      copy.held = writer->held >= message->written;
-      copy.refused = !copy.held && (writer->refuses || message->refused);
-      copy.targets = (guint64 *) targets->data;
-      copy.n_targets = targets->len;
-      send_on (self, link, &copy);
+      send_to_targets (self, link, message, writer, targets);
     }
 }
 
