@@ -482,7 +482,8 @@ ask_member (GkvFlushes *self, GPtrArray *ways, GkvMember *member)
     return TRUE;
 
   standing->flush_asked = self->runtime->now.mono;
-  if (standing->flush_since == 0)
+  /* What others were to pass on, and didn't, is no silence of its own. */
+  if (standing->flush_since == 0 || via != NULL)
     standing->flush_since = self->runtime->now.mono;
   standing->n_flush_asked++;
   if (standing->n_flush_asked == UNHEARD_QUESTIONS && gkv_member_has_link (member) &&
