@@ -345,13 +345,13 @@ rewrite_if_marked (GkvRecords *self, GkvRecord *record)
 }
 
 /* A mark is a claim about a record, and whoever holds that counts for itself. So one that lies about what remains of a
- * lifetime harms only those whom it tells. What has no end gets no mark: a removal has a later stamp. */
+ * lifetime harms only those whom it tells. */
 static gboolean
 doubts_mark (GkvRecords *self, GkvRecord *record)
 {
   GkvRecord *held = gkv_store_find_version (self->runtime->store, record);
 
-  if (held == NULL || gkv_record_is_dead (held))
+  if (held == NULL || gkv_record_is_dead (held) || gkv_record_compare (held, record) >= 0)
     return FALSE;
 
   if ((record->flags & held->flags & GKV_RECORD_TTL) && is_ending (self, held))

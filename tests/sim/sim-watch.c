@@ -177,8 +177,8 @@ check_leases (SimNode *node, GkvRecord *record, GkvRecord *replaced)
   guint n;
 
   if (!gkv_record_is_dead (record) || (record->flags & GKV_RECORD_EPHEMERAL) == 0 || replaced == NULL ||
-      owner == NULL || owner->lies != NULL || sim_check_has_owner_ended (node->cluster, record) ||
-      !sim_paths_are_known (self->paths))
+      gkv_record_is_dead (replaced) || owner == NULL || owner->lies != NULL ||
+      sim_check_has_owner_ended (node->cluster, record) || !sim_paths_are_known (self->paths))
     return;
 
   name = g_strdup_printf ("%u %s", node->index, gkv_record_get_key (record));
