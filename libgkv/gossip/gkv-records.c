@@ -345,19 +345,36 @@ rewrite_if_marked (GkvRecords *self, GkvRecord *record)
 }
 
 /* A mark is a claim about a record, and whoever holds that counts for itself. So one that lies about what remains of a
- * lifetime harms only those whom it tells. */
+ * lifetime harms only those whom it tells. What has no end gets no mark: a removal has a later stamp. */
 static gboolean
 doubts_mark (GkvRecords *self, GkvRecord *record)
 {
   GkvRecord *held = gkv_store_find_version (self->runtime->store, record);
 
-  if (held == NULL || gkv_record_is_dead (held) || gkv_record_compare (held, record) >= 0)
+  if (held == NULL || gkv_record_is_dead (held))
     return FALSE;
 
   if ((record->flags & held->flags & GKV_RECORD_TTL) && is_ending (self, held))
     return FALSE;
 
   return !(record->flags & held->flags & GKV_RECORD_EPHEMERAL) || gkv_ephemerals_doubt (self->ephemerals, record);
+}
+
+/* Two runs of a node whose clock is behind may go above the same record of another, and so give one stamp to a value
+ * and to a removal. Who holds the value takes the removal for a mark of what has no end, and refuses it; so who holds
+ * the removal makes it again, above both. */
+static void
+remove_again (GkvRecords *self, GkvRecord *record)
+{
+  GkvRecord *held = gkv_store_find_version (self->runtime->store, record);
+  g_autoptr (GkvRecord) dead = NULL;
+
+  if (held == NULL || !gkv_record_is_dead (held) || gkv_record_is_dead (record) || gkv_record_has_end (held) ||
+      gkv_record_has_end (record) || ((held->flags | record->flags) & GKV_RECORD_QUARANTINED))
+    return;
+
+  dead = gkv_tombstones_make_above (self->tombstones, record);
+  put_own (self, dead);
 }
 
 /* When a record that came with @left_ms ends: it is counted once for all, also where it comes again with another time.
@@ -412,6 +429,7 @@ apply (GkvRecords *self, GkvLink *from, GkvRecord *record, gint64 left_ms, guint
     }
 
   deadline = get_deadline (self, record, left_ms);
+  remove_again (self, record);
   result = gkv_store_put (self->runtime->store, record, &replaced);
   if (result == GKV_STORE_REMOVED)
     {

@@ -173,6 +173,12 @@ gkv_tombstones_make_again (GkvTombstones *self, GkvRecord *record)
 }
 
 GkvRecord *
+gkv_tombstones_make_above (GkvTombstones *self, GkvRecord *record)
+{
+  return make_dead (self, gkv_record_get_key (record), record->key_len, record->stamp + 1);
+}
+
+GkvRecord *
 gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record)
 {
   if (!gkv_record_is_dead (record) || gkv_record_has_end (record) || (record->flags & GKV_RECORD_QUARANTINED))

@@ -24,6 +24,8 @@ void gkv_tombstones_keep (GkvTombstones *self, GkvRecord *dead, gint64 left_ms);
 GkvRecord *gkv_tombstones_recall (GkvTombstones *self, GkvLink *link, GkvRecord *record);
 /* The same for a record that lies ahead of the clock of the peer. (transfer full) */
 GkvRecord *gkv_tombstones_make_again (GkvTombstones *self, GkvRecord *record);
+/* One of the key of @record that wins over it. (transfer full) */
+GkvRecord *gkv_tombstones_make_above (GkvTombstones *self, GkvRecord *record);
 /* TRUE for the dead mark of a record of which nothing is held here, where the peer keeps it for a little while only: it
  * isn't taken, and the peer is told so. */
 gboolean gkv_tombstones_refuse (GkvTombstones *self, GkvLink *link, GkvRecord *record, gint64 left_ms);

@@ -243,24 +243,14 @@ compare_contents (const GkvRecord *a, const GkvRecord *b)
   return compare_bytes (gkv_record_get_content (a), a->content_len, gkv_record_get_content (b), b->content_len);
 }
 
-/* A dead mark is above what it marks. What has no end gets none: where a removal has the stamp and the writer of a
- * value, as two runs of that writer went above the same record, the value stays. */
-static int
-get_rank (const GkvRecord *record)
-{
-  if (!gkv_record_is_dead (record))
-    return 0;
-
-  return gkv_record_has_end (record) ? 1 : -1;
-}
-
 int
 gkv_record_compare (const GkvRecord *a, const GkvRecord *b)
 {
   int result;
 
   if ((result = compare_numbers (a->stamp, b->stamp)) != 0 ||
-      (result = strcmp (a->writer->origin, b->writer->origin)) != 0 || (result = get_rank (a) - get_rank (b)) != 0 ||
+      (result = strcmp (a->writer->origin, b->writer->origin)) != 0 ||
+      (result = gkv_record_is_dead (a) - gkv_record_is_dead (b)) != 0 ||
       (result = compare_numbers (gkv_record_get_time_ms (b), gkv_record_get_time_ms (a))) != 0 ||
       (result = strcmp (a->writer->codec, b->writer->codec)) != 0 || (result = compare_contents (a, b)) != 0 ||
       (result = compare_numbers (a->flags & GKV_RECORD_HASHED_FLAGS, b->flags & GKV_RECORD_HASHED_FLAGS)) != 0)

@@ -167,6 +167,17 @@ check_removed (SimNode *node, GkvRecord *record)
                           gkv_record_get_key (record));
 }
 
+/* One that hasn't met anybody since it was started, and brings its memory, is parted from all. */
+static gboolean
+knows_nobody (SimNode *node)
+{
+  for (guint i = 0; i < node->cluster->nodes->len; i++)
+    if (sim_node_get_peer_state (node, sim_cluster_get (node->cluster, i)->id) >= 0)
+      return FALSE;
+
+  return TRUE;
+}
+
 /* A split takes a lease away once at most; it comes back once then. */
 static void
 check_leases (SimNode *node, GkvRecord *record, GkvRecord *replaced)
@@ -177,7 +188,7 @@ check_leases (SimNode *node, GkvRecord *record, GkvRecord *replaced)
   guint n;
 
   if (!gkv_record_is_dead (record) || (record->flags & GKV_RECORD_EPHEMERAL) == 0 || replaced == NULL ||
-      gkv_record_is_dead (replaced) || owner == NULL || owner->lies != NULL ||
+      gkv_record_is_dead (replaced) || knows_nobody (node) || owner == NULL || owner->lies != NULL ||
       sim_check_has_owner_ended (node->cluster, record) || !sim_paths_are_known (self->paths))
     return;
 
