@@ -30,16 +30,10 @@ static const Known table[] = {
     "one in 2,000 seeds: a live peer is held dead, and the way to it was through nodes that hadn't met" },
   { "one-way-leases", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_LEASES, 84,
     "one in 1,000: who is heard one way only comes back, and goes again" },
-  { "one-way-flushes", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_FLUSHES, 768, "a flush takes more than half a minute" },
   { "one-way-confirmed", "e", NULL, SIM_FAULT_ONE_WAY, SIM_CHECK_CONFIRMED, 1002,
     "a flush ends though one that lives hasn't what was written" },
   { "partial-leases", "e", NULL, SIM_FAULT_PARTIAL, SIM_CHECK_LEASES, 1177,
     "one in 3,000: a split ends while others hold its owner dead" },
-  { "bursts-deaths", "r", NULL, SIM_FAULT_BURSTS, SIM_CHECK_DEATHS, 756,
-    "one in 2,000: all that came by several hops got lost, in bursts" },
-  { "bursts-leases", "r", NULL, SIM_FAULT_BURSTS, SIM_CHECK_LEASES, 1190, "and its leases with it" },
-  { "sleeps-leases", "e", NULL, SIM_FAULT_SLEEPS, SIM_CHECK_LEASES, 143,
-    "who wakes brings the leases of owners that others have forgotten; they go again" },
 
   /* Checks that are left out in a run. */
   { "faults-deaths", "e, r", "faults", 0, SIM_CHECK_DEATHS, 942, "one in 1,000: as one-way-deaths" },
