@@ -732,7 +732,8 @@ gkv_node_list_entries (GkvNode *self, const char *prefix)
  * - `n-quarantined` (t): quarantined records: the clock of their writer is more than an hour ahead
  * - `n-peers` (t): peers that are alive or suspect
  * - `send-errors` (t): datagrams that the transport could not send; by cause `send-errors-no-route`,
- *   `send-errors-no-network`, `send-errors-refused`, `send-errors-too-large`, `send-errors-other` (t)
+ *   `send-errors-no-network`, `send-errors-refused`, `send-errors-too-large`, `send-errors-busy` (the machine had no
+ *   memory for it; it is tried again, and each try counts), `send-errors-other` (t)
  *
  * A node on the network adds `peers-alive`, `datagrams-sent`, `datagrams-received`, `bytes-sent`, `bytes-received` (t),
  * and other numbers of its protocol, whose names may change between versions.

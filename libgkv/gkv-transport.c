@@ -445,9 +445,12 @@ gkv_transport_try_flush (GkvTransport *self, GError **error)
  * again; where another one has failed as well, the next call says so. It isn't an error when a single receiver isn't
  * there.
  *
+ * Where the system has no memory for a datagram now, an implementation keeps it and tries again after a while, as it
+ * does while the network takes nothing; it may fail with %G_IO_ERROR_WOULD_BLOCK, so that this is counted and reported.
+ *
  * An implementation fails with an error of %G_IO_ERROR where that names the cause, and the node counts it so:
  * %G_IO_ERROR_HOST_UNREACHABLE, %G_IO_ERROR_NETWORK_UNREACHABLE, %G_IO_ERROR_PERMISSION_DENIED,
- * %G_IO_ERROR_CONNECTION_REFUSED, %G_IO_ERROR_MESSAGE_TOO_LARGE.
+ * %G_IO_ERROR_CONNECTION_REFUSED, %G_IO_ERROR_MESSAGE_TOO_LARGE, %G_IO_ERROR_WOULD_BLOCK.
  *
  * Belongs to the thread that the transport is used in; other threads may call it as
  * [method@Gkv.Transport.is_thread_movable] says.

@@ -1,4 +1,4 @@
-/* Datagrams that could not be sent.
+/* Datagrams that could not be sent, or not at once.
  *
  * A cause is told when it begins, and not again while it lasts: a seed without a route is greeted each few seconds, and
  * one line about it is as good as a thousand.
@@ -25,6 +25,7 @@ typedef enum
   CAUSE_NO_NETWORK,
   CAUSE_REFUSED,
   CAUSE_TOO_LARGE,
+  CAUSE_BUSY,
   CAUSE_OTHER,
   N_CAUSES
 } Cause;
@@ -32,7 +33,7 @@ typedef enum
 static const char *const names[N_CAUSES] = {
   [CAUSE_NO_ROUTE] = "send-errors-no-route", [CAUSE_NO_NETWORK] = "send-errors-no-network",
   [CAUSE_REFUSED] = "send-errors-refused",   [CAUSE_TOO_LARGE] = "send-errors-too-large",
-  [CAUSE_OTHER] = "send-errors-other",
+  [CAUSE_BUSY] = "send-errors-busy",         [CAUSE_OTHER] = "send-errors-other",
 };
 
 struct _GkvUnsent
@@ -77,6 +78,8 @@ get_cause (const GError *error)
       return CAUSE_REFUSED;
     case G_IO_ERROR_MESSAGE_TOO_LARGE:
       return CAUSE_TOO_LARGE;
+    case G_IO_ERROR_WOULD_BLOCK:
+      return CAUSE_BUSY;
     default:
       return CAUSE_OTHER;
     }
@@ -92,8 +95,8 @@ gboolean
 gkv_unsent_note (GkvUnsent *self, const GError *error, gint64 now)
 {
   Cause cause = get_cause (error);
-  /* Without a network it is the same for all addresses. */
-  const char *what = cause == CAUSE_NO_NETWORK ? names[cause] : error->message;
+  /* Of these the address is of no interest: it is the machine that has no network, or no memory. */
+  const char *what = cause == CAUSE_NO_NETWORK || cause == CAUSE_BUSY ? names[cause] : error->message;
   g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->lock);
   gint64 *last;
 

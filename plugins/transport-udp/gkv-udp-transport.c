@@ -36,6 +36,10 @@
 /* Failures that wait to be reported. */
 #define MAX_ERRORS 64
 
+/* A datagram that the kernel had no memory for is tried again at once, then after 1 ms, and each time after twice as
+ * long. After so many tries it is dropped, and so is any behind it at its first try, until one leaves. */
+#define MAX_REFUSALS 8
+
 /* What the kernel is requested to give; it may give less. */
 #define BUFFER_SIZE (4 * 1024 * 1024)
 
@@ -44,6 +48,13 @@
 
 #define GKV_TYPE_UDP_TRANSPORT (gkv_udp_transport_get_type ())
 G_DECLARE_FINAL_TYPE (GkvUdpTransport, gkv_udp_transport, GKV, UDP_TRANSPORT, GObject)
+
+typedef enum
+{
+  WAITS_FOR_NOTHING,
+  WAITS_FOR_ROOM,   /* the socket is full: poll () tells when it takes something again */
+  WAITS_FOR_MEMORY, /* the kernel has none for it now, and doesn't tell when it has */
+} WaitsFor;
 
 /* In the form that the socket sends to. */
 typedef struct
@@ -91,7 +102,8 @@ struct _GkvUdpTransport
   int fd; /* -1: not open */
   GkvUdpAddress local;
   UdpSource *source;
-  gboolean is_full;    /* the socket takes nothing: what waits leaves when it does again */
+  WaitsFor waits_for;  /* before what is queued leaves */
+  guint n_refusals;    /* tries in a row that the kernel had no memory for */
   GArray *queue;       /* Outgoing */
   guint n_sent;        /* of the queue, at its beginning */
   GHashTable *by_text; /* canonical form → GkvUdpAddress */
@@ -184,13 +196,18 @@ note_closed (GkvUdpTransport *self)
 /* Sending */
 
 static void
-set_full_locked (GkvUdpTransport *self, gboolean is_full)
+set_waits_for_locked (GkvUdpTransport *self, WaitsFor waits_for)
 {
-  if (self->is_full == is_full)
-    return;
+  GSource *source = &self->source->parent;
 
-  self->is_full = is_full;
-  g_source_modify_unix_fd (&self->source->parent, self->source->tag, is_full ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  if (waits_for == WAITS_FOR_MEMORY)
+    g_source_set_ready_time (source, g_get_monotonic_time () + (G_TIME_SPAN_MILLISECOND << (self->n_refusals - 2)));
+  else if (self->waits_for == WAITS_FOR_MEMORY)
+    g_source_set_ready_time (source, -1);
+
+  if ((waits_for == WAITS_FOR_ROOM) != (self->waits_for == WAITS_FOR_ROOM))
+    g_source_modify_unix_fd (source, self->source->tag, waits_for == WAITS_FOR_ROOM ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  self->waits_for = waits_for;
 }
 
 /* Takes the first @n away that wait. */
@@ -214,35 +231,58 @@ count_queued_locked (GkvUdpTransport *self)
   return self->queue->len - self->n_sent;
 }
 
+static gboolean
+is_no_memory (int code)
+{
+  return code == ENOBUFS || code == ENOMEM;
+}
+
 /* In the domain of GIO, so that the node can count it. */
 static int
 get_cause (int code)
 {
+  if (is_no_memory (code))
+    return G_IO_ERROR_WOULD_BLOCK;
+
   return code == ENETDOWN || code == EADDRNOTAVAIL ? G_IO_ERROR_NETWORK_UNREACHABLE
                                                    : (int) g_io_error_from_errno (code);
 }
 
-/* The first that waits could not be sent. That nobody listens there, or that the kernel has no memory for it now, is
- * what UDP may do to any datagram; all else concerns the network, and is kept for the next flush. */
+/* The first that waits could not be sent. That nobody listens there is what UDP may do to any datagram; all else
+ * concerns the network, and is kept for the next flush. */
 static void
 take_error_locked (GkvUdpTransport *self, int code)
 {
   g_autofree char *text = NULL;
   GkvUdpAddress address;
 
-  if (code == ECONNREFUSED || code == ENOBUFS || code == ENOMEM || self->send_errors.length >= MAX_ERRORS)
+  if (code == ECONNREFUSED || self->send_errors.length >= MAX_ERRORS)
     return;
 
   address = g_array_index (self->queue, Outgoing, self->n_sent).address;
   gkv_udp_address_unmap (&address);
   text = gkv_udp_address_format (&address);
   g_queue_push_tail (&self->send_errors,
-                     g_error_new (G_IO_ERROR, get_cause (code), "A datagram to %s could not be sent: %s", text,
-                                  g_strerror (code)));
+                     g_error_new (G_IO_ERROR, get_cause (code), "A datagram to %s could not be sent%s: %s", text,
+                                  is_no_memory (code) ? " yet" : "", g_strerror (code)));
 }
 
-/* One system call. FALSE: the socket is full. */
-static gboolean
+/* The kernel had no memory for the first that waits. */
+static WaitsFor
+take_refusal_locked (GkvUdpTransport *self)
+{
+  self->n_refusals++;
+  if (self->n_refusals == 1)
+    return WAITS_FOR_NOTHING;
+  if (self->n_refusals < MAX_REFUSALS)
+    return WAITS_FOR_MEMORY;
+
+  drop_locked (self, 1);
+  return WAITS_FOR_NOTHING;
+}
+
+/* One system call. */
+static WaitsFor
 send_batch_locked (GkvUdpTransport *self)
 {
   struct mmsghdr messages[BATCH];
@@ -266,25 +306,33 @@ send_batch_locked (GkvUdpTransport *self)
   while (n < 0 && errno == EINTR);
 
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-    return FALSE;
+    return WAITS_FOR_ROOM;
 
   if (n <= 0)
     {
-      take_error_locked (self, errno);
+      int code = errno;
+
+      take_error_locked (self, code);
+      if (is_no_memory (code))
+        return take_refusal_locked (self);
       n = 1;
     }
+  else
+    {
+      self->n_refusals = 0;
+    }
   drop_locked (self, n);
-  return TRUE;
+  return WAITS_FOR_NOTHING;
 }
 
 static void
 send_queued_locked (GkvUdpTransport *self)
 {
-  gboolean is_full = FALSE;
+  WaitsFor waits_for = WAITS_FOR_NOTHING;
 
-  while (!is_full && count_queued_locked (self) > 0)
-    is_full = !send_batch_locked (self);
-  set_full_locked (self, is_full);
+  while (waits_for == WAITS_FOR_NOTHING && count_queued_locked (self) > 0)
+    waits_for = send_batch_locked (self);
+  set_waits_for_locked (self, waits_for);
 }
 
 /* The form that the socket sends to. */
@@ -338,7 +386,7 @@ gkv_udp_transport_send (GkvTransport *transport, const char *text, GBytes *datag
   outgoing = (Outgoing){ *address, g_bytes_ref (datagram) };
   g_array_append_val (self->queue, outgoing);
 
-  if (count_queued_locked (self) >= BATCH && !self->is_full)
+  if (count_queued_locked (self) >= BATCH && self->waits_for == WAITS_FOR_NOTHING)
     send_queued_locked (self);
   return TRUE;
 }
@@ -349,7 +397,7 @@ gkv_udp_transport_flush (GkvTransport *transport, GError **error)
   GkvUdpTransport *self = GKV_UDP_TRANSPORT (transport);
   g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->lock);
 
-  if (self->fd >= 0 && !self->is_full)
+  if (self->fd >= 0 && self->waits_for == WAITS_FOR_NOTHING)
     send_queued_locked (self);
   if (self->send_errors.length == 0)
     return TRUE;
@@ -469,6 +517,18 @@ receive (GkvUdpTransport *self)
     gkv_transport_emit_drained (GKV_TRANSPORT (self));
 }
 
+/* Whether what waits may be sent now. */
+static gboolean
+is_due (GkvUdpTransport *self, GIOCondition condition)
+{
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->lock);
+
+  if (self->waits_for != WAITS_FOR_MEMORY)
+    return (condition & G_IO_OUT) != 0;
+
+  return g_source_get_ready_time (&self->source->parent) <= g_source_get_time (&self->source->parent);
+}
+
 /* The source. It can recurse so that it stays in the poll set while it is dispatched: to be taken out and put back
  * costs more system calls than to receive. */
 
@@ -499,7 +559,7 @@ udp_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   transport = g_object_ref (self->transport);
   if (has_rest (transport) || (condition & ~G_IO_OUT) != 0)
     receive (transport);
-  if ((condition & G_IO_OUT) != 0 && !g_source_is_destroyed (source))
+  if (!g_source_is_destroyed (source) && is_due (transport, condition))
     send_waiting (transport);
 
   return G_SOURCE_CONTINUE;
@@ -847,13 +907,14 @@ gkv_udp_transport_close (GkvTransport *transport)
 
   note_closed (self);
   g_mutex_lock (&self->lock);
-  while (count_queued_locked (self) > 0 && send_batch_locked (self))
+  while (count_queued_locked (self) > 0 && send_batch_locked (self) != WAITS_FOR_ROOM)
     ;
   drop_locked (self, count_queued_locked (self));
   g_source_destroy (&self->source->parent);
   g_source_unref (&self->source->parent);
   self->source = NULL;
-  self->is_full = FALSE;
+  self->waits_for = WAITS_FOR_NOTHING;
+  self->n_refusals = 0;
   close (self->fd);
   self->fd = -1;
   g_hash_table_remove_all (self->by_text);

@@ -45,13 +45,16 @@ test_causes (void)
   /* Of the network itself only one. */
   g_assert_true (note (unsent, G_IO_ERROR_NETWORK_UNREACHABLE, "a:1", 0));
   g_assert_false (note (unsent, G_IO_ERROR_NETWORK_UNREACHABLE, "b:1", 0));
+  g_assert_true (note (unsent, G_IO_ERROR_WOULD_BLOCK, "a:1", 0));
+  g_assert_false (note (unsent, G_IO_ERROR_WOULD_BLOCK, "b:1", 0));
 
   g_assert_cmpuint (get (unsent, "send-errors-no-route"), ==, 1);
   g_assert_cmpuint (get (unsent, "send-errors-no-network"), ==, 2);
   g_assert_cmpuint (get (unsent, "send-errors-refused"), ==, 1);
   g_assert_cmpuint (get (unsent, "send-errors-too-large"), ==, 1);
+  g_assert_cmpuint (get (unsent, "send-errors-busy"), ==, 2);
   g_assert_cmpuint (get (unsent, "send-errors-other"), ==, 1);
-  g_assert_cmpuint (get (unsent, "send-errors"), ==, 6);
+  g_assert_cmpuint (get (unsent, "send-errors"), ==, 8);
   g_assert_cmpuint (get (NULL, "send-errors"), ==, 0);
   gkv_unsent_free (unsent);
 }
