@@ -21,7 +21,12 @@
  * node.
  *
  * Addresses are those of the node's transport, in canonical form. A discovery that can't use them fails to start. The
- * library has the discovery "mdns", which needs "host:port" with a numeric host.
+ * library has two, which need "host:port" with a numeric host: "mdns" for the local network, and "dns:NAME:PORT" for
+ * the nodes that a name stands for.
+ *
+ * A discovery that has a writable property `given-address`, a string, finds there, when it is started, what the
+ * application gave as [property@Gkv.Node:advertise-address], or else as [property@Gkv.Node:bind-address]: with the port
+ * 0 the one in the address that it is started with was picked by the system.
  *
  * Since: 1.0
  */
@@ -52,7 +57,7 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
   /**
    * GkvDiscovery::found:
    * @self: the discovery
-   * @node_id: the id of a node of this cluster
+   * @node_id: (nullable): the id of a node of this cluster; %NULL where only the address is known
    * @address: its address
    *
    * A node of the cluster may be at an address. A node with several addresses is found once at each. A node that has
@@ -69,7 +74,7 @@ gkv_discovery_default_init (GkvDiscoveryInterface *iface)
   /**
    * GkvDiscovery::lost:
    * @self: the discovery
-   * @node_id: the id of a node
+   * @node_id: (nullable): the id that it was found with
    * @address: the address where it was found
    *
    * A node is no longer announced at an address.
@@ -219,7 +224,7 @@ gkv_discovery_is_thread_movable (GkvDiscovery *self)
 /**
  * gkv_discovery_emit_found:
  * @self: a discovery
- * @node_id: the id of a node
+ * @node_id: (nullable): the id of a node; %NULL where only the address is known
  * @address: its address
  *
  * Emits [signal@Gkv.Discovery::found]. For implementations.
@@ -232,7 +237,7 @@ void
 gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *address)
 {
   g_return_if_fail (GKV_IS_DISCOVERY (self));
-  g_return_if_fail (node_id != NULL && address != NULL);
+  g_return_if_fail (address != NULL);
 
   g_signal_emit (self, signals[SIGNAL_FOUND], 0, node_id, address);
 }
@@ -240,7 +245,7 @@ gkv_discovery_emit_found (GkvDiscovery *self, const char *node_id, const char *a
 /**
  * gkv_discovery_emit_lost:
  * @self: a discovery
- * @node_id: the id of a node
+ * @node_id: (nullable): the id that it was found with
  * @address: the address where it was found
  *
  * Emits [signal@Gkv.Discovery::lost]. For implementations.
@@ -253,7 +258,7 @@ void
 gkv_discovery_emit_lost (GkvDiscovery *self, const char *node_id, const char *address)
 {
   g_return_if_fail (GKV_IS_DISCOVERY (self));
-  g_return_if_fail (node_id != NULL && address != NULL);
+  g_return_if_fail (address != NULL);
 
   g_signal_emit (self, signals[SIGNAL_LOST], 0, node_id, address);
 }

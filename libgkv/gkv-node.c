@@ -407,8 +407,8 @@ gkv_node_install_properties (GObjectClass *object_class)
   /**
    * GkvNode:discovery: (getter get_discovery) (setter set_discovery)
    *
-   * The discovery that finds peers without seeds, for example the one named "mdns"; %NULL for none. Needs
-   * [property@Gkv.Node:bind-address] and [property@Gkv.Node:cluster].
+   * The discovery that finds peers without seeds, for example the one named "mdns", or "dns:nodes.example:7000"; %NULL
+   * for none. Needs [property@Gkv.Node:bind-address] and [property@Gkv.Node:cluster].
    *
    * Since: 1.0
    */
@@ -569,6 +569,19 @@ gkv_node_check_startable (GkvNode *self, GCancellable *cancellable, GError **err
   return gkv_node_check_usable (self, error) && gkv_options_validate_start (&self->options, error);
 }
 
+/* The address that a discovery starts with doesn't tell whether the application has chosen its port. One that has to
+ * know has a property for what was given. */
+static void
+gkv_node_brief_discovery (GkvNode *self)
+{
+  static const char property[] = "given-address";
+  const GkvOptions *options = &self->options;
+
+  if (options->discovery != NULL && g_object_class_find_property (G_OBJECT_GET_CLASS (options->discovery), property))
+    g_object_set (options->discovery, property,
+                  options->advertise_address != NULL ? options->advertise_address : options->bind_address, NULL);
+}
+
 /* Gives the seeds that there are then: what is added later is handed over to the network. FALSE: another thread has
  * closed the node meanwhile. */
 static gboolean
@@ -585,7 +598,12 @@ gkv_node_begin_start (GkvNode *self, GStrv *seeds, GError **error)
     }
   g_mutex_unlock (&self->lock);
 
-  return begun ? TRUE : gkv_map_fail_closed (error);
+  if (!begun)
+    return gkv_map_fail_closed (error);
+
+  gkv_node_brief_discovery (self);
+
+  return TRUE;
 }
 
 static gboolean

@@ -77,6 +77,6 @@ gkv_network_debug_found (const char *node_id, const char *other_id, const char *
   if (!GKV_DEBUG_IS_ON (GKV_DEBUG_DISCOVERY))
     return;
 
-  id = gkv_debug_quote (other_id, -1);
+  id = other_id != NULL ? gkv_debug_quote (other_id, -1) : g_strdup ("somebody");
   gkv_debug (GKV_DEBUG_DISCOVERY, node_id, "%s %s at %s", found ? "found" : "lost", id, address);
 }

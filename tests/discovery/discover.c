@@ -1,8 +1,9 @@
-/* One node's discovery as a process, for the tests of mDNS to drive: "discover CLUSTER NODE-ID ADDRESS [moved]".
+/* One node's discovery as a process, for the tests to drive: "discover NAME CLUSTER NODE-ID ADDRESS [moved|beside]".
  *
- * With "moved" it runs in another thread than the one that made it, in a context that isn't the thread's default.
- * It says on its standard output, a line each, what it found, lost, or failed in. On its standard input it takes
- * "stop", "start" and "quit"; quit, or the end of the input, drops the last reference.
+ * NAME is that of the discovery. With "moved" it runs in another thread than the one that made it, in a context that
+ * isn't the thread's default. GKV_TEST_INTERVAL is for its property "interval". It says on its standard output, a line
+ * each, what it found, lost, or failed in. On its standard input it takes "stop", "start" and "quit"; quit, or the end
+ * of the input, drops the last reference.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -20,6 +21,7 @@ typedef struct
   const char *address;
   GMainContext *context;
   GMainLoop *loop;
+  int ended;
 } Discover;
 
 static void G_GNUC_PRINTF (1, 2) say (const char *format, ...)
@@ -36,13 +38,13 @@ static void G_GNUC_PRINTF (1, 2) say (const char *format, ...)
 static void
 found_cb (GkvDiscovery *discovery, const char *node_id, const char *address, gpointer user_data)
 {
-  say ("found %s %s", node_id, address);
+  say ("found %s %s", node_id != NULL ? node_id : "?", address);
 }
 
 static void
 lost_cb (GkvDiscovery *discovery, const char *node_id, const char *address, gpointer user_data)
 {
-  say ("lost %s %s", node_id, address);
+  say ("lost %s %s", node_id != NULL ? node_id : "?", address);
 }
 
 static void
@@ -100,11 +102,10 @@ input_cb (GIOChannel *channel, GIOCondition condition, gpointer user_data)
 }
 
 static gpointer
-run (gpointer user_data)
+run_to_end (Discover *self)
 {
   g_autoptr (GIOChannel) input = g_io_channel_unix_new (STDIN_FILENO);
   g_autoptr (GSource) source = g_io_create_watch (input, G_IO_IN | G_IO_HUP);
-  Discover *self = user_data;
 
   if (!start (self))
     return self;
@@ -119,21 +120,37 @@ run (gpointer user_data)
   return NULL;
 }
 
+static gpointer
+run (gpointer user_data)
+{
+  Discover *self = user_data;
+  gpointer failed = run_to_end (self);
+
+  g_atomic_int_set (&self->ended, TRUE);
+  g_main_context_wakeup (NULL);
+  return failed;
+}
+
 int
 main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  gboolean moved = argc == 5 && g_str_equal (argv[4], "moved");
+  gboolean beside = argc == 6 && g_str_equal (argv[5], "beside");
+  gboolean moved = beside || (argc == 6 && g_str_equal (argv[5], "moved"));
   g_autoptr (GMainContext) context = moved ? g_main_context_new () : g_main_context_ref (g_main_context_default ());
   g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
-  g_autoptr (GkvDiscovery) discovery = gkv_discovery_new_for_name ("mdns", &error);
-  Discover self = { discovery, argv[1], argv[2], argv[3], context, loop };
+  g_autoptr (GkvDiscovery) discovery = gkv_discovery_new_for_name (argv[1], &error);
+  Discover self = { discovery, argv[2], argv[3], argv[4], context, loop };
   gpointer last = discovery;
+  GThread *thread = NULL;
 
-  if (argc != 4 && !moved)
-    g_error ("usage: discover CLUSTER NODE-ID ADDRESS [moved]");
+  if (argc != 5 && !moved)
+    g_error ("usage: discover NAME CLUSTER NODE-ID ADDRESS [moved|beside]");
   if (discovery == NULL)
     g_error ("%s", error->message);
+
+  if (g_getenv ("GKV_TEST_INTERVAL") != NULL)
+    g_object_set (discovery, "interval", (guint) g_ascii_strtoull (g_getenv ("GKV_TEST_INTERVAL"), NULL, 10), NULL);
 
   g_signal_connect (discovery, "found", G_CALLBACK (found_cb), NULL);
   g_signal_connect (discovery, "lost", G_CALLBACK (lost_cb), NULL);
@@ -141,7 +158,11 @@ main (int argc, char **argv)
   g_object_add_weak_pointer (G_OBJECT (discovery), &last);
   g_assert_true (gkv_discovery_is_thread_movable (discovery));
 
-  if ((moved ? g_thread_join (g_thread_new ("moved", run, &self)) : run (&self)) != NULL)
+  if (moved)
+    thread = g_thread_new ("moved", run, &self);
+  while (beside && !g_atomic_int_get (&self.ended))
+    g_main_context_iteration (NULL, TRUE);
+  if ((moved ? g_thread_join (thread) : run (&self)) != NULL)
     return 1;
 
   g_clear_object (&discovery);

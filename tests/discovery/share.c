@@ -1,4 +1,4 @@
-/* One node as a process, found by mDNS alone, for the tests to drive: "share CLUSTER NODE-ID".
+/* One node as a process, found by discovery alone, for the tests to drive: "share DISCOVERY CLUSTER NODE-ID ADDRESS".
  *
  * It sets the key of its own id and says on its standard output, a line each, what changed and what went wrong, until
  * its standard input ends.
@@ -41,20 +41,20 @@ main (int argc, char **argv)
   g_autoptr (GkvNode) node = NULL;
   g_autofree char *greeting = NULL;
 
-  if (argc != 3)
-    g_error ("usage: share CLUSTER NODE-ID");
+  if (argc != 5)
+    g_error ("usage: share DISCOVERY CLUSTER NODE-ID ADDRESS");
 
-  discovery = gkv_discovery_new_for_name ("mdns", &error);
+  discovery = gkv_discovery_new_for_name (argv[1], &error);
   if (discovery == NULL)
     g_error ("%s", error->message);
 
-  node = g_object_new (GKV_TYPE_NODE, "cluster", argv[1], "node-id", argv[2], "bind-address", "127.0.0.1:0",
-                       "discovery", discovery, NULL);
+  node = g_object_new (GKV_TYPE_NODE, "cluster", argv[2], "node-id", argv[3], "bind-address", argv[4], "discovery",
+                       discovery, NULL);
   g_signal_connect (node, "changed", G_CALLBACK (changed_cb), NULL);
   g_signal_connect (node, "error", G_CALLBACK (error_cb), NULL);
 
-  greeting = g_strdup_printf ("hello from %s", argv[2]);
-  if (!gkv_node_start (node, NULL, &error) || !gkv_node_set_string (node, argv[2], greeting, &error))
+  greeting = g_strdup_printf ("hello from %s", argv[3]);
+  if (!gkv_node_start (node, NULL, &error) || !gkv_node_set_string (node, argv[3], greeting, &error))
     g_error ("%s", error->message);
 
   g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP, input_cb, loop);

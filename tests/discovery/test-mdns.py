@@ -1,27 +1,17 @@
 #!/usr/bin/python3
 """Real mDNS between processes, in network namespaces: "test-mdns.py SCENARIO PROGRAM", speaking TAP.
 
-PROGRAM is the one made of discover.c, or of share.c for the scenario "nodes". Every process runs below in-namespace, so that no packet leaves the machine
-and no daemon of the machine takes part.
+PROGRAM is the one made of discover.c, or of share.c for the scenario "nodes".
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
-import contextlib
 import os
 import re
-import shutil
-import socket
 import subprocess
-import sys
-import tempfile
-import threading
-import time
 
-# How long anything may take. Nothing is judged by the time it takes: mDNS waits for seconds at times, machines too.
-PATIENCE = 60
-
-IN_NAMESPACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "in-namespace")
+import stage as stages
+from stage import PATIENCE, Skip, need, need_ipv6, need_success
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
   "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -53,93 +43,20 @@ EMBEDDED = "with Avahi inside this process"
 DAEMON = "through the Avahi daemon"
 
 
-class Skip(Exception):
-    pass
-
-
-def say(line):
-    """In one piece, as threads write, too."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-class Process:
-    """A program whose lines of output can be waited for."""
-
-    def __init__(self, arguments, environment=None):
-        self.name = " ".join(arguments[-3:])
-        self.lines = []
-        self.changed = threading.Condition()
-        self.popen = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                      env={**os.environ, **(environment or {})})
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
-
-    def read(self):
-        for line in self.popen.stdout:
-            say(f"# {self.name[-60:]} | {line.rstrip()}")
-            with self.changed:
-                self.lines.append(line.rstrip())
-                self.changed.notify_all()
-
-    def count(self, pattern):
-        return sum(1 for line in self.lines if re.search(pattern, line))
-
-    def wait(self, pattern, times=1):
-        """Waits until that many lines match."""
-        with self.changed:
-            if not self.changed.wait_for(lambda: self.count(pattern) >= times, PATIENCE):
-                raise AssertionError(f"{self.name}: no '{pattern}' (times {times}) in {self.lines}")
-
-    def never(self, pattern):
-        assert self.count(pattern) == 0, f"{self.name}: '{pattern}' in {self.lines}"
-
-    def say(self, command):
-        self.popen.stdin.write(command + "\n")
-        self.popen.stdin.flush()
-
-    def quit(self):
-        """Ends a discover, which must leave nothing behind."""
-        self.say("quit")
-        self.wait("^ended$")
-        assert self.popen.wait(PATIENCE) == 0, f"{self.name}: exit {self.popen.returncode}"
-
-    def kill(self):
-        if self.popen.poll() is None:
-            self.popen.terminate()
-        try:
-            self.popen.wait(10)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
-
-
-class Stage(contextlib.ExitStack):
-    """Starts what a scenario needs, and ends it."""
-
-    def __init__(self, program):
-        super().__init__()
-        self.program = program
-        self.folder = self.enter_context(tempfile.TemporaryDirectory(prefix="gkv-mdns-"))
-
-    def start(self, arguments, environment=None):
-        process = Process(arguments, environment)
-        self.callback(process.kill)
-        return process
+class Stage(stages.Stage):
+    """With nodes, a system bus, and the daemon."""
 
     def discover(self, cluster, node_id, address, bus=True, inside=(), moved=False):
         environment = {"G_MESSAGES_DEBUG": "Gkv"}
         if not bus:
             environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent/bus"
-        process = self.start([*inside, self.program, cluster, node_id, address, *(["moved"] if moved else [])], environment)
+        process = self.start([*inside, self.program, "mdns", cluster, node_id, address, *(["moved"] if moved else [])], environment)
         process.wait("^started$")
         return process
 
     def bus(self):
         need("dbus-daemon")
-        config = os.path.join(self.folder, "bus.conf")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(BUS_CONFIG.format(folder=self.folder))
+        config = self.write("bus.conf", BUS_CONFIG.format(folder=self.folder))
         os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={self.folder}/bus"
         process = self.start(["dbus-daemon", "--nofork", "--print-address", f"--config-file={config}"])
         process.wait("^unix:")
@@ -154,33 +71,11 @@ class Stage(contextlib.ExitStack):
                     raise Skip("avahi-daemon runs for root only, as it changes owners")
         own_run = ["unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh"]
         need_success([*own_run, "true"], "avahi-daemon needs a /run of its own, which can't be mounted here")
-        config = os.path.join(self.folder, "avahi.conf")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(AVAHI_CONFIG.format(disallow=disallow))
+        config = self.write("avahi.conf", AVAHI_CONFIG.format(disallow=disallow))
         process = self.start([*own_run, "sh", "-c", "exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f \"$1\" 2>&1",
                               "sh", config])
         process.wait("Server startup complete")
         return process
-
-
-def need(tool):
-    if not (shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin")):
-        raise Skip(f"needs {tool}")
-
-
-def need_success(command, why):
-    """Skips where the machine doesn't allow what a test is built on."""
-    probe = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    if probe.returncode != 0:
-        raise Skip(f"{why} ({probe.stderr.strip()})")
-
-
-def need_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError as error:
-        raise Skip(f"needs IPv6, which this machine hasn't ({error})") from None
 
 
 def embedded(stage):
@@ -251,7 +146,7 @@ def names(stage):
     yield "two nodes of one id find each other, and not themselves"
 
     for address in "inbox-of-b", "name.example:1001", "127.0.0.1:0", "127.0.0.1":
-        refused = stage.start([stage.program, "c", "x", address])
+        refused = stage.start([stage.program, "mdns", "c", "x", address])
         refused.wait("^refused .*host:port")
     yield "an address that isn't host:port is refused"
 
@@ -363,9 +258,9 @@ def daemon(stage):
 
 def nodes(stage):
     """Whole nodes, which know no address of each other."""
-    a = stage.start([stage.program, "c", "a"])
-    b = stage.start([stage.program, "c", "b"])
-    other = stage.start([stage.program, "other", "other"])
+    a = stage.start([stage.program, "mdns", "c", "a", "127.0.0.1:0"])
+    b = stage.start([stage.program, "mdns", "c", "b", "127.0.0.1:0"])
+    other = stage.start([stage.program, "mdns", "other", "other", "127.0.0.1:0"])
     a.wait("^changed b hello from b$")
     b.wait("^changed a hello from a$")
     other.wait("^changed other hello from other$")
@@ -404,37 +299,5 @@ def mixed(stage):
     yield "each sees the other go"
 
 
-SCENARIOS = {"embedded": embedded, "names": names, "veth": veth, "daemon": daemon, "mixed": mixed, "nodes": nodes}
-
-
-def main():
-    scenario, program = sys.argv[1:3]
-
-    if "GKV_TEST_INSIDE" not in os.environ:
-        check = subprocess.run([IN_NAMESPACE, "--check"], stderr=subprocess.PIPE, text=True, check=False)
-        if check.returncode != 0:
-            say(f"1..0 # SKIP {check.stderr.strip()}")
-            return
-        os.environ["GKV_TEST_INSIDE"] = "1"
-        os.execv(IN_NAMESPACE, [IN_NAMESPACE, sys.executable, *sys.argv])
-
-    n_tests = 0
-    began = time.monotonic()
-    with Stage(program) as stage:
-        try:
-            for description in SCENARIOS[scenario](stage):
-                n_tests += 1
-                say(f"ok {n_tests} - {description}")
-                say(f"# after {time.monotonic() - began:.1f} s")
-        except Skip as reason:
-            n_tests += 1
-            say(f"ok {n_tests} # SKIP {reason}")
-        except (AssertionError, subprocess.SubprocessError) as error:
-            n_tests += 1
-            say(f"not ok {n_tests}")
-            say("# " + str(error).replace("\n", "\n# "))
-    say(f"1..{n_tests}")
-
-
 if __name__ == "__main__":
-    main()
+    stages.main(Stage, {"embedded": embedded, "names": names, "veth": veth, "daemon": daemon, "mixed": mixed, "nodes": nodes})

@@ -186,6 +186,19 @@ test_discovery_without_address (void)
   assert_refused (gkv_node_start (node, NULL, error), GKV_ERROR, GKV_ERROR_INVALID_OPTION, "discovery");
 }
 
+/* A port that the system picks is this node's alone: the others behind a name aren't there. */
+static void
+test_dns_without_port (void)
+{
+  g_autoptr (GError) missing = NULL;
+  g_autoptr (GkvDiscovery) discovery = gkv_discovery_new_for_name ("dns:nodes.invalid", &missing);
+  g_autoptr (GkvNode) node = NULL;
+
+  g_assert_no_error (missing);
+  node = g_object_new (GKV_TYPE_NODE, "cluster", "c", "bind-address", "127.0.0.1:0", "discovery", discovery, NULL);
+  assert_refused (gkv_node_start (node, NULL, error), GKV_ERROR, GKV_ERROR_DISCOVERY, "port");
+}
+
 static void
 test_late_options (void)
 {
@@ -853,6 +866,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/alone/bad-options", test_bad_options);
   g_test_add_func ("/alone/impossible-addresses", test_impossible_addresses);
   g_test_add_func ("/alone/discovery-without-address", test_discovery_without_address);
+  g_test_add_func ("/alone/dns-without-port", test_dns_without_port);
   g_test_add_func ("/alone/late-options", test_late_options);
   g_test_add_func ("/alone/start-twice", test_start_twice);
   g_test_add_func ("/alone/random-id", test_random_id);
