@@ -60,6 +60,14 @@ class Process:
             if not self.changed.wait_for(lambda: self.count(pattern) >= times, PATIENCE):
                 raise AssertionError(f"{self.name}: no '{pattern}' (times {times}) in {self.lines}")
 
+    def wait_last(self, line):
+        """Waits until this is the last line about what it is about, which is all but its first word."""
+        about = line.partition(" ")[2]
+        with self.changed:
+            if not self.changed.wait_for(lambda: [said for said in self.lines if said.partition(" ")[2] == about][-1:] == [line],
+                                         PATIENCE):
+                raise AssertionError(f"{self.name}: '{line}' isn't the last of its kind in {self.lines}")
+
     def never(self, pattern):
         assert self.count(pattern) == 0, f"{self.name}: '{pattern}' in {self.lines}"
 

@@ -6,76 +6,11 @@ PROGRAM is the one made of discover.c, or of share.c for the scenario "nodes".
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
-import os
 import re
 import subprocess
 
-import stage as stages
-from stage import PATIENCE, Skip, need, need_ipv6, need_success
-
-BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
-  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type>
-  <listen>unix:path={folder}/bus</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/>
-    <allow own="*"/>
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-  </policy>
-</busconfig>
-"""
-
-AVAHI_CONFIG = """[server]
-host-name=daemon
-use-ipv4=yes
-use-ipv6=yes
-enable-dbus=yes
-disallow-other-stacks={disallow}
-[publish]
-publish-hinfo=no
-publish-workstation=no
-"""
-
-EMBEDDED = "with Avahi inside this process"
-DAEMON = "through the Avahi daemon"
-
-
-class Stage(stages.Stage):
-    """With nodes, a system bus, and the daemon."""
-
-    def discover(self, cluster, node_id, address, bus=True, inside=(), moved=False):
-        environment = {"G_MESSAGES_DEBUG": "Gkv"}
-        if not bus:
-            environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent/bus"
-        process = self.start([*inside, self.program, "mdns", cluster, node_id, address, *(["moved"] if moved else [])], environment)
-        process.wait("^started$")
-        return process
-
-    def bus(self):
-        need("dbus-daemon")
-        config = self.write("bus.conf", BUS_CONFIG.format(folder=self.folder))
-        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={self.folder}/bus"
-        process = self.start(["dbus-daemon", "--nofork", "--print-address", f"--config-file={config}"])
-        process.wait("^unix:")
-        return process
-
-    def avahi(self, disallow="no"):
-        """The daemon, with a /run of its own, as it allows one on a machine."""
-        need("avahi-daemon")
-        if os.path.exists("/proc/self/uid_map"):
-            with open("/proc/self/uid_map", encoding="ascii") as file:
-                if file.read().split()[2] != "4294967295":
-                    raise Skip("avahi-daemon runs for root only, as it changes owners")
-        own_run = ["unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh"]
-        need_success([*own_run, "true"], "avahi-daemon needs a /run of its own, which can't be mounted here")
-        config = self.write("avahi.conf", AVAHI_CONFIG.format(disallow=disallow))
-        process = self.start([*own_run, "sh", "-c", "exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f \"$1\" 2>&1",
-                              "sh", config])
-        process.wait("Server startup complete")
-        return process
+from avahi_stage import DAEMON, EMBEDDED, Stage
+from stage import PATIENCE, main, need_ipv6, need_success
 
 
 def embedded(stage):
@@ -151,24 +86,33 @@ def names(stage):
     yield "an address that isn't host:port is refused"
 
 
-def veth(stage):
-    """Two machines, each a namespace, and a cable."""
-    need_ipv6()
+def join_machine(stage):
+    """A second machine, which is a namespace: what to run there with, and functions for "ip" and for a cable between both."""
     other = stage.start(["unshare", "-n", "sh", "-c", "echo here; exec sleep 10000"])
     other.wait("^here$")
     inside = ["nsenter", "-t", str(other.popen.pid), "-n"]
+    need_success([*inside, "true"], "a second machine can't be entered here")
 
     def ip(*arguments, there=False):
         subprocess.run([*(inside if there else []), "ip", *arguments], check=True)
 
-    need_success([*inside, "true"], "a second machine can't be entered here")
-    need_success(["ip", "link", "add", "gkv0", "type", "veth", "peer", "name", "gkv1", "netns", str(other.popen.pid)],
-                 "two machines can't be joined here")
-    ip("address", "add", "10.9.0.1/24", "dev", "gkv0")
-    ip("link", "set", "gkv0", "up")
-    ip("address", "add", "10.9.0.2/24", "dev", "gkv1", there=True)
-    ip("link", "set", "gkv1", "up", there=True)
+    def lay_cable(here, there, network):
+        need_success(["ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", str(other.popen.pid)],
+                     "two machines can't be joined here")
+        ip("address", "add", f"{network}.1/24", "dev", here)
+        ip("link", "set", here, "up")
+        ip("address", "add", f"{network}.2/24", "dev", there, there=True)
+        ip("link", "set", there, "up", there=True)
+
     ip("link", "set", "lo", "up", there=True)
+    return inside, ip, lay_cable
+
+
+def veth(stage):
+    """Two machines, each a namespace, and a cable."""
+    need_ipv6()
+    inside, ip, lay_cable = join_machine(stage)
+    lay_cable("gkv0", "gkv1", "10.9.0")
 
     a = stage.discover("c", "a", "0.0.0.0:1001")
     b = stage.discover("c", "b", "[::]:1002", inside=inside)
@@ -204,6 +148,52 @@ def veth(stage):
     a.quit()
     b.wait("^lost a ")
     yield "a node of another machine is lost"
+
+
+def interfaces(stage):
+    """Interfaces that come and go, below two nodes that are bound to all of their machines."""
+    inside, ip, lay_cable = join_machine(stage)
+    a = stage.discover("c", "a", "0.0.0.0:1001")
+    beside = stage.discover("c", "beside", "0.0.0.0:1003")
+    b = stage.discover("c", "b", "0.0.0.0:1002", inside=inside)
+    a.wait(r"^found beside 127\.0\.0\.1:1003$")
+    b.never("^found a ")
+    yield "where there is no network, the machine is enough"
+
+    lay_cable("gkv0", "gkv1", "10.9.1")
+    a.wait(r"^found b 10\.9\.1\.2:1002$")
+    b.wait(r"^found a 10\.9\.1\.1:1001$")
+    a.wait(r"^found beside 10\.9\.1\.1:1003$")
+    yield "an interface that comes is used"
+
+    ip("link", "set", "gkv1", "down", there=True)
+    b.wait(r"^lost a 10\.9\.1\.1:")
+    ip("link", "set", "gkv1", "up", there=True)
+    b.wait(r"^found a 10\.9\.1\.1:1001$", 2)
+    yield "one that goes down and up again is used again"
+
+    ip("link", "delete", "gkv0")
+    a.wait(r"^lost b 10\.9\.1\.2:")
+    b.wait(r"^lost a 10\.9\.1\.1:", 2)
+    lay_cable("gkv2", "gkv3", "10.9.2")
+    a.wait(r"^found b 10\.9\.2\.2:1002$")
+    b.wait(r"^found a 10\.9\.2\.1:1001$")
+    yield "another takes its place"
+
+    lay_cable("gkv4", "gkv5", "10.9.3")
+    a.wait(r"^found b 10\.9\.3\.2:1002$")
+    b.wait(r"^found a 10\.9\.3\.1:1001$")
+    ip("link", "delete", "gkv2")
+    for line in "lost b 10.9.2.2:1002", "found b 10.9.3.2:1002":
+        a.wait_last(line)
+    for line in "lost a 10.9.2.1:1001", "found a 10.9.3.1:1001":
+        b.wait_last(line)
+    yield "of two, the one that goes is lost"
+
+    for process in a, b, beside:
+        process.never("^failed")
+        process.quit()
+    yield "nothing failed"
 
 
 def daemon(stage):
@@ -300,4 +290,5 @@ def mixed(stage):
 
 
 if __name__ == "__main__":
-    stages.main(Stage, {"embedded": embedded, "names": names, "veth": veth, "daemon": daemon, "mixed": mixed, "nodes": nodes})
+    main(Stage, {"embedded": embedded, "names": names, "veth": veth, "interfaces": interfaces, "daemon": daemon,
+                 "mixed": mixed, "nodes": nodes})
