@@ -113,6 +113,15 @@ class Stage(contextlib.ExitStack):
         return path
 
 
+def wait_until(condition, what):
+    """Waits for what no process says."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"there is no {what}")
+        time.sleep(0.01)
+
+
 def need(tool):
     if not (shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/sbin")):
         raise Skip(f"needs {tool}")
