@@ -11,10 +11,13 @@
 gint64
 gkv_get_boot_time (void)
 {
+#if defined CLOCK_BOOTTIME && !defined GKV_PORTABLE
   struct timespec time;
 
-  if (clock_gettime (CLOCK_BOOTTIME, &time) != 0)
-    return g_get_monotonic_time ();
+  if (clock_gettime (CLOCK_BOOTTIME, &time) == 0)
+    return time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
+#endif
 
-  return time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
+  /* Then what a machine sleeps is added to what is left. */
+  return g_get_monotonic_time ();
 }

@@ -854,7 +854,7 @@ gkv_network_make_engine (GkvNetwork *self, const char *advertised)
   GkvTime now = gkv_network_now ();
   GkvEngine *engine;
 
-  if (getrandom (config.secret, sizeof config.secret, 0) != sizeof config.secret)
+  if (getentropy (config.secret, sizeof config.secret) != 0)
     g_error ("There are no random numbers to be had from the system: %s", g_strerror (errno));
 
   /* First, so that nothing which is written meanwhile is missed. */

@@ -8,19 +8,20 @@
 #include <glib-unix.h>
 
 #include <ifaddrs.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-typedef struct
-{
-  GSourceFunc func;
-  gpointer user_data;
-  int fd;
-} AddressWatch;
+/* GKV_PORTABLE has the library do without what only Linux has, to test that. */
+#if defined __linux__ && !defined GKV_PORTABLE
+#define USE_NETLINK
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#endif
+
+/* Elsewhere they are looked at so often, in seconds. */
+#define LOOK_INTERVAL 5
 
 /* internal methods */
 
@@ -98,28 +99,6 @@ collect (GPtrArray *addresses, const struct ifaddrs *items, GInetAddress *bound,
     }
 }
 
-static gboolean
-address_watch_ready (int fd, GIOCondition condition, gpointer user_data)
-{
-  AddressWatch *watch = user_data;
-  char message[8192];
-
-  /* What changed doesn't matter, as all is read anew; even a message lost to a full queue only says the same. */
-  while (recv (fd, message, sizeof message, 0) > 0)
-    ;
-
-  return watch->func (watch->user_data);
-}
-
-static void
-address_watch_free (gpointer data)
-{
-  AddressWatch *watch = data;
-
-  close (watch->fd);
-  g_free (watch);
-}
-
 /* public methods */
 
 void
@@ -164,6 +143,37 @@ gkv_mdns_addresses_equal (GPtrArray *one, GPtrArray *other)
   return TRUE;
 }
 
+#ifdef USE_NETLINK
+
+typedef struct
+{
+  GSourceFunc func;
+  gpointer user_data;
+  int fd;
+} AddressWatch;
+
+static gboolean
+address_watch_ready (int fd, GIOCondition condition, gpointer user_data)
+{
+  AddressWatch *watch = user_data;
+  char message[8192];
+
+  /* What changed doesn't matter, as all is read anew; even a message lost to a full queue only says the same. */
+  while (recv (fd, message, sizeof message, 0) > 0)
+    ;
+
+  return watch->func (watch->user_data);
+}
+
+static void
+address_watch_free (gpointer data)
+{
+  AddressWatch *watch = data;
+
+  close (watch->fd);
+  g_free (watch);
+}
+
 GSource *
 gkv_mdns_address_watch_new (GSourceFunc func, gpointer user_data)
 {
@@ -191,3 +201,17 @@ gkv_mdns_address_watch_new (GSourceFunc func, gpointer user_data)
   g_source_set_static_name (source, "[gkv] mdns addresses");
   return source;
 }
+
+#else
+
+GSource *
+gkv_mdns_address_watch_new (GSourceFunc func, gpointer user_data)
+{
+  GSource *source = g_timeout_source_new_seconds (LOOK_INTERVAL);
+
+  g_source_set_callback (source, func, user_data, NULL);
+  g_source_set_static_name (source, "[gkv] mdns addresses");
+  return source;
+}
+
+#endif

@@ -12,6 +12,7 @@
  */
 #include "gkv-udp-address.h"
 #include "gkv-udp-lookup.h"
+#include "gkv-udp-system.h"
 
 #include <gkv.h>
 
@@ -66,7 +67,7 @@ typedef struct
 /* Where a batch is received. */
 typedef struct
 {
-  struct mmsghdr messages[BATCH];
+  GkvUdpMessage messages[BATCH];
   struct iovec vectors[BATCH];
   GkvUdpAddress addresses[BATCH];
   gsize buffer_size;
@@ -285,7 +286,7 @@ take_refusal_locked (GkvUdpTransport *self)
 static WaitsFor
 send_batch_locked (GkvUdpTransport *self)
 {
-  struct mmsghdr messages[BATCH];
+  GkvUdpMessage messages[BATCH];
   struct iovec vectors[BATCH];
   guint n_messages = MIN (count_queued_locked (self), BATCH);
   int n;
@@ -302,7 +303,7 @@ send_batch_locked (GkvUdpTransport *self)
     }
 
   do
-    n = sendmmsg (self->fd, messages, n_messages, MSG_DONTWAIT | MSG_NOSIGNAL);
+    n = gkv_udp_system_send (self->fd, messages, n_messages);
   while (n < 0 && errno == EINTR);
 
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -467,7 +468,7 @@ receive_batch (GkvUdpTransport *self)
       self->inbox->messages[i].msg_hdr.msg_flags = 0;
     }
 
-  n = recvmmsg (self->fd, self->inbox->messages, BATCH, MSG_DONTWAIT, NULL);
+  n = gkv_udp_system_receive (self->fd, self->inbox->messages, BATCH);
   self->n_received = MAX (n, 0);
   self->n_handed_over = 0;
 
@@ -482,7 +483,7 @@ receive_batch (GkvUdpTransport *self)
 static void
 hand_over (GkvUdpTransport *self, guint i)
 {
-  struct mmsghdr *message = &self->inbox->messages[i];
+  GkvUdpMessage *message = &self->inbox->messages[i];
   GkvUdpAddress *address = &self->inbox->addresses[i];
   g_autoptr (GBytes) datagram = NULL;
   char *text;
@@ -731,7 +732,7 @@ static int
 open_socket (const GkvUdpAddress *address, const char *text, GError **error)
 {
   int family = address->any.sa_family;
-  int fd = socket (family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+  int fd = gkv_udp_system_open_socket (family);
   const int buffer_size = BUFFER_SIZE, off = 0;
 
   /* The port is at the same place in both families. */
