@@ -18,7 +18,7 @@ import unittest
 import gi
 
 gi.require_version("Gkv", "1")
-from gi.repository import GLib, Gkv  # noqa: E402
+from gi.repository import Gio, GLib, Gkv  # noqa: E402
 
 PATIENCE = 60
 # An address where nobody is: the port of "discard".
@@ -77,7 +77,11 @@ class Test(unittest.TestCase):
         self.env["GKV_SEEDS"] = self.address
 
     def tearDown(self):
-        self.node.close()
+        try:
+            self.node.close()
+        except GLib.Error as error:
+            # The last write has nobody where the command has left already.
+            self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT), error)
         self.home.cleanup()
 
     def run_gkv(self, *arguments, code=0, env=None, **options):
@@ -292,6 +296,43 @@ class Test(unittest.TestCase):
         self.node["a"] = 1
         self.assertIn("of this command itself", self.run_gkv("stats").stdout)
         self.assertEqual(json.loads(self.run_gkv("stats", "--json").stdout)["n-keys"], 1)
+
+    # Staying
+
+    def test_shell(self):
+        done = self.run_gkv("shell", input="set a 1\n\nset -s 'b c' 'two words'\nget a\nlist --json\nremove a\nflush\nquit\nget a\n")
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[:3], ["a = 1 (x)", "b c = 'two words' (s)", "1"])
+        self.assertEqual([json.loads(line)["key"] for line in lines[3:]], ["a", "b c"])
+        self.assertEqual(dict(self.node), {"b c": "two words"})
+
+    def test_shell_goes_on(self):
+        lines = "get none", "frobnicate", "set a", "set a -", "'", "get a --seed 127.0.0.1:9", "shell", "set --ttl 5 a 1"
+        done = self.run_gkv("shell", input="\n".join(lines), code=2)
+        self.assertEqual(done.stdout, "a = 1 (x)\n")
+        self.assertEqual(len(done.stderr.splitlines()), len(lines) - 1)
+        self.assertIn("--ttl", self.run_gkv("shell", input="help set\n").stdout)
+        self.assertIn("quit", self.run_gkv("shell", input="help\n").stdout)
+
+    def test_shell_on_terminal(self):
+        terminal = Terminal(["shell"], self.env)
+        terminal.wait_for("gkv> ")
+        terminal.type("set a 1\n")
+        terminal.wait_for("a = 1 (x)")
+        terminal.type("watch\n")
+        terminal.wait_for("KEY")
+        terminal.type("\003")
+        terminal.wait_for("\033[?1049l")
+        terminal.type("get a\n")
+        terminal.wait_for("\r\n1\r\n")
+        terminal.type("\004")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_bench(self):
+        self.assertIn("held by all", self.run_gkv("bench", "--keys", "50").stdout)
+        self.assertEqual(json.loads(self.run_gkv("bench", "--keys", "50", "--size", "10", "--json").stdout)["keys"], 50)
+        self.wait_until(lambda: len(self.node) == 0)
+        self.run_gkv("bench", "--keys", "-1", code=2)
 
     # Where options come from
 

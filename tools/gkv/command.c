@@ -7,8 +7,8 @@
 #include <string.h>
 
 const Command *const commands[] = {
-  &command_get,   &command_set,    &command_remove, &command_list,  &command_watch,
-  &command_peers, &command_status, &command_flush,  &command_stats, NULL,
+  &command_get,    &command_set,   &command_remove, &command_list,  &command_watch, &command_peers,
+  &command_status, &command_flush, &command_stats,  &command_shell, &command_bench, NULL,
 };
 
 /* A negative number is no option. It is marked while the options are read. */

@@ -26,6 +26,7 @@ typedef struct
 extern const Command command_get, command_set, command_remove;
 extern const Command command_list, command_watch;
 extern const Command command_peers, command_status, command_flush, command_stats;
+extern const Command command_shell, command_bench;
 
 /* Without an end: NULL is behind the last. */
 extern const Command *const commands[];

@@ -100,6 +100,13 @@ options_complete (Options *self, GError **error)
   return TRUE;
 }
 
+gboolean
+options_have_place (const Options *self)
+{
+  return self->seeds != NULL || self->discovery != NULL || self->cluster != NULL || self->bind_address != NULL ||
+         self->codec != NULL;
+}
+
 void
 options_clear (Options *self)
 {

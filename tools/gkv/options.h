@@ -38,4 +38,7 @@ void options_add_to (Options *self, GOptionContext *context);
 /* Adds what the environment and the configuration have, and says what is missing. */
 gboolean options_complete (Options *self, GError **error);
 
+/* Whether they say where the cluster is, or how the node there is made. */
+gboolean options_have_place (const Options *self);
+
 void options_clear (Options *self);

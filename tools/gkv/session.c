@@ -18,6 +18,7 @@ struct Session
 {
   GkvNode *node;
   Options options;    /* what it points to is the caller's */
+  Options first;      /* as it was opened with */
   GCancellable *quit; /* by a signal, or by session_quit () */
   guint signals[3];
   GPtrArray *reports;
@@ -51,6 +52,19 @@ const Options *
 session_get_options (Session *self)
 {
   return &self->options;
+}
+
+void
+session_set_manner (Session *self, gboolean json, double timeout)
+{
+  self->options.json = json || self->first.json;
+  self->options.timeout = timeout > 0 ? timeout : self->first.timeout;
+}
+
+GCancellable *
+session_get_quit (Session *self)
+{
+  return self->quit;
 }
 
 GPtrArray *
@@ -315,7 +329,7 @@ session_open (const Options *options, ExitCode *code)
     }
 
   self = g_new0 (Session, 1);
-  self->options = *options;
+  self->options = self->first = *options;
   self->node = g_steal_pointer (&node);
   self->quit = g_cancellable_new ();
   self->signals[0] = g_unix_signal_add (SIGINT, on_signal, self);

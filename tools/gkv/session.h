@@ -25,6 +25,9 @@ ExitCode session_close (Session *self);
 GkvNode *session_get_node (Session *self);
 const Options *session_get_options (Session *self);
 
+/* How the next command of a shell prints and waits; a timeout of 0 is the one that the shell was started with. */
+void session_set_manner (Session *self, gboolean json, double timeout);
+
 /* What the node has reported so far, each line once; belongs to the session. While @shown, which it is at first, they
  * are printed too. */
 GPtrArray *session_get_reports (Session *self);
@@ -34,6 +37,9 @@ void session_show_reports (Session *self, gboolean shown);
  * by these, too. */
 void session_run (Session *self);
 void session_quit (Session *self);
+
+/* What session_quit () and the signals cancel. */
+GCancellable *session_get_quit (Session *self);
 
 /* Runs for some time, so that what the network brings is seen. */
 void session_run_for (Session *self, guint milliseconds);
