@@ -72,7 +72,11 @@ class Test(unittest.TestCase):
         self.address = self.node.get_local_address()
         self.home = tempfile.TemporaryDirectory()
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("GKV_")}
-        self.env |= {"GKV_MODULE_PATH": os.environ["GKV_MODULE_PATH"], "XDG_CONFIG_HOME": self.home.name, "LC_ALL": "C.UTF-8"}
+        self.env |= {
+            "GKV_MODULE_PATH": os.environ["GKV_MODULE_PATH"],
+            "XDG_CONFIG_HOME": self.home.name,
+            "LC_ALL": "C.UTF-8",
+        }
         self.env_alone = dict(self.env)
         self.env["GKV_SEEDS"] = self.address
 
@@ -85,15 +89,16 @@ class Test(unittest.TestCase):
         self.home.cleanup()
 
     def run_gkv(self, *arguments, code=0, env=None, **options):
-        options = {"text": True} | options
-        done = subprocess.run([program, *arguments], env=env or self.env, capture_output=True, timeout=PATIENCE, **options)
+        options = {"text": True, "env": env or self.env, "capture_output": True, "timeout": PATIENCE} | options
+        done = subprocess.run([program, *arguments], **options)
         self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
         if code:
             self.assertNotEqual((done.stdout, done.stderr), ("", ""), "It says nothing of why")
         return done
 
-    def start_gkv(self, *arguments, **options):
-        return subprocess.Popen([program, *arguments], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    def start_gkv(self, *arguments):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([program, *arguments], env=self.env, **pipes)
 
     def end(self, process, signal_number=signal.SIGINT, code=0):
         process.send_signal(signal_number)
@@ -112,12 +117,11 @@ class Test(unittest.TestCase):
     def test_usage(self):
         self.assertIn("--seed", self.run_gkv("get", "a", code=2, env=self.env_alone).stderr)
         self.assertIn("--cluster", self.run_gkv("--discover", "mdns", "get", "a", code=2, env=self.env_alone).stderr)
-        for line in (), ("frobnicate",), ("get",), ("get", "a", "b"), ("set", "a"), ("--nonsense",), ("get", "--nonsense", "a"), \
-                ("get", "a", "--timeout", "0.0001s"), ("get", "a", "--timeout", "-1"), ("set", "a", "b", "--type", "nonsense"), \
-                ("set", "a", "b", "--type", "x"), ("set", "a", "b", "--ttl", "-1"), ("get", "a", "--codec", "nonsense"), \
-                ("get", "a", "--discover", "nonsense", "--cluster", "c"), ("get", "a", "--bind", "nonsense"):
+        for line in "", "frobnicate", "get", "get a b", "set a", "--nonsense", "get --nonsense a", "get a --timeout 1s", \
+                "get a --timeout -1", "set a b --type nonsense", "set a b --type x", "set a b --ttl -1", \
+                "get a --codec nonsense", "get a --discover nonsense --cluster c", "get a --bind nonsense":
             with self.subTest(line):
-                self.run_gkv(*line, code=2)
+                self.run_gkv(*line.split(), code=2)
 
     def test_help(self):
         overview = self.run_gkv("--help", env=self.env_alone).stdout
@@ -138,8 +142,9 @@ class Test(unittest.TestCase):
     # One key
 
     def test_types(self):
-        for text, kind in ("blue", str), ("", str), ("00123", str), ("1.10", str), ("12345678901234567890", str), \
-                ("true", bool), ("42", int), ("-5", int), ("1.5", float), ("0.1", float), ("[1, 2]", list), ("grün", str):
+        for text, kind in ("blue", str), ("", str), ("grün", str), ("00123", str), ("1.10", str), \
+                ("12345678901234567890", str), ("true", bool), ("42", int), ("-5", int), ("1.5", float), ("0.1", float), \
+                ("[1, 2]", list):
             with self.subTest(text):
                 shown = self.run_gkv("set", f"key/{text}", text).stdout
                 self.assertRegex(shown, r" \(\w+\)\n$")
@@ -300,7 +305,8 @@ class Test(unittest.TestCase):
     # Staying
 
     def test_shell(self):
-        done = self.run_gkv("shell", input="set a 1\n\nset -s 'b c' 'two words'\nget a\nlist --json\nremove a\nflush\nquit\nget a\n")
+        script = "set a 1", "", "set -s 'b c' 'two words'", "get a", "list --json", "remove a", "flush", "quit", "get a"
+        done = self.run_gkv("shell", input="\n".join(script))
         lines = done.stdout.splitlines()
         self.assertEqual(lines[:3], ["a = 1 (x)", "b c = 'two words' (s)", "1"])
         self.assertEqual([json.loads(line)["key"] for line in lines[3:]], ["a", "b c"])
