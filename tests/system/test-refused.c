@@ -1,5 +1,5 @@
-/* Sends that the kernel has no memory for: they are tried again, counted, and told of once. Here it is a function in the
- * place of the C library's that refuses.
+/* Sends that the kernel has no memory for: they are tried again, counted, and told of once. Here it is a function in
+ * the place of the C library's that refuses.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
