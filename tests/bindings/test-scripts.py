@@ -128,7 +128,9 @@ def start_peer(address="127.0.0.1:0"):
 
 class Scripts(unittest.TestCase):
     def assert_arrived(self, peer, what):
-        self.assertEqual(dict(peer), {f"key/{i}": i for i in range(N_KEYS)}, what)
+        # Another test may have had this port before: whoever seeks its nodes still finds this one.
+        keys = {key: value for key, value in dict(peer).items() if key.startswith("key/")}
+        self.assertEqual(keys, {f"key/{i}": i for i in range(N_KEYS)}, what)
 
     def each(self):
         for language, ways in WAYS.items():
