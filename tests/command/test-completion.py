@@ -111,7 +111,10 @@ class ManualPage(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("groff"), "needs groff")
     def test_has_no_mistakes(self):
-        done = subprocess.run(["groff", "-man", "-Tascii", "-ww", "-z", f"{data}/gkv.1"], capture_output=True, text=True)
+        # A sanitizer that is preloaded for our own programs would judge groff.
+        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        done = subprocess.run(["groff", "-man", "-Tascii", "-ww", "-z", f"{data}/gkv.1"], capture_output=True, text=True,
+                              env=environment)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
