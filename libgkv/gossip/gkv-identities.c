@@ -120,6 +120,13 @@ is_contested (GkvIdentities *self, const GkvMember *member, const GkvLink *link)
          member->link->last_received > since && self->runtime->now.mono - member->link->last_received < LATELY;
 }
 
+/* Whether it is spoken with, or was last known, at another address. That there is no link says nothing. */
+static gboolean
+lives_elsewhere (const GkvMember *member, const GkvLink *link)
+{
+  return member->link != NULL ? member->link != link : g_strcmp0 (member->profile->address, link->address) != 0;
+}
+
 /* Somebody speaks there in another run than we know of, and not in a later one. Either there are two, or the clock was
  * set back before it was started again: then the one that we know has ended. It is asked. */
 static gboolean
@@ -127,19 +134,7 @@ identify_earlier (GkvIdentities *self, GkvLink *link)
 {
   GkvMember *member = link->member;
 
-  if (gkv_member_is_live (member) && member->link == NULL && g_strcmp0 (member->profile->address, link->address) != 0)
-    {
-      /* It isn't spoken with at the moment: that it has no link says nothing. */
-      if (link->contested_since == 0)
-        link->contested_since = self->runtime->now.mono;
-      gkv_member_open_link (member, self->links);
-      if (self->runtime->now.mono - link->contested_since > GKV_SECOND)
-        gkv_membership_suspect (self->membership, member);
-      link->quiet_until = self->runtime->now.mono + GKV_SECOND / 2;
-      return FALSE;
-    }
-
-  if (gkv_member_is_live (member) && member->link != NULL && member->link != link)
+  if (gkv_member_is_live (member) && lives_elsewhere (member, link))
     {
       if (is_contested (self, member, link))
         {
@@ -151,10 +146,12 @@ identify_earlier (GkvIdentities *self, GkvLink *link)
       /* The one that speaks here tries again. */
       if (link->contested_since == 0)
         link->contested_since = self->runtime->now.mono;
-      if (gkv_link_is_usable (member->link))
+      if (gkv_member_has_link (member))
         gkv_probes_ask (self->probes, member->link);
+      else if (member->link == NULL)
+        gkv_member_open_link (member, self->links);
       if (self->runtime->now.mono - link->contested_since > GKV_SECOND &&
-          member->link->last_received < link->contested_since + UNDER_WAY)
+          (member->link == NULL || member->link->last_received < link->contested_since + UNDER_WAY))
         gkv_membership_suspect (self->membership, member);
       link->quiet_until = self->runtime->now.mono + GKV_SECOND / 2;
       return FALSE;

@@ -366,11 +366,14 @@ doubts_mark (GkvRecords *self, GkvRecord *record)
 static void
 remove_again (GkvRecords *self, GkvRecord *record)
 {
-  GkvRecord *held = gkv_store_find_version (self->runtime->store, record);
+  GkvRecord *held;
   g_autoptr (GkvRecord) dead = NULL;
 
-  if (held == NULL || !gkv_record_is_dead (held) || gkv_record_is_dead (record) || gkv_record_has_end (held) ||
-      gkv_record_has_end (record) || ((held->flags | record->flags) & GKV_RECORD_QUARANTINED))
+  if (gkv_record_is_dead (record) || gkv_record_has_end (record) || (record->flags & GKV_RECORD_QUARANTINED))
+    return;
+
+  held = gkv_store_find_version (self->runtime->store, record);
+  if (held == NULL || !gkv_record_is_dead (held) || gkv_record_has_end (held) || (held->flags & GKV_RECORD_QUARANTINED))
     return;
 
   dead = gkv_tombstones_make_above (self->tombstones, record);
